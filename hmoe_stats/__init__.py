@@ -1,0 +1,61 @@
+"""Rates of convergence of the maximum-likelihood estimator in two-level Gaussian hierarchical mixtures of experts.
+
+Everyday names live here; the rooms behind them are listed in the README. Names that need a heavy library
+(plotting, the scikit-learn estimator) are loaded when they are first touched.
+"""
+
+import importlib
+
+from .divergence import chi_square, hellinger, total_variation
+from .fitting import FitResult, fit_em, fit_mle
+from .likelihood import (
+    gate_weights,
+    information,
+    log_density,
+    log_likelihood,
+    predict,
+    responsibilities,
+    score,
+)
+from .measure import MixingMeasure
+from .rates import fit_rate
+from .sampling import Normal, Uniform, sample
+from .voronoi import parameter_errors, voronoi_loss
+
+__version__ = "0.1.0"
+
+_LAZY = ("datasets", "plotting", "theory")
+
+__all__ = [
+    "FitResult",
+    "MixingMeasure",
+    "Normal",
+    "Uniform",
+    "chi_square",
+    "fit_em",
+    "fit_mle",
+    "fit_rate",
+    "gate_weights",
+    "hellinger",
+    "information",
+    "log_density",
+    "log_likelihood",
+    "parameter_errors",
+    "predict",
+    "responsibilities",
+    "sample",
+    "score",
+    "total_variation",
+    "voronoi_loss",
+    *_LAZY,
+]
+
+
+def __getattr__(name):
+    if name in _LAZY:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__ + ["__version__"])

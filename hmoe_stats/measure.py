@@ -1,0 +1,313 @@
+"""The mixing measure: the parameters of a two-level Gaussian hierarchical mixture of experts.
+
+The model, for a response y in R and covariates x in R^d, is
+
+    p_G(y | x) = sum_i g_i(x) sum_{j in group i} g_{j|i}(x) N(y | eta_j' x + tau_j, nu_j),
+
+    g_i(x)     = softmax_i( s1(x, a_i) + b_i ),
+    g_{j|i}(x) = softmax_j( s2(x, omega_j) + beta_j )  within group i,
+
+with s(x, a) = a' x (softmax gating, letter S) or s(x, a) = -||a - x|| (Laplace gating, letter L). `MixingMeasure` holds
+these parameters, maps them to and from unconstrained vectors, and writes them in a canonical form.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from scipy.special import logsumexp
+
+GATINGS = ("SS", "SL", "LS", "LL")
+
+
+def check_gating(gating):
+    """Return `gating` if it names one of the four models, else raise `ValueError`."""
+    if gating not in GATINGS:
+        raise ValueError(f"gating must be one of {', '.join(GATINGS)}; got {gating!r}")
+    return gating
+
+
+def check_k2(k2):
+    """Return `k2` as a tuple of positive ints, else raise `ValueError`."""
+    try:
+        out = tuple(int(m) for m in k2)
+        whole = all(m == n for m, n in zip(out, k2, strict=True))
+    except (TypeError, ValueError):
+        raise ValueError(f"k2 must be a sequence of positive integers, one a group; got {k2!r}") from None
+    if not out or not whole or min(out) < 1:
+        raise ValueError(f"k2 must be a sequence of positive integers, one a group; got {k2!r}")
+    return out
+
+
+def as_floats(name, value, shape):
+    """Return `value` as a finite float64 array of `shape` (-1: any size), else raise a `ValueError` that names it.
+
+    A one-dimensional array stands for a column where `shape` has two axes (d = 1).
+    """
+    try:
+        out = np.array(value, dtype=np.float64, order="C")
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of numbers of shape {shape}; got {value!r}") from None
+    if len(shape) == 2 and out.ndim == 1:
+        out = out[:, None]
+    wanted = "(" + ", ".join("any" if s < 0 else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
+    if out.ndim != len(shape) or any(w >= 0 and s != w for s, w in zip(out.shape, shape, strict=True)):
+        raise ValueError(f"{name} must have shape {wanted}; got {np.shape(value)}")
+    if not np.isfinite(out).all():
+        raise ValueError(f"{name} must be finite; got {np.count_nonzero(~np.isfinite(out))} NaN or infinite entries")
+    return out
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class MixingMeasure:
+    """Parameters of a two-level Gaussian HMoE, validated and immutable.
+
+    Experts ("leaves") are stored group after group. A flat mixture of experts is one group, ``k2=(K,)``, whose level-1
+    gate is constant.
+
+    Parameters
+    ----------
+    gating : {"SS", "SL", "LS", "LL"}
+        Gate type of level 1 and of level 2: S softmax, L Laplace.
+    k2 : sequence of int
+        Number of experts in each group; ``k1 = len(k2)`` groups, ``K = sum(k2)`` experts.
+    a, b : array_like, (k1, d) and (k1,)
+        Level-1 gate: slopes (softmax) or centres (Laplace), and intercepts.
+    omega, beta : array_like, (K, d) and (K,)
+        Level-2 gate of each expert within its group.
+    eta, tau : array_like, (K, d) and (K,)
+        Expert mean ``eta' x + tau``.
+    nu : array_like, (K,)
+        Expert variance (not standard deviation), positive.
+
+    Where d = 1, ``a``, ``omega`` and ``eta`` may be given as one-dimensional arrays.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, an entry is not finite, a variance is not positive or the gating is unknown.
+    """
+
+    gating: str
+    k2: tuple
+    a: np.ndarray  # (k1, d)
+    b: np.ndarray  # (k1,)
+    omega: np.ndarray  # (K, d)
+    beta: np.ndarray  # (K,)
+    eta: np.ndarray  # (K, d)
+    tau: np.ndarray  # (K,)
+    nu: np.ndarray  # (K,)
+
+    def __post_init__(self):
+        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the frozen way in
+        check_gating(self.gating)
+        put("k2", check_k2(self.k2))
+        k1, K = len(self.k2), sum(self.k2)
+        eta = as_floats("eta", self.eta, (K, -1))
+        d = eta.shape[1]
+        if d < 1:
+            raise ValueError("eta must have at least one column (d >= 1); got none")
+        shapes = {"a": (k1, d), "b": (k1,), "omega": (K, d), "beta": (K,), "eta": (K, d), "tau": (K,), "nu": (K,)}
+        for name, shape in shapes.items():
+            array = as_floats(name, getattr(self, name), shape)
+            array.setflags(write=False)
+            put(name, array)
+        if self.nu.min() <= 0:
+            raise ValueError(f"nu (expert variances) must be positive; got a smallest entry of {self.nu.min():g}")
+
+    # -- shape ------------------------------------------------------------------------------------------------------
+    @property
+    def k1(self):
+        """Number of groups."""
+        return len(self.k2)
+
+    @property
+    def d(self):
+        """Number of covariates."""
+        return self.eta.shape[1]
+
+    @property
+    def n_experts(self):
+        """Number of experts in all groups, K."""
+        return sum(self.k2)
+
+    @property
+    def group(self):
+        """(K,) int: the group of each expert."""
+        return np.repeat(np.arange(self.k1), self.k2)
+
+    @property
+    def offsets(self):
+        """(k1 + 1,) int: group i holds experts ``offsets[i]:offsets[i + 1]``."""
+        return np.concatenate([[0], np.cumsum(self.k2)])
+
+    @property
+    def n_parameters(self):
+        """Length of `to_vector`; softmax translations and constant gates are counted, not removed."""
+        return self.k1 * (self.d + 1) + self.n_experts * (2 * self.d + 3)
+
+    # -- vectors ----------------------------------------------------------------------------------------------------
+    def to_vector(self):
+        """Unconstrained parameters: a, b, omega, beta, eta, tau, log nu, each flattened, in that order. (p,)"""
+        blocks = (self.a, self.b, self.omega, self.beta, self.eta, self.tau, np.log(self.nu))
+        return np.concatenate([block.ravel() for block in blocks])
+
+    def with_vector(self, vector):
+        """Return a measure of the same gating and shape at another `to_vector` point.
+
+        Raises
+        ------
+        ValueError
+            If the length is wrong, an entry is not finite, or a variance over- or underflows.
+        """
+        v = as_floats("vector", vector, (self.n_parameters,))
+        parts = {name: v[where] for name, where in vector_slices(self.k1, self.n_experts, self.d).items()}
+        with np.errstate(over="ignore", under="ignore"):
+            nu = np.exp(parts.pop("log_nu"))
+        for name in ("a", "omega", "eta"):
+            parts[name] = parts[name].reshape(-1, self.d)
+        return MixingMeasure(gating=self.gating, k2=self.k2, nu=nu, **parts)
+
+    def parameter_names(self):
+        """Names of the entries of `to_vector`: ``"omega[2,0]"``, ``"tau[1]"``, ``"log_nu[0]"``; indices from 0."""
+        names = []
+        for name, where in vector_slices(self.k1, self.n_experts, self.d).items():
+            size = where.stop - where.start
+            wide = name in ("a", "omega", "eta")
+            names += [f"{name}[{i // self.d},{i % self.d}]" if wide else f"{name}[{i}]" for i in range(size)]
+        return names
+
+    def kernel_args(self):
+        """The parameters as the functions of `hmoe_stats.kernels` take them: two gate codes, offsets, arrays."""
+        kinds = tuple(0 if letter == "S" else 1 for letter in self.gating)
+        return *kinds, self.offsets, self.a, self.b, self.omega, self.beta, self.eta, self.tau, self.nu
+
+    # -- canonical form ---------------------------------------------------------------------------------------------
+    def canonical(self, support=None):
+        """Return the same density written in canonical form; labels are kept.
+
+        Intercepts are normalised so that their exponentials sum to one at the centre of the support (at every gate),
+        softmax slopes are centred with those weights, and for d = 1 Laplace centres outside the support are clipped to
+        its edge, the excess moved into the intercepts. A gate whose answer does not depend on its centres (one
+        component, or all centres equal) has them put at the centre of the support.
+
+        Parameters
+        ----------
+        support : (low, high), optional
+            Range of the data, scalars or one value a coordinate. Without it the centre is 0 and nothing is clipped.
+
+        Returns
+        -------
+        MixingMeasure
+
+        Notes
+        -----
+        The maps used are exact invariances of the density on the support: softmax translations, Laplace intercept
+        shifts, and ``-|x - a| = -|x - high| - (a - high)`` for x <= high <= a.
+        """
+        low, high = _check_support(support, self.d)
+        centre = np.where(np.isfinite(low) & np.isfinite(high), 0.5 * (low + high), 0.0)
+        a, b = _canonical_gate(self.gating[0], self.a, self.b, low, high, centre)
+        omega, beta = np.empty_like(self.omega), np.empty_like(self.beta)
+        for lo, hi in zip(self.offsets[:-1], self.offsets[1:], strict=True):
+            gate = _canonical_gate(self.gating[1], self.omega[lo:hi], self.beta[lo:hi], low, high, centre)
+            omega[lo:hi], beta[lo:hi] = gate
+        return self.replace(a=a, b=b, omega=omega, beta=beta)
+
+    def replace(self, **changes):
+        """Return a copy with some fields changed, validated anew."""
+        return MixingMeasure(**({f.name: getattr(self, f.name) for f in fields(self)} | changes))
+
+    # -- writing and comparing --------------------------------------------------------------------------------------
+    def to_dict(self):
+        """Plain lists and strings, ready for `json.dumps`; floats survive the round trip exactly."""
+        out = {"gating": self.gating, "k2": list(self.k2)}
+        return out | {f.name: getattr(self, f.name).tolist() for f in fields(self)[2:]}
+
+    @classmethod
+    def from_dict(cls, values):
+        """Build a measure from `to_dict` output.
+
+        Raises
+        ------
+        ValueError
+            If a key is missing or unknown, or a value does not fit.
+        """
+        names = {f.name for f in fields(cls)}
+        if not isinstance(values, dict) or set(values) != names:
+            got = sorted(values) if isinstance(values, dict) else values
+            raise ValueError(f"values must be a dict with the keys {sorted(names)}; got {got!r}")
+        return cls(**values)
+
+    def to_frame(self):
+        """One row an expert: group, expert (within its group), then the parameters; level-1 ones are repeated."""
+        import pandas as pd
+
+        group = self.group
+        columns = {"group": group, "expert": np.arange(self.n_experts) - self.offsets[group]}
+        for f in fields(self)[2:]:
+            array = getattr(self, f.name)
+            array = array[group] if f.name in ("a", "b") else array
+            if array.ndim == 1:
+                columns[f.name] = array
+            else:
+                columns |= {f.name if self.d == 1 else f"{f.name}_{c}": array[:, c] for c in range(self.d)}
+        return pd.DataFrame(columns)
+
+    def __eq__(self, other):
+        if not isinstance(other, MixingMeasure):
+            return NotImplemented
+        same = self.gating == other.gating and self.k2 == other.k2 and self.d == other.d
+        return same and all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)[2:])
+
+    def __hash__(self):
+        # + 0.0 so that -0.0 and 0.0, which compare equal, hash alike
+        arrays = [(getattr(self, f.name) + 0.0).tobytes() for f in fields(self)[2:]]
+        return hash((self.gating, self.k2, *arrays))
+
+    def allclose(self, other, rtol=1e-9, atol=1e-12):
+        """True if `other` has the same gating and shape, and equal parameters up to the tolerances of `np.allclose`."""
+        if not isinstance(other, MixingMeasure):
+            raise ValueError(f"other must be a MixingMeasure; got {type(other).__name__}")
+        if self.gating != other.gating or self.k2 != other.k2 or self.d != other.d:
+            return False
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self)[2:])
+        return all(np.allclose(x, y, rtol=rtol, atol=atol) for x, y in pairs)
+
+    def __repr__(self):
+        with np.printoptions(precision=4, suppress=True):
+            return f"MixingMeasure(gating={self.gating!r}, k2={self.k2}, d={self.d})\n{self.to_frame().to_string()}"
+
+
+def vector_slices(k1, K, d):
+    """Where each parameter sits in `MixingMeasure.to_vector`: name -> slice, in order."""
+    sizes = {"a": k1 * d, "b": k1, "omega": K * d, "beta": K, "eta": K * d, "tau": K, "log_nu": K}
+    ends = np.cumsum(list(sizes.values()))
+    return {name: slice(int(e - s), int(e)) for (name, s), e in zip(sizes.items(), ends, strict=True)}
+
+
+def _check_support(support, d):
+    if support is None:
+        return np.full(d, -np.inf), np.full(d, np.inf)
+    try:
+        low, high = (np.broadcast_to(np.asarray(s, dtype=float), (d,)) for s in support)
+    except (TypeError, ValueError):
+        raise ValueError(f"support must be a pair (low, high) of scalars or ({d},) arrays; got {support!r}") from None
+    if not (low < high).all():
+        raise ValueError(f"support must have low < high in every coordinate; got low={low}, high={high}")
+    return low, high
+
+
+def _canonical_gate(letter, slopes, intercepts, low, high, centre):
+    """One gate of THEORY's canonical form: `slopes` (m, d), `intercepts` (m,)."""
+    if letter == "S":
+        at_centre = intercepts + slopes @ centre
+        at_centre = at_centre - logsumexp(at_centre)
+        slopes = slopes - np.exp(at_centre) @ slopes
+        return slopes, at_centre - slopes @ centre
+    if slopes.shape[1] == 1:
+        clipped = np.clip(slopes, low, high)
+        intercepts = intercepts - np.abs(slopes - clipped)[:, 0]
+        slopes = clipped
+    if (slopes == slopes[0]).all():
+        slopes = np.broadcast_to(centre, slopes.shape)
+    return slopes, intercepts - logsumexp(intercepts)

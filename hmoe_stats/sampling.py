@@ -1,0 +1,216 @@
+"""Covariate laws, and samples from a mixing measure.
+
+A law knows how to draw covariates, its support, its first two moments, and (d = 1) how to integrate against itself;
+losses and divergences take a law, or an (n, d) array of covariates, which stands for its empirical law.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import kernels
+from .measure import MixingMeasure, as_floats
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Independent uniform coordinates on [low, high].
+
+    Parameters
+    ----------
+    low, high : float or tuple of float
+        One pair for all coordinates, or one value a coordinate; low < high.
+    """
+
+    low: float | tuple = 0.0
+    high: float | tuple = 1.0
+
+    def __post_init__(self):
+        low, high = as_floats("low", np.atleast_1d(self.low), (-1,)), as_floats("high", np.atleast_1d(self.high), (-1,))
+        if low.size != high.size and 1 not in (low.size, high.size):
+            raise ValueError(f"low and high must have the same length; got {low.size} and {high.size}")
+        if not (low < high).all():
+            raise ValueError(f"low must lie below high; got low={self.low}, high={self.high}")
+        object.__setattr__(self, "low", _plain(self.low))
+        object.__setattr__(self, "high", _plain(self.high))
+
+    def sample(self, rng, n, d):
+        """(n, d) draws."""
+        low, high = self.support(d)
+        return rng.uniform(low, high, size=(n, d))
+
+    def support(self, d):
+        """(low, high), each (d,)."""
+        return _wide("low", self.low, d), _wide("high", self.high, d)
+
+    def mean(self, d):
+        """(d,)"""
+        low, high = self.support(d)
+        return 0.5 * (low + high)
+
+    def cov(self, d):
+        """(d, d)"""
+        low, high = self.support(d)
+        return np.diag((high - low) ** 2 / 12.0)
+
+    def quadrature(self, breaks=(), order=32, panels=8):
+        """Nodes (m,) and weights (m,), summing to 1, of a composite Gauss-Legendre rule (d = 1), split at `breaks`."""
+        (low,), (high,) = self.support(1)
+        x, w = _panels(low, high, breaks, order, panels)
+        return x, w / (high - low)
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Independent normal coordinates.
+
+    Parameters
+    ----------
+    loc, scale : float or tuple of float
+        Mean and standard deviation (scale > 0), one for all coordinates or one value a coordinate.
+    """
+
+    loc: float | tuple = 0.0
+    scale: float | tuple = 1.0
+
+    def __post_init__(self):
+        as_floats("loc", np.atleast_1d(self.loc), (-1,))
+        if not (as_floats("scale", np.atleast_1d(self.scale), (-1,)) > 0).all():
+            raise ValueError(f"scale must be positive; got {self.scale}")
+        object.__setattr__(self, "loc", _plain(self.loc))
+        object.__setattr__(self, "scale", _plain(self.scale))
+
+    def sample(self, rng, n, d):
+        """(n, d) draws."""
+        return self.mean(d) + _wide("scale", self.scale, d) * rng.standard_normal((n, d))
+
+    def support(self, d):
+        """(low, high), each (d,): the whole line."""
+        return np.full(d, -np.inf), np.full(d, np.inf)
+
+    def mean(self, d):
+        """(d,)"""
+        return _wide("loc", self.loc, d)
+
+    def cov(self, d):
+        """(d, d)"""
+        return np.diag(_wide("scale", self.scale, d) ** 2)
+
+    def quadrature(self, breaks=(), order=32, panels=16):
+        """Nodes (m,) and weights (m,), summing to 1, on loc +- 9 scale (d = 1), split at `breaks`."""
+        mean, sd = self.mean(1)[0], _wide("scale", self.scale, 1)[0]
+        x, w = _panels(mean - 9 * sd, mean + 9 * sd, breaks, order, panels)
+        w = w * np.exp(-0.5 * ((x - mean) / sd) ** 2)
+        return x, w / w.sum()
+
+
+@dataclass(frozen=True, eq=False)
+class Empirical:
+    """The empirical law of an (n, d) array of covariates."""
+
+    x: np.ndarray
+
+    def _check(self, d):
+        if self.x.shape[1] != d:
+            raise ValueError(f"x must have {d} columns, as the measure has d = {d}; got {self.x.shape[1]}")
+        return self.x
+
+    def sample(self, rng, n, d):
+        """(n, d) draws with replacement."""
+        x = self._check(d)
+        return x[rng.integers(len(x), size=n)]
+
+    def support(self, d):
+        """(low, high), each (d,): the range of the data."""
+        x = self._check(d)
+        return x.min(axis=0), x.max(axis=0)
+
+    def mean(self, d):
+        """(d,)"""
+        return self._check(d).mean(axis=0)
+
+    def cov(self, d):
+        """(d, d), divided by n."""
+        return np.atleast_2d(np.cov(self._check(d), rowvar=False, bias=True))
+
+    def quadrature(self, breaks=(), order=0, panels=0):
+        """The points themselves (d = 1), equally weighted; `breaks`, `order` and `panels` are not needed."""
+        x = self._check(1)[:, 0]
+        return x, np.full(x.size, 1.0 / x.size)
+
+
+def as_law(x):
+    """Return a covariate law: `x` itself if it is one, the empirical law of an (n, d) or (n,) array otherwise.
+
+    Raises
+    ------
+    ValueError
+        If `x` is None or neither a law nor an array of finite numbers with at least two rows.
+    """
+    if isinstance(x, Uniform | Normal | Empirical):
+        return x
+    if x is None:
+        raise ValueError("x must be a covariate law (Uniform, Normal) or an (n, d) array of covariates; got None")
+    points = as_floats("x", x, (-1, -1))
+    if len(points) < 2:
+        raise ValueError(f"x must have at least 2 rows; got {len(points)}")
+    return Empirical(points)
+
+
+def sample(G, n, x, seed):
+    """Draw (X, y) from a mixing measure.
+
+    Parameters
+    ----------
+    G : MixingMeasure
+    n : int
+        Number of rows, at least 1.
+    x : Uniform, Normal or (m, d) array
+        Law of the covariates; an array is drawn from with replacement.
+    seed : int, numpy.random.SeedSequence or numpy.random.Generator
+        The same seed gives the same sample.
+
+    Returns
+    -------
+    X : ndarray, (n, d)
+    y : ndarray, (n,)
+
+    Raises
+    ------
+    ValueError
+        If `n` is not a positive integer, or the law does not fit the measure.
+    """
+    if not isinstance(G, MixingMeasure):
+        raise ValueError(f"G must be a MixingMeasure; got {type(G).__name__}")
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(f"n must be a positive integer; got {n!r}")
+    if seed is None:
+        raise ValueError("seed must be an int, a SeedSequence or a Generator (no draw is unkeyed); got None")
+    law, rng = as_law(x), np.random.default_rng(seed)
+    X = np.ascontiguousarray(law.sample(rng, int(n), G.d))
+    cumulative = np.cumsum(kernels.gate_weights(X, *G.kernel_args()), axis=1)
+    u = rng.random(int(n)) * cumulative[:, -1]
+    leaf = np.minimum((cumulative <= u[:, None]).sum(axis=1), G.n_experts - 1)
+    mean = np.einsum("nd,nd->n", X, G.eta[leaf]) + G.tau[leaf]
+    return X, mean + np.sqrt(G.nu[leaf]) * rng.standard_normal(int(n))
+
+
+def _plain(value):
+    return tuple(float(v) for v in value) if np.ndim(value) else float(value)
+
+
+def _wide(name, value, d):
+    try:
+        return np.broadcast_to(np.asarray(value, dtype=float), (d,)).copy()
+    except ValueError:
+        raise ValueError(f"{name} must be a scalar or have {d} entries, one a covariate; got {value}") from None
+
+
+def _panels(low, high, breaks, order, panels):
+    """Composite Gauss-Legendre nodes and weights on [low, high], panel edges also at every break inside."""
+    edges = np.linspace(low, high, panels + 1)
+    inside = np.asarray(breaks, dtype=float).ravel()
+    edges = np.unique(np.concatenate([edges, inside[(inside > low) & (inside < high)]]))
+    t, w = np.polynomial.legendre.leggauss(order)
+    half, mid = 0.5 * np.diff(edges)[:, None], 0.5 * (edges[1:] + edges[:-1])[:, None]
+    return (mid + half * t).ravel(), (half * w).ravel()
