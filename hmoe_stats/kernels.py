@@ -1,0 +1,812 @@
+"""Numba kernels: gates, experts, log-likelihood, score, observed information, and the sums of the EM algorithm.
+
+Everything compiled lives in this one file, because Numba's disk cache is keyed by the file of a function and does not
+see a change in another file. Kernels check nothing; `hmoe_stats.likelihood` does.
+
+Data is worked through in blocks of `BLOCK` rows, one row of workspace an expert, so that inner loops run along
+samples, vectorise, and stay in the first-level cache. For one sample write
+
+    u_i = s1(x, a_i) + b_i,   v_j = s2(x, omega_j) + beta_j,   mu_j = eta_j' x + tau_j,   lam_j = log nu_j,
+    g_i = softmax(u)_i,       h_j = softmax(v within the group)_j,
+    r_j = responsibility of expert j,   R_i = sum of r_j over group i,
+    z_j = (y - mu_j) / nu_j,  w_j = ((y - mu_j)^2 / nu_j - 1) / 2.
+
+The score in these scalars is  u_i: R_i - g_i,  v_j: r_j - R_i h_j,  mu_j: r_j z_j,  lam_j: r_j w_j.  With S the score
+of the level-2 scalars, the Hessian is minus the outer product of the vector (R, S) with itself plus
+
+    u_i u_k     delta_ik (R_i - g_i) + g_i g_k
+    u_i th_j    S_th              for th in {v, mu, lam} of an expert in group i, else 0
+    v_j v_l     delta_jl (r_j - R_i h_j) - r_j h_l - h_j r_l + 2 R_i h_j h_l        (same group)
+    v_l mu_j    r_j z_j (delta_jl - h_l),   v_l lam_j  likewise with w              (same group)
+    mu_j mu_j   r_j (z_j^2 - 1/nu_j),  mu_j lam_j  r_j z_j (w_j - 1),  lam_j lam_j  r_j (w_j^2 - w_j - 1/2)
+
+(differentiate log p = log sum_i exp(u_i + l_i) - log sum_i exp(u_i), with l_i the log-density of group i). Scalars are
+linear in the parameters except under Laplace gates, whose curvature is added. Laplace distances may be smoothed,
+sqrt(||x - a||^2 + eps^2); eps = 0 is the model itself, with gradient 0 at x = a.
+
+Gate codes: 0 softmax, 1 Laplace. Arguments common to most functions: X (n, d) and y (n,) C-contiguous float64; then
+`MixingMeasure.kernel_args()`: kind1, kind2, off (k1 + 1,), a (k1, d), b (k1,), omega (K, d), beta (K,), eta (K, d),
+tau (K,), nu (K,); then eps.
+"""
+
+import math
+
+import numpy as np
+from llvmlite import ir
+from numba import config, njit, types
+from numba.extending import intrinsic
+
+BLOCK = 256
+LOG_2PI = math.log(2.0 * math.pi)
+
+# Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
+_OPTIONS = dict(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+# The exponential adds and subtracts a large constant to round; reassociation would cancel it.
+_EXACT = _OPTIONS | dict(fastmath={"contract", "nsz"})
+
+
+@intrinsic
+def _as_float(typingctx, bits):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.int64), codegen
+
+
+@intrinsic
+def _as_bits(typingctx, x):
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(64))
+
+    return types.int64(types.float64), codegen
+
+
+@njit(**_EXACT)
+def _exp(x):
+    """exp(x) for x <= 0, vectorisable: Cody-Waite reduction, polynomial of degree 12, exponent by bit pattern.
+
+    Relative error 3e-16; 0 below -708; NaN stays NaN. Arguments up to 700 are right too.
+    """
+    z = -708.0 if x < -708.0 else x
+    shifted = z * 1.4426950408889634 + 6755399441055744.0  # 1.5 * 2^52: the low bits now hold the nearest integer
+    k = shifted - 6755399441055744.0
+    r = z - k * 6.93147180369123816490e-01
+    r = r - k * 1.90821492927058770002e-10
+    p = 1.0 / 479001600.0
+    p = p * r + 1.0 / 39916800.0
+    p = p * r + 1.0 / 3628800.0
+    p = p * r + 1.0 / 362880.0
+    p = p * r + 1.0 / 40320.0
+    p = p * r + 1.0 / 5040.0
+    p = p * r + 1.0 / 720.0
+    p = p * r + 1.0 / 120.0
+    p = p * r + 1.0 / 24.0
+    p = p * r + 1.0 / 6.0
+    p = p * r + 0.5
+    p = p * r + 1.0
+    p = p * r + 1.0
+    power = _as_float((_as_bits(shifted) + 1023) << 52)
+    return 0.0 if x < -708.0 else p * power
+
+
+if config.DISABLE_JIT:  # intrinsics exist in compiled code only
+    _exp = math.exp
+
+
+# -- small pieces, each along one block of samples ----------------------------------------------------------------------
+
+
+@njit(**_OPTIONS)
+def _load(X, start, nb, x):
+    """Copy rows start : start + nb of X into x (d, BLOCK), one covariate a row."""
+    for c in range(X.shape[1]):
+        row = x[c]
+        for s in range(nb):
+            row[s] = X[start + s, c]
+
+
+@njit(**_OPTIONS)
+def _logit(kind, x, nb, slope, intercept, eps2, out):
+    """Gate score of one component: out = s(x, slope) + intercept."""
+    d = x.shape[0]
+    if kind == 0:
+        row, w = x[0], slope[0]
+        for s in range(nb):
+            out[s] = intercept + w * row[s]
+        for c in range(1, d):
+            row, w = x[c], slope[c]
+            for s in range(nb):
+                out[s] += w * row[s]
+    else:
+        row, w = x[0], slope[0]
+        for s in range(nb):
+            out[s] = eps2 + (row[s] - w) * (row[s] - w)
+        for c in range(1, d):
+            row, w = x[c], slope[c]
+            for s in range(nb):
+                out[s] += (row[s] - w) * (row[s] - w)
+        for s in range(nb):
+            out[s] = intercept - math.sqrt(out[s])
+
+
+@njit(**_OPTIONS)
+def _direction(x, nb, centre, eps2, out):
+    """Gradient of -sqrt(||x - centre||^2 + eps2) in the centre: out (d, nb); its length stands in out's last row."""
+    d = x.shape[0]
+    length = out[d]
+    for s in range(nb):
+        length[s] = eps2
+    for c in range(d):
+        row, w = x[c], centre[c]
+        for s in range(nb):
+            length[s] += (row[s] - w) * (row[s] - w)
+    for s in range(nb):
+        length[s] = math.sqrt(length[s])
+    for c in range(d):
+        row, w, o = x[c], centre[c], out[c]
+        for s in range(nb):
+            # at the kink itself the numerator is 0: any positive length gives the subgradient 0
+            o[s] = (row[s] - w) / (length[s] if length[s] > 0.0 else 1.0)
+
+
+@njit(**_OPTIONS)
+def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total, top):
+    """Logits of components lo : hi less their maximum, exponentials `weights` of these, and their sum `total`."""
+    if hi - lo == 1:
+        one, g = logits[lo], weights[lo]
+        for s in range(nb):
+            one[s] = 0.0
+            g[s] = 1.0
+            total[s] = 1.0
+        return
+    for j in range(lo, hi):
+        row = logits[j]
+        _logit(kind, x, nb, slopes[j], intercepts[j], eps2, row)
+        if j == lo:
+            for s in range(nb):
+                top[s] = row[s]
+        else:
+            for s in range(nb):
+                top[s] = max(top[s], row[s])
+    for s in range(nb):
+        total[s] = 0.0
+    for j in range(lo, hi):
+        row, g = logits[j], weights[j]
+        for s in range(nb):
+            row[s] -= top[s]
+            g[s] = _exp(row[s])
+            total[s] += g[s]
+
+
+@njit(**_OPTIONS)
+def _mean(x, nb, slope, intercept, out):
+    row, w = x[0], slope[0]
+    for s in range(nb):
+        out[s] = intercept + w * row[s]
+    for c in range(1, x.shape[0]):
+        row, w = x[c], slope[c]
+        for s in range(nb):
+            out[s] += w * row[s]
+
+
+@njit(**_OPTIONS)
+def _forward(X, y, start, model, work):
+    """Load rows start : start + BLOCK and run them through gates and experts; return how many rows there were.
+
+    On return, with M = top: weights G (k1, nb) over S1 and H (K, nb) over S2 (k1, nb) are the gates, E_j = exp(t_j - M)
+    with t_j the log of expert j's term before the gates' normalisation, mass = sum_i sum_j E_j / S2_i, and
+    log p = M + log(mass / S1) - log(2 pi) / 2,  r_j = E_j / (S2_i mass).
+    """
+    kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps2 = model
+    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    k1 = off.size - 1
+    nb = min(BLOCK, y.size - start)
+    _load(X, start, nb, x)
+    for s in range(nb):
+        yb[s] = y[start + s]
+    _gate(kind1, x, nb, a, b, 0, k1, eps2, U, G, S1, top)
+    for i in range(k1):
+        _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps2, V, H, S2[i], top)
+    for i in range(k1):
+        u = U[i]
+        for j in range(off[i], off[i + 1]):
+            e, v = E[j], V[j]
+            _mean(x, nb, eta[j], tau[j], e)
+            precision, constant = 0.5 / nu[j], -0.5 * math.log(nu[j])
+            for s in range(nb):
+                q = (yb[s] - e[s]) * (yb[s] - e[s]) * precision
+                q = 1e300 if q > 1e300 else q  # so that no two terms are both infinite
+                e[s] = constant - q + v[s] + u[s]
+            if j == 0:
+                for s in range(nb):
+                    top[s] = e[s]
+            else:
+                for s in range(nb):
+                    top[s] = max(top[s], e[s])
+    for s in range(nb):
+        mass[s] = 0.0
+    for i in range(k1):
+        for s in range(nb):
+            part[s] = 0.0
+        for j in range(off[i], off[i + 1]):
+            e = E[j]
+            for s in range(nb):
+                e[s] = _exp(e[s] - top[s])
+                part[s] += e[s]
+        total = S2[i]
+        for s in range(nb):
+            mass[s] += part[s] / total[s]
+    return nb
+
+
+@njit(**_OPTIONS)
+def _sum_log(nb, top, mass, S1, part):
+    """sum_s top + log(mass / S1): one logarithm for every eight samples, of their product."""
+    total = 0.0
+    for s in range(nb):
+        total += top[s]
+        part[s] = mass[s] / S1[s]
+    step = nb // 8
+    for s in range(step):
+        product = part[s] * part[s + step] * part[s + 2 * step] * part[s + 3 * step]
+        product *= part[s + 4 * step] * part[s + 5 * step] * part[s + 6 * step] * part[s + 7 * step]
+        total += math.log(product)
+    for s in range(8 * step, nb):
+        total += math.log(part[s])
+    return total
+
+
+@njit(**_OPTIONS)
+def _dot(f, g, nb):
+    total = 0.0
+    for s in range(nb):
+        total += f[s] * g[s]
+    return total
+
+
+@njit(**_OPTIONS)
+def _sum(f, nb):
+    total = 0.0
+    for s in range(nb):
+        total += f[s]
+    return total
+
+
+@njit(**_OPTIONS)
+def _workspace(d, k1, K):
+    """x, y, U, G, S1, V, H, S2, E, top, mass, part."""
+    return (
+        np.empty((d, BLOCK)),
+        np.empty(BLOCK),
+        np.empty((k1, BLOCK)),
+        np.empty((k1, BLOCK)),
+        np.empty(BLOCK),
+        np.empty((K, BLOCK)),
+        np.empty((K, BLOCK)),
+        np.empty((k1, BLOCK)),
+        np.empty((K, BLOCK)),
+        np.empty(BLOCK),
+        np.empty(BLOCK),
+        np.empty(BLOCK),
+    )
+
+
+# -- what the library calls -------------------------------------------------------------------------------------------
+
+
+@njit(**_OPTIONS)
+def log_likelihood(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
+    """Sum over rows of log p_G(y | x)."""
+    n, d = X.shape
+    k1, K = off.size - 1, tau.size
+    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
+    work = _workspace(d, k1, K)
+    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    total = 0.0
+    for start in range(0, n, BLOCK):
+        nb = _forward(X, y, start, model, work)
+        total += _sum_log(nb, top, mass, S1, part)
+    return total - 0.5 * n * LOG_2PI
+
+
+@njit(**_OPTIONS)
+def log_density(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
+    """log p_G(y | x) of each row, (n,)."""
+    n, d = X.shape
+    k1, K = off.size - 1, tau.size
+    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
+    work = _workspace(d, k1, K)
+    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    out = np.empty(n)
+    for start in range(0, n, BLOCK):
+        nb = _forward(X, y, start, model, work)
+        for s in range(nb):
+            out[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
+    return out
+
+
+@njit(**_OPTIONS)
+def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0):
+    """g_i(x) h_j(x) of each row and expert, (n, K)."""
+    n, d = X.shape
+    k1, K = off.size - 1, tau.size
+    work = _workspace(d, k1, K)
+    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    out = np.empty((n, K))
+    for start in range(0, n, BLOCK):
+        nb = min(BLOCK, n - start)
+        _load(X, start, nb, x)
+        _gate(kind1, x, nb, a, b, 0, k1, eps * eps, U, G, S1, top)
+        for i in range(k1):
+            _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps * eps, V, H, S2[i], top)
+            for j in range(off[i], off[i + 1]):
+                for s in range(nb):
+                    out[start + s, j] = G[i, s] / S1[s] * (H[j, s] / S2[i, s])
+    return out
+
+
+@njit(**_OPTIONS)
+def responsibilities(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
+    """The E-step: log-likelihood, and r_j of each expert and row as (K, n), one expert a row."""
+    n, d = X.shape
+    k1, K = off.size - 1, tau.size
+    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
+    work = _workspace(d, k1, K)
+    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    out = np.empty((K, n))
+    total = 0.0
+    for start in range(0, n, BLOCK):
+        nb = _forward(X, y, start, model, work)
+        total += _sum_log(nb, top, mass, S1, part)
+        for i in range(k1):
+            sums = S2[i]
+            for j in range(off[i], off[i + 1]):
+                e, o = E[j], out[j]
+                for s in range(nb):
+                    o[start + s] = e[s] / (sums[s] * mass[s])
+    return total - 0.5 * n * LOG_2PI, out
+
+
+@njit(**_OPTIONS)
+def _posteriors(y, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W):
+    """Turn E into r, G and H into gates; fill R (k1, nb), Z = r z and W = r w (K, nb)."""
+    for i in range(off.size - 1):
+        g, total, sums = G[i], R[i], S2[i]
+        for s in range(nb):
+            g[s] /= S1[s]
+            total[s] = 0.0
+        for j in range(off[i], off[i + 1]):
+            r, h, z, w = E[j], H[j], Z[j], W[j]
+            _mean(x, nb, eta[j], tau[j], z)
+            precision = 1.0 / nu[j]
+            for s in range(nb):
+                r[s] /= sums[s] * mass[s]
+                h[s] /= sums[s]
+                total[s] += r[s]
+            for s in range(nb):
+                res = y[s] - z[s]
+                z[s] = r[s] * res * precision
+                w[s] = 0.5 * (z[s] * res - r[s])
+
+
+@njit(**_OPTIONS)
+def _add_score(w, phi, nb, first, d, out):
+    """out[first : first + d + 1] += sum over samples of w times (features, 1)."""
+    for c in range(d):
+        out[first + c] += _dot(w, phi[c], nb)
+    out[first + d] += _sum(w, nb)
+
+
+@njit(**_OPTIONS)
+def _public_order(k1, K, d):
+    """Where entry k of the inner order, scalar by scalar with (slopes, constant) together, sits in `to_vector`."""
+    order = np.empty(k1 * (d + 1) + K * (2 * d + 3), np.int64)
+    k = 0
+    base_b, base_omega = k1 * d, k1 * (d + 1)
+    base_beta = base_omega + K * d
+    base_eta = base_beta + K
+    base_tau = base_eta + K * d
+    for i in range(k1):
+        for c in range(d):
+            order[k + c] = i * d + c
+        order[k + d] = base_b + i
+        k += d + 1
+    for j in range(K):
+        for c in range(d):
+            order[k + c] = base_omega + j * d + c
+        order[k + d] = base_beta + j
+        k += d + 1
+    for j in range(K):
+        for c in range(d):
+            order[k + c] = base_eta + j * d + c
+        order[k + d] = base_tau + j
+        k += d + 1
+    for j in range(K):
+        order[k + j] = base_tau + K + j
+    return order
+
+
+@njit(**_OPTIONS)
+def score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
+    """Log-likelihood and its gradient in `to_vector` order, (p,)."""
+    n, d = X.shape
+    k1, K = off.size - 1, tau.size
+    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
+    work = _workspace(d, k1, K)
+    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    toward = np.empty((d + 1, BLOCK))
+    inner = np.zeros(k1 * (d + 1) + K * (2 * d + 3))
+    first_v = k1 * (d + 1)
+    first_mu = first_v + K * (d + 1)
+    first_nu = first_mu + K * (d + 1)
+    total = 0.0
+    for start in range(0, n, BLOCK):
+        nb = _forward(X, y, start, model, work)
+        total += _sum_log(nb, top, mass, S1, part)
+        _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
+        for i in range(k1):
+            g, sums = G[i], R[i]
+            if k1 > 1:
+                for s in range(nb):
+                    part[s] = sums[s] - g[s]
+                if kind1 == 1:
+                    _direction(x, nb, a[i], eps * eps, toward)
+                _add_score(part, toward if kind1 == 1 else x, nb, i * (d + 1), d, inner)
+            for j in range(off[i], off[i + 1]):
+                r, h = E[j], H[j]
+                if off[i + 1] - off[i] > 1:
+                    for s in range(nb):
+                        part[s] = r[s] - sums[s] * h[s]
+                    if kind2 == 1:
+                        _direction(x, nb, omega[j], eps * eps, toward)
+                    _add_score(part, toward if kind2 == 1 else x, nb, first_v + j * (d + 1), d, inner)
+                _add_score(Z[j], x, nb, first_mu + j * (d + 1), d, inner)
+                inner[first_nu + j] += _sum(W[j], nb)
+    out = np.empty(inner.size)
+    out[_public_order(k1, K, d)] = inner
+    return total - 0.5 * n * LOG_2PI, out
+
+
+# -- observed information ---------------------------------------------------------------------------------------------
+
+
+@njit(**_OPTIONS)
+def _fill(w, phi, nb, first, d, F):
+    """Rows first : first + d + 1 of F are w times (features, 1)."""
+    for c in range(d):
+        f, o = phi[c], F[first + c]
+        for s in range(nb):
+            o[s] = w[s] * f[s]
+    o = F[first + d]
+    for s in range(nb):
+        o[s] = w[s]
+
+
+@njit(**_OPTIONS)
+def _add_outer(F, p, nb, H):
+    """H += F F' on the lower triangle, in tiles of 4 x 4; F has its rows padded to a multiple of 4."""
+    for i in range(0, p, 4):
+        f0, f1, f2, f3 = F[i], F[i + 1], F[i + 2], F[i + 3]
+        for j in range(0, i + 1, 4):
+            e0, e1, e2, e3 = F[j], F[j + 1], F[j + 2], F[j + 3]
+            h00 = h01 = h02 = h03 = h10 = h11 = h12 = h13 = 0.0
+            h20 = h21 = h22 = h23 = h30 = h31 = h32 = h33 = 0.0
+            for s in range(nb):
+                h00 += f0[s] * e0[s]
+                h01 += f0[s] * e1[s]
+                h02 += f0[s] * e2[s]
+                h03 += f0[s] * e3[s]
+                h10 += f1[s] * e0[s]
+                h11 += f1[s] * e1[s]
+                h12 += f1[s] * e2[s]
+                h13 += f1[s] * e3[s]
+                h20 += f2[s] * e0[s]
+                h21 += f2[s] * e1[s]
+                h22 += f2[s] * e2[s]
+                h23 += f2[s] * e3[s]
+                h30 += f3[s] * e0[s]
+                h31 += f3[s] * e1[s]
+                h32 += f3[s] * e2[s]
+                h33 += f3[s] * e3[s]
+            H[i, j] += h00
+            H[i, j + 1] += h01
+            H[i, j + 2] += h02
+            H[i, j + 3] += h03
+            H[i + 1, j] += h10
+            H[i + 1, j + 1] += h11
+            H[i + 1, j + 2] += h12
+            H[i + 1, j + 3] += h13
+            H[i + 2, j] += h20
+            H[i + 2, j + 1] += h21
+            H[i + 2, j + 2] += h22
+            H[i + 2, j + 3] += h23
+            H[i + 3, j] += h30
+            H[i + 3, j + 1] += h31
+            H[i + 3, j + 2] += h32
+            H[i + 3, j + 3] += h33
+
+
+@njit(**_OPTIONS)
+def _add_pair(w, phi, psi, nb, d, row, col, H, tmp):
+    """H[row.., col..] -= sum of w (phi, 1)(psi, 1)'; entries above the diagonal are never read."""
+    for c in range(d + 1):
+        left = w
+        if c < d:
+            f = phi[c]
+            for s in range(nb):
+                tmp[s] = w[s] * f[s]
+            left = tmp
+        last = min(d, row + c - col)
+        for e in range(last + 1):
+            H[row + c, col + e] -= _dot(left, psi[e], nb) if e < d else _sum(left, nb)
+
+
+@njit(**_OPTIONS)
+def _add_row(w, psi, nb, d, row, col, H):
+    """As `_add_pair`, for a row scalar without features (log nu)."""
+    for e in range(d):
+        H[row, col + e] -= _dot(w, psi[e], nb)
+    H[row, col + d] -= _sum(w, nb)
+
+
+@njit(**_OPTIONS)
+def _add_curvature(w, toward, nb, d, row, H, tmp):
+    """H -= sum of w times the second derivative of -sqrt(||x - a||^2 + eps2) in a: (u u' - I) / length."""
+    length = toward[d]
+    for c in range(d):
+        u = toward[c]
+        for s in range(nb):
+            tmp[s] = w[s] / length[s] if length[s] > 0.0 else 0.0
+        H[row + c, row + c] += _sum(tmp, nb)
+        for s in range(nb):
+            tmp[s] *= u[s]
+        for e in range(c + 1):
+            H[row + c, row + e] -= _dot(tmp, toward[e], nb)
+
+
+@njit(**_OPTIONS)
+def _add_expert(x, y, nb, eta, tau, nu, r, row_mu, row_nu, I, part, tmp):  # noqa: E741
+    """Second derivatives of one expert's log-density, weighted by r: mu mu, lam mu, lam lam."""
+    d = x.shape[0]
+    res = tmp
+    _mean(x, nb, eta, tau, res)
+    precision = 1.0 / nu
+    for s in range(nb):
+        res[s] = y[s] - res[s]
+        q = res[s] * res[s] * precision
+        w = 0.5 * (q - 1.0)
+        part[s] = r[s] * (w * w - w - 0.5)
+    I[row_nu, row_nu] -= _sum(part, nb)
+    for s in range(nb):
+        q = res[s] * res[s] * precision
+        part[s] = r[s] * res[s] * precision * (0.5 * q - 1.5)
+    _add_row(part, x, nb, d, row_nu, row_mu, I)
+    for s in range(nb):
+        part[s] = r[s] * precision * (res[s] * res[s] * precision - 1.0)
+    _add_pair(part, x, x, nb, d, row_mu, row_mu, I, tmp)
+
+
+@njit(**_OPTIONS)
+def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
+    """Log-likelihood, score (p,) and observed information, minus the Hessian, (p, p), in `to_vector` order."""
+    n, d = X.shape
+    k1, K = off.size - 1, tau.size
+    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
+    work = _workspace(d, k1, K)
+    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    A, B = np.empty(BLOCK), np.empty(BLOCK)
+    n_toward1, n_toward2 = k1 if kind1 == 1 else 0, K if kind2 == 1 else 0
+    toward1, toward2 = np.empty((n_toward1, d + 1, BLOCK)), np.empty((n_toward2, d + 1, BLOCK))
+    p = k1 * (d + 1) + K * (2 * d + 3)
+    padded = (p + 3) // 4 * 4
+    F = np.zeros((padded, BLOCK))
+    I = np.zeros((padded, padded))  # noqa: E741 - the information; its lower triangle is filled
+    inner = np.zeros(p)
+    first_v = k1 * (d + 1)
+    first_mu = first_v + K * (d + 1)
+    first_nu = first_mu + K * (d + 1)
+    total = 0.0
+    for start in range(0, n, BLOCK):
+        nb = _forward(X, y, start, model, work)
+        total += _sum_log(nb, top, mass, S1, part)
+        _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
+        for i in range(n_toward1):
+            _direction(x, nb, a[i], eps * eps, toward1[i])
+        for j in range(n_toward2):
+            _direction(x, nb, omega[j], eps * eps, toward2[j])
+
+        # the vector (R, S), a row an inner parameter, and the score
+        for i in range(k1):
+            g, sums = G[i], R[i]
+            if k1 > 1:
+                phi = toward1[i] if kind1 == 1 else x
+                _fill(sums, phi, nb, i * (d + 1), d, F)
+                for s in range(nb):
+                    part[s] = sums[s] - g[s]
+                _add_score(part, phi, nb, i * (d + 1), d, inner)
+            for j in range(off[i], off[i + 1]):
+                if off[i + 1] - off[i] > 1:
+                    r, h = E[j], H[j]
+                    for s in range(nb):
+                        part[s] = r[s] - sums[s] * h[s]
+                    _fill(part, toward2[j] if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
+                _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
+                w, row = W[j], F[first_nu + j]
+                for s in range(nb):
+                    row[s] = w[s]
+        for k in range(first_v, p):
+            inner[k] += _sum(F[k], nb)
+        _add_outer(F, padded, nb, I)
+
+        # level 1: u with u, and u with everything of its own group
+        if k1 > 1:
+            for i in range(k1):
+                g, sums = G[i], R[i]
+                phi = toward1[i] if kind1 == 1 else x
+                for k in range(i + 1):
+                    other = G[k]
+                    for s in range(nb):
+                        part[s] = g[s] * other[s]
+                    if k == i:
+                        for s in range(nb):
+                            part[s] += sums[s] - g[s]
+                    _add_pair(part, phi, toward1[k] if kind1 == 1 else x, nb, d, i * (d + 1), k * (d + 1), I, A)
+                if kind1 == 1:
+                    for s in range(nb):
+                        part[s] = sums[s] - g[s]
+                    _add_curvature(part, phi, nb, d, i * (d + 1), I, A)
+                for j in range(off[i], off[i + 1]):
+                    for block in range(2):
+                        k0 = (first_v if block == 0 else first_mu) + j * (d + 1)
+                        if block == 1 or off[i + 1] - off[i] > 1:
+                            for k in range(k0, k0 + d + 1):
+                                _add_row(F[k], phi, nb, d, k, i * (d + 1), I)
+                    _add_row(F[first_nu + j], phi, nb, d, first_nu + j, i * (d + 1), I)
+
+        # level 2: within each group
+        for i in range(k1):
+            sums = R[i]
+            for j in range(off[i], off[i + 1]):
+                r, h, z, w = E[j], H[j], Z[j], W[j]
+                if off[i + 1] - off[i] > 1:
+                    phi = toward2[j] if kind2 == 1 else x
+                    for k in range(off[i], j + 1):
+                        rk, hk = E[k], H[k]
+                        for s in range(nb):
+                            part[s] = 2.0 * sums[s] * h[s] * hk[s] - r[s] * hk[s] - h[s] * rk[s]
+                        if k == j:
+                            for s in range(nb):
+                                part[s] += r[s] - sums[s] * h[s]
+                        psi = toward2[k] if kind2 == 1 else x
+                        _add_pair(part, phi, psi, nb, d, first_v + j * (d + 1), first_v + k * (d + 1), I, A)
+                    if kind2 == 1:
+                        for s in range(nb):
+                            part[s] = r[s] - sums[s] * h[s]
+                        _add_curvature(part, phi, nb, d, first_v + j * (d + 1), I, A)
+                    for k in range(off[i], off[i + 1]):
+                        hk = H[k]
+                        own = 1.0 if k == j else 0.0
+                        for s in range(nb):
+                            part[s] = z[s] * (own - hk[s])
+                            B[s] = w[s] * (own - hk[s])
+                        psi = toward2[k] if kind2 == 1 else x
+                        col = first_v + k * (d + 1)
+                        _add_pair(part, x, psi, nb, d, first_mu + j * (d + 1), col, I, A)
+                        _add_row(B, psi, nb, d, first_nu + j, col, I)
+                _add_expert(x, yb, nb, eta[j], tau[j], nu[j], r, first_mu + j * (d + 1), first_nu + j, I, part, A)
+    order = _public_order(k1, K, d)
+    out, grad = np.empty((p, p)), np.empty(p)
+    for k in range(p):
+        grad[order[k]] = inner[k]
+        for e in range(k + 1):
+            out[order[k], order[e]] = I[k, e]
+            out[order[e], order[k]] = I[k, e]
+    return total - 0.5 * n * LOG_2PI, grad, out
+
+
+# -- the M-step of EM -------------------------------------------------------------------------------------------------
+
+
+@njit(**_OPTIONS)
+def expert_sums(X, y, r):
+    """Weighted moments of each expert, weights r (K, n): of (x, 1)(x, 1)' (K, d+1, d+1) and of (x, 1) y (K, d+1)."""
+    n, d = X.shape
+    K = r.shape[0]
+    xx, xy = np.zeros((K, d + 1, d + 1)), np.zeros((K, d + 1))
+    x, yb, tmp = np.ones((d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(0, n, BLOCK):
+        nb = min(BLOCK, n - start)
+        _load(X, start, nb, x)
+        for s in range(nb):
+            yb[s] = y[start + s]
+        for j in range(K):
+            weight = r[j]
+            for c in range(d + 1):
+                f = x[c]
+                for s in range(nb):
+                    tmp[s] = weight[start + s] * f[s]
+                xy[j, c] += _dot(tmp, yb, nb)
+                for e in range(c + 1):
+                    xx[j, c, e] += _dot(tmp, x[e], nb)
+    for j in range(K):
+        for c in range(d + 1):
+            for e in range(c):
+                xx[j, e, c] = xx[j, c, e]
+    return xx, xy
+
+
+@njit(**_OPTIONS)
+def residual_sums(X, y, r, eta, tau):
+    """sum over rows of r_j (y - eta_j' x - tau_j)^2, (K,)."""
+    n, d = X.shape
+    K = r.shape[0]
+    x, mean, out = np.empty((d, BLOCK)), np.empty(BLOCK), np.zeros(K)
+    for start in range(0, n, BLOCK):
+        nb = min(BLOCK, n - start)
+        _load(X, start, nb, x)
+        for j in range(K):
+            weight = r[j]
+            _mean(x, nb, eta[j], tau[j], mean)
+            total = 0.0
+            for s in range(nb):
+                total += weight[start + s] * (y[start + s] - mean[s]) * (y[start + s] - mean[s])
+            out[j] += total
+    return out
+
+
+@njit(**_OPTIONS)
+def gate_information(X, r, kind, slopes, intercepts, eps):
+    """Weighted log-likelihood of one gate, sum_rows sum_i r_i log g_i(x), for weights r (m, n).
+
+    Returns the value, its gradient (m (d + 1),) and minus its Hessian, slopes first, then intercepts.
+    """
+    n, d = X.shape
+    m = r.shape[0]
+    x, U, G = np.empty((d, BLOCK)), np.empty((m, BLOCK)), np.empty((m, BLOCK))
+    toward = np.empty((m if kind == 1 else 0, d + 1, BLOCK))
+    total, top, sums = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    part, tmp = np.empty(BLOCK), np.empty(BLOCK)
+    p = m * (d + 1)
+    I, inner = np.zeros((p, p)), np.zeros(p)  # noqa: E741
+    value = 0.0
+    for start in range(0, n, BLOCK):
+        nb = min(BLOCK, n - start)
+        _load(X, start, nb, x)
+        _gate(kind, x, nb, slopes, intercepts, 0, m, eps * eps, U, G, total, top)
+        for s in range(nb):
+            sums[s] = 0.0
+        for i in range(m):
+            u, g, weight = U[i], G[i], r[i]
+            for s in range(nb):
+                sums[s] += weight[start + s]
+                part[s] = weight[start + s] * u[s]
+                g[s] /= total[s]
+            value += _sum(part, nb)
+            if kind == 1:
+                _direction(x, nb, slopes[i], eps * eps, toward[i])
+        for s in range(nb):
+            part[s] = sums[s] * math.log(total[s])
+        value -= _sum(part, nb)
+        for i in range(m):
+            g, weight = G[i], r[i]
+            phi = toward[i] if kind == 1 else x
+            for s in range(nb):
+                part[s] = weight[start + s] - sums[s] * g[s]
+            _add_score(part, phi, nb, i * (d + 1), d, inner)
+            if kind == 1:
+                _add_curvature(part, phi, nb, d, i * (d + 1), I, tmp)
+            for k in range(i + 1):
+                other = G[k]
+                for s in range(nb):
+                    part[s] = sums[s] * g[s] * (other[s] - 1.0 if k == i else other[s])
+                _add_pair(part, phi, toward[k] if kind == 1 else x, nb, d, i * (d + 1), k * (d + 1), I, tmp)
+    order = _public_order(m, 0, d)
+    out, grad = np.empty((p, p)), np.empty(p)
+    for k in range(p):
+        grad[order[k]] = inner[k]
+        for e in range(k + 1):
+            out[order[k], order[e]] = I[k, e]
+            out[order[e], order[k]] = I[k, e]
+    return value, grad, out
