@@ -93,7 +93,7 @@ if config.DISABLE_JIT:  # intrinsics exist in compiled code only
     _exp = math.exp
 
 
-# -- small pieces, each along one block of samples ----------------------------------------------------------------------
+# -- small pieces, each along one block of samples ---------------------------------------------------------------------
 
 
 @njit(**_OPTIONS)

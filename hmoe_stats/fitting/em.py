@@ -1,0 +1,169 @@
+"""Expectation-maximisation.
+
+E-step: responsibilities. M-step: experts by weighted least squares, in closed form; softmax gates by Newton steps on
+their concave weighted log-likelihood; Laplace gates by Newton-like steps, kept only where they raise it. Every step
+raises the observed log-likelihood (a generalised EM, Dempster, Laird and Rubin 1977). EM is here as the field's
+standard and as a source of starting values; over-specified models have singular information, on which it crawls:
+use `fit_mle` for estimates.
+"""
+
+import numpy as np
+import pandas as pd
+
+from .. import kernels
+from . import starts
+from .newton import projected_norm
+from .problem import Problem, check_problem
+from .result import FitResult
+
+
+def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
+    """Fit an HMoE by EM from one start.
+
+    Parameters
+    ----------
+    X : array_like, (n, d); (n,) where d = 1
+    y : array_like, (n,)
+    gating : {"SS", "SL", "LS", "LL"}
+    k2 : sequence of int
+        Number of experts in each group.
+    start : MixingMeasure, optional
+        Where to start, used as it is where its shape is `k2`; a smaller one has experts split. Without it the start
+        comes from k-means++ on (x, y).
+    max_iter : int
+        Iterations at most.
+    tol : float
+        EM has converged where an iteration raises the log-likelihood by less than `tol`, in absolute units.
+    seed : int or numpy.random.SeedSequence
+        Key of the start's random numbers.
+
+    Returns
+    -------
+    FitResult
+        Status "converged", "max_iter" or "degenerate" (a variance on the floor of 1e-6 var(y)). A small step of EM is
+        no small distance to the optimum: read `score_norm`.
+
+    Raises
+    ------
+    ValueError
+        If the data are not finite, do not vary, are too few, or an argument does not fit.
+    """
+    X, y, gating, k2 = check_problem(X, y, gating, k2)
+    check_positive("max_iter", max_iter, whole=True)
+    check_positive("tol", tol)
+    problem = Problem(X, y, gating, k2, start=starts.check_start(start, gating, k2, X.shape[1]))
+    rng = np.random.default_rng(starts.key(seed, gating, k2))
+    if start is None:
+        z = problem.from_measure(starts.from_clusters(problem, rng))
+    else:
+        z = problem.from_measure(start if start.k2 == k2 else starts.embed(start, k2, rng))
+    z, path = run(problem, z, 0.0, max_iter, tol)
+    converged = len(path) > 1 and path[-1] - path[-2] < tol
+
+    _, gradient, _ = problem.derivatives(z, 0.0)
+    norm = projected_norm(problem, z, gradient)
+    floored = np.exp((z * problem.scale - problem.default_floor)[problem.slices["log_nu"]]) < 1.001
+    status = "degenerate" if floored.any() else "converged" if converged else "max_iter"
+    messages = {
+        "degenerate": "an expert's variance reached the floor: the likelihood is unbounded there",
+        "converged": f"the log-likelihood rose by less than {tol:g} in the last iteration",
+        "max_iter": f"{max_iter} iterations were not enough",
+    }
+    row = {"kind": "start", "log_likelihood": path[-1], "score_norm": norm, "status": status, "n_iter": len(path) - 1}
+    return FitResult(
+        measure=problem.to_measure(z),
+        log_likelihood=path[-1],
+        score_norm=norm,
+        status=status,
+        n_iter=len(path) - 1,
+        path=np.array(path),
+        starts=pd.DataFrame([row]),
+        message=messages[status],
+    )
+
+
+def check_positive(name, value, whole=False):
+    """Raise a `ValueError` that names the argument unless it is a positive (whole) number."""
+    kinds = int | np.integer if whole else int | float | np.integer | np.floating
+    if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
+        raise ValueError(f"{name} must be a positive {'integer' if whole else 'number'}; got {value!r}")
+
+
+def run(problem, z, eps, max_iter, tol):
+    """EM from z: the last coordinates, and the log-likelihood before the first and after every iteration."""
+    _, _, off, a, b, omega, beta, eta, tau, nu = problem.kernel_args(z)
+    shift = problem.n * np.log(problem.y_scale)
+    kinds, floor = problem.kinds, np.exp(problem.default_floor[problem.slices["log_nu"]])
+    path = []
+    for iteration in range(max_iter + 1):
+        value, r = kernels.responsibilities(
+            problem.X, problem.y, *kinds, off, a, b, omega, beta, eta, tau, nu, eps
+        )
+        path.append(float(value - shift))
+        if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
+            break
+        eta, tau, nu = update_experts(problem.X, problem.y, r, eta, tau, nu, floor)
+        if problem.k1 > 1:
+            a, b = update_gate(problem.X, np.add.reduceat(r, off[:-1], axis=0), kinds[0], a, b, eps)
+        omega, beta = omega.copy(), beta.copy()
+        for lo, hi in zip(off[:-1], off[1:], strict=True):
+            if hi - lo > 1:
+                omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], kinds[1], omega[lo:hi], beta[lo:hi], eps)
+    v = np.concatenate([part.ravel() for part in (a, b, omega, beta, eta, tau, np.log(nu))])
+    return v / problem.scale, path
+
+
+def update_experts(X, y, r, eta, tau, nu, floor):
+    """Weighted least squares of each expert, weights r (K, n): new eta (K, d), tau (K,), nu (K,).
+
+    An expert that holds no weight keeps its parameters; a rank-deficient one takes the least-norm solution.
+    """
+    d = X.shape[1]
+    eta, tau, nu = eta.copy(), tau.copy(), nu.copy()
+    xx, xy = kernels.expert_sums(X, y, r)
+    weight = xx[:, d, d]
+    held = weight > 1e-10
+    for j in np.flatnonzero(held):
+        # solved as a correction to the present line, so that a loss of rank cannot move the fit away from it
+        line = np.append(eta[j], tau[j])
+        line = line + np.linalg.lstsq(xx[j], xy[j] - xx[j] @ line, rcond=1e-13)[0]
+        eta[j], tau[j] = line[:d], line[d]
+    squares = kernels.residual_sums(X, y, r, eta, tau)
+    nu[held] = np.maximum(squares[held] / weight[held], floor[held])
+    return eta, tau, nu
+
+
+def update_gate(X, r, kind, slopes, intercepts, eps, steps=5):
+    """Raise sum_rows sum_i r_i log g_i(x) in one gate by damped Newton steps: new slopes (m, d), intercepts (m,).
+
+    Softmax gates: the function is concave and Newton with halving finds its maximum. Laplace gates: negative curvature
+    is reflected and the distance smoothed in the direction, never in the value that a step must raise.
+    """
+    m, d = slopes.shape
+    aim = max(eps, np.mean(X.std(axis=0)) / np.sqrt(len(X))) if kind == 1 else 0.0
+    slopes, intercepts = np.ascontiguousarray(slopes), np.ascontiguousarray(intercepts)
+    value, gradient, information = kernels.gate_information(X, r, kind, slopes, intercepts, aim)
+    if aim != eps:
+        value = kernels.gate_information(X, r, kind, slopes, intercepts, eps)[0]
+    for _ in range(steps):
+        values, vectors = np.linalg.eigh(information)
+        size = np.abs(values)
+        size = np.maximum(size, 1e-8 * size.max() + 1e-300)
+        step = vectors @ ((vectors.T @ gradient) / size)
+        gain = 0.5 * gradient @ step
+        if gain < 1e-10:
+            break
+        fraction = 1.0
+        while fraction > 1e-6:
+            new_slopes = slopes + fraction * step[: m * d].reshape(m, d)
+            new_intercepts = intercepts + fraction * step[m * d :]
+            new_value, gradient, information = kernels.gate_information(X, r, kind, new_slopes, new_intercepts, aim)
+            if aim != eps:
+                new_value = kernels.gate_information(X, r, kind, new_slopes, new_intercepts, eps)[0]
+            if new_value > value:
+                break
+            fraction *= 0.3
+        else:
+            break
+        slopes, intercepts, value = new_slopes, new_intercepts, new_value
+    return slopes, intercepts

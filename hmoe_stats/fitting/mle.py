@@ -1,0 +1,224 @@
+"""Maximum likelihood: many starts, each climbed by a trust-region Newton method in a box, and a certificate.
+
+1. Starts. Around a given measure: that measure and jittered copies; where it is smaller than the model, its own fit
+   first, whose experts are then split, stratified over which expert is split and how. Without one: k-means++ clusters
+   of (x, y), random regressions (both warmed by EM), and splits of the fit with one expert less.
+2. Every start is climbed to a loose tolerance. Laplace gates put kinks into the likelihood: distances are smoothed,
+   sqrt(||x - a||^2 + eps^2) with eps = n^(-1/2) standard deviations of x.
+3. The leaders are climbed on to a tight tolerance, with eps / 30 under Laplace gates, and ranked by the likelihood of
+   the model itself. The smaller fit, written in the larger shape, always stands among them: a fit never ends below the
+   smaller model it contains.
+"""
+
+import numpy as np
+import pandas as pd
+
+from .. import kernels
+from . import em, starts
+from .newton import free_information, maximise, polish
+from .problem import Problem, check_problem
+from .result import FitResult
+
+FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
+LEADERS = 3
+AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
+
+
+def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0):
+    """Maximum-likelihood fit of an HMoE in a box, with a certificate.
+
+    Parameters
+    ----------
+    X : array_like, (n, d); (n,) where d = 1
+    y : array_like, (n,)
+    gating : {"SS", "SL", "LS", "LL"}
+    k2 : sequence of int
+        Number of experts in each group.
+    start : MixingMeasure, optional
+        Starts are made around it (the estimator is then local to it). It may be smaller than `k2`. Without it starts
+        are made from the data.
+    n_starts : int, optional
+        Number of starts; by default 8 for an exact or smallest model and 24 for one with experts split.
+    bounds : dict, optional
+        Box on the parameters: keys among a, b, omega, beta, eta, tau, nu; values a half-width B, for [-B, B], or a
+        pair (low, high). Softmax gates are translated to the middle of their box first, so for them the box says that
+        slopes (or intercepts) of one gate differ by at most high - low. By default a wide box: softmax slopes 1000 a
+        standard deviation of x, Laplace centres within 1.5 times the half-range, nu at least 1e-6 var(y).
+    tol : float
+        On the projected score over n, in standardised units, for status "converged" or "boundary".
+    max_iter : int
+        Newton iterations of one start at most.
+    seed : int or numpy.random.SeedSequence
+        Key of the starts' random numbers.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    ValueError
+        If the data are not finite, do not vary, are too few, or an argument does not fit.
+
+    Notes
+    -----
+    The likelihood of a Gaussian mixture is unbounded as a variance goes to 0. Under the default box, optima with a
+    variance on the floor, or with an expert that holds fewer rows than its parameters, are returned (as "degenerate")
+    only if no other optimum was found.
+    """
+    X, y, gating, k2 = check_problem(X, y, gating, k2)
+    start = starts.check_start(start, gating, k2, X.shape[1])
+    em.check_positive("tol", tol)
+    em.check_positive("max_iter", max_iter, whole=True)
+    if n_starts is not None:
+        em.check_positive("n_starts", n_starts, whole=True)
+    problem = Problem(X, y, gating, k2, bounds, start)
+    rng = np.random.default_rng(starts.key(seed, gating, k2))
+
+    smaller = _smaller(start, k2)
+    nested = None
+    if smaller is not None:
+        nested = fit_mle(X, y, gating, smaller, start, n_starts, bounds, tol, max_iter, seed)
+    eps = problem.smoothing
+    runs = []
+    for kind, z in _starts(problem, start, nested, n_starts, rng):
+        optimum = maximise(problem, z, eps, tol=1e-6, max_iter=max_iter, gain=1e-4)
+        runs.append((kind, optimum))
+    runs.sort(key=lambda run: -run[1].value)  # stable: ties keep the order of the starts
+
+    finals = []
+    for kind, optimum in _leaders(runs):
+        finals.append((kind, _finish(problem, optimum.z, eps * FINAL_SMOOTHING, tol, max_iter)))
+    if nested is not None:
+        z = problem.from_measure(starts.embed(nested.measure, k2, rng))
+        best = max(problem.log_likelihood(run.z, 0.0) for _, run in finals)
+        if problem.log_likelihood(z, 0.0) > best:
+            finals.append(("nested", _finish(problem, z, eps * FINAL_SMOOTHING, tol, max_iter)))
+            finals.append(("nested", maximise(problem, z, eps * FINAL_SMOOTHING, tol, max_iter=0)))
+    return _result(problem, X, y, runs, finals, eps * FINAL_SMOOTHING, tol)
+
+
+def _smaller(start, k2):
+    """Shape of the model fitted first and split: the start's, or one expert or group less; None where there is none."""
+    if start is not None:
+        return start.k2 if start.k2 != k2 else None
+    if max(k2) > 1:
+        largest = int(np.argmax(k2))
+        return tuple(m - (i == largest) for i, m in enumerate(k2))
+    return k2[:-1] if len(k2) > 1 else None
+
+
+def _starts(problem, start, nested, n_starts, rng):
+    """Yield (kind, z) of every start."""
+    k2, eps = problem.k2, problem.smoothing
+    spread = np.where(problem.X.std(axis=0) > 0, problem.X.std(axis=0), 1.0) * problem.x_scale
+    if nested is None:
+        count = n_starts or 8
+    else:
+        count = n_starts or 24
+    for number in range(count):
+        if start is not None and nested is None:
+            measure = start if number == 0 else starts.jitter(start, spread, rng, 0.1 * (1 + number % 4))
+            yield "truth", problem.from_measure(measure)
+        elif nested is not None and (start is not None or number % 2 == 0):
+            index = number if start is not None else number // 2
+            measure, kind = starts.split(nested.measure, k2, spread, rng, index)
+            yield f"split:{kind}", problem.from_measure(measure)
+        else:
+            make = starts.from_clusters if number % 4 == 1 or number == 0 else starts.random
+            z, _ = em.run(problem, problem.from_measure(make(problem, rng)), eps, max_iter=50, tol=1e-3)
+            yield make.__name__, z
+
+
+def _leaders(runs):
+    """The best runs, at most `LEADERS`, those that met another one's optimum left out."""
+    leaders = []
+    for kind, run in runs:
+        if len(leaders) < LEADERS and all(abs(run.value - other.value) > 1e-3 for _, other in leaders):
+            leaders.append((kind, run))
+    return leaders
+
+
+def _finish(problem, z, eps, tol, max_iter):
+    optimum = maximise(problem, z, eps, tol=min(tol, 1e-9), max_iter=max_iter)
+    return polish(problem, optimum, eps)
+
+
+def _degenerate(problem, optimum):
+    """Why an optimum is no estimate: a variance on the default floor, or an expert with hardly any rows. Else ''."""
+    log_nu = (optimum.z * problem.scale - problem.default_floor)[problem.slices["log_nu"]]
+    if (log_nu < 0.01).any():
+        return "an expert's variance lies on the default floor"
+    if np.isinf(problem.default_floor[-1]):
+        return ""  # the caller bounds the variances: every point of the box is an estimate
+    _, r = kernels.responsibilities(problem.X, problem.y, *problem.kernel_args(optimum.z), 0.0)
+    if r.sum(axis=1).min() < problem.d + 2:
+        return f"an expert holds fewer than {problem.d + 2} rows"
+    return ""
+
+
+def _result(problem, X, y, runs, finals, eps, tol):
+    ranked = [(problem.log_likelihood(run.z, 0.0), kind, run, _degenerate(problem, run)) for kind, run in finals]
+    sound = [entry for entry in ranked if not entry[3]] or ranked
+    value, kind, best, flaw = max(sound, key=lambda entry: entry[0])
+
+    measure = problem.to_measure(best.z)
+    active = problem.active(best.z, best.gradient)
+    score = kernels.score(X, y, *measure.kernel_args(), eps)[1]
+    pressing = problem.data_score(np.where(active | problem.fixed, best.gradient, 0.0))
+    matrix, free = free_information(problem, best.z, best.gradient, best.information)
+    smallest = float(np.linalg.eigvalsh(matrix)[0]) / problem.n if free.any() else np.nan
+
+    names = np.array(measure.parameter_names())
+    on_bound = tuple(names[active].tolist()) + _separated(problem, measure, X)
+    if flaw:
+        status, message = "degenerate", flaw
+    elif best.norm > tol:
+        status, message = "max_iter", f"the projected score over n is {best.norm:.1e}, above tol = {tol:g}"
+    elif on_bound:
+        status, message = "boundary", "first-order conditions hold on the box"
+    else:
+        status, message = "converged", "first-order conditions hold inside the box"
+    table = pd.DataFrame(
+        [
+            {
+                "kind": kind,
+                "log_likelihood": run.value,
+                "score_norm": run.norm,
+                "status": "converged" if run.converged else "max_iter",
+                "n_iter": run.n_iter,
+            }
+            for kind, run in runs
+        ]
+    )
+    top = max(max(run.value for _, run in runs), best.value)
+    return FitResult(
+        measure=measure,
+        log_likelihood=float(kernels.log_likelihood(X, y, *measure.kernel_args(), 0.0)),
+        score_norm=float(np.abs(score - pressing).max()) / problem.n,
+        status=status,
+        n_iter=best.n_iter,
+        path=np.array(best.path),
+        starts=table,
+        active_bounds=on_bound,
+        smallest_eigenvalue=smallest,
+        n_agree=int(sum(run.value > top - AGREE for _, run in runs)),
+        smoothing=eps,
+        bounds=problem.bounds,
+        message=message,
+    )
+
+
+def _separated(problem, measure, X):
+    """Names of softmax gates that cut the data cleanly: their slopes run to infinity, and the box alone stops them."""
+    out = []
+    gates = [("a", problem.kinds[0], measure.a, measure.b)]
+    for i, (lo, hi) in enumerate(zip(problem.offsets[:-1], problem.offsets[1:], strict=True)):
+        gates.append((f"omega, group {i}", problem.kinds[1], measure.omega[lo:hi], measure.beta[lo:hi]))
+    for name, kind, slopes, intercepts in gates:
+        if kind == 0 and intercepts.size > 1:
+            logits = X @ slopes.T + intercepts
+            top_two = np.sort(logits, axis=1)[:, -2:]
+            if (top_two[:, 1] - top_two[:, 0]).min() > 8.0:
+                out.append(f"{name} (the gate separates the data)")
+    return tuple(out)

@@ -1,0 +1,174 @@
+"""Trust-region Newton in a box, on the exact observed information.
+
+At z, with gradient g and information I (minus the Hessian), the step maximises g's - s'Is/2 over ||s|| <= radius and
+the box. Over-specified models have a nearly singular, often indefinite I: where a Cholesky factor and a step inside the
+radius exist they are used, else the subproblem is solved through the eigenvalues of I (More and Sorensen 1983).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+
+@dataclass
+class Optimum:
+    """Where an optimisation ended: coordinates, value, gradient, information, and whether the conditions hold."""
+
+    z: np.ndarray
+    value: float
+    gradient: np.ndarray
+    information: np.ndarray
+    norm: float  # projected gradient, largest absolute entry over n
+    converged: bool
+    path: list
+
+    @property
+    def n_iter(self):
+        return len(self.path) - 1
+
+
+def maximise(problem, z, eps, tol, max_iter, gain=1e-9):
+    """Climb from z until the projected gradient is below `tol` and the model promises less than `gain`.
+
+    Parameters
+    ----------
+    problem : Problem
+    z : ndarray, (p,)
+    eps : float
+        Smoothing of Laplace distances.
+    tol : float
+        On the largest absolute projected gradient divided by n.
+    max_iter : int
+        Evaluations of the derivatives.
+    gain : float
+        On the log-likelihood that one more step is predicted to add.
+
+    Returns
+    -------
+    Optimum
+        Its path never falls by more than rounding.
+    """
+    z = problem.project(z)
+    value, gradient, information = problem.derivatives(z, eps)
+    path, radius, converged = [value], 1.0, False
+    norm = projected_norm(problem, z, gradient)
+    for _ in range(max_iter):
+        step = _step(problem, z, gradient, information, radius)
+        predicted = gradient @ step - 0.5 * step @ information @ step
+        rounding = 1e-15 * np.sqrt(problem.n) * (1.0 + abs(value))
+        if norm <= tol and predicted <= max(gain, rounding):
+            converged = True
+            break
+        trial = problem.project(z + step)
+        new = problem.derivatives(trial, eps)
+        new_norm = projected_norm(problem, trial, new[1])
+        actual = new[0] - value
+        length = np.linalg.norm(step)
+        # below rounding the value cannot judge a step; the gradient can
+        good = actual > 0 if predicted > rounding else (actual >= -10 * rounding and new_norm < norm)
+        if actual < 0.25 * predicted and predicted > rounding:
+            radius = 0.25 * length
+        elif actual > 0.75 * predicted and length > 0.8 * radius:
+            radius = min(2.5 * radius, 1e4)
+        if good:
+            z, norm = trial, new_norm
+            value, gradient, information = new
+        elif predicted <= rounding:
+            converged = norm <= tol
+            break
+        path.append(value)
+        if radius < 1e-12:
+            break
+    return Optimum(z, value, gradient, information, norm, converged, path)
+
+
+def polish(problem, optimum, eps, steps=3):
+    """Up to `steps` pure Newton steps, each kept only if it lowers the projected gradient and not the value."""
+    for _ in range(steps):
+        step = _step(problem, optimum.z, optimum.gradient, optimum.information, 0.1)
+        trial = problem.project(optimum.z + step)
+        value, gradient, information = problem.derivatives(trial, eps)
+        norm = projected_norm(problem, trial, gradient)
+        if not (norm < optimum.norm and value >= optimum.value - 1e-14 * np.sqrt(problem.n) * (1.0 + abs(value))):
+            break
+        optimum = Optimum(trial, value, gradient, information, norm, optimum.converged, optimum.path)
+    return optimum
+
+
+def projected_norm(problem, z, gradient):
+    """Largest absolute entry of the gradient, over n, apart from those that press against a bound."""
+    free = ~(problem.fixed | problem.active(z, gradient))
+    return float(np.abs(gradient[free]).max(initial=0.0)) / problem.n
+
+
+def free_information(problem, z, gradient, information):
+    """Information on the coordinates that can move, gate translations given a positive eigenvalue; and their mask."""
+    free = ~(problem.fixed | problem.active(z, gradient))
+    matrix = information.copy()
+    _stiffen(problem, matrix, free)
+    return matrix[np.ix_(free, free)], free
+
+
+def _stiffen(problem, matrix, free):
+    """Give each translation of a gate the eigenvalue of a typical coordinate: the gradient along it is 0 anyway."""
+    typical = np.abs(np.diag(matrix)[free]).mean() if free.any() else 1.0
+    for where in problem.gauges:
+        if free[where].all():
+            matrix[np.ix_(where, where)] += typical / where.size
+
+
+def _step(problem, z, gradient, information, radius):
+    """Solution of the trust-region subproblem; coordinates that would leave the box are put on it, round by round."""
+    free = ~(problem.fixed | problem.active(z, gradient))
+    step = np.zeros_like(z)
+    matrix = information.copy()
+    _stiffen(problem, matrix, free)
+    for _ in range(5):
+        right = gradient[free]
+        if step.any():
+            right = right - information[free] @ step
+        step_free = _subproblem(matrix[np.ix_(free, free)], right, radius)
+        moved = z[free] + step_free
+        out = (moved < problem.lower[free]) | (moved > problem.upper[free])
+        if not out.any():
+            break
+        # whoever leaves is put on its bound and the others are solved for again
+        index = np.flatnonzero(free)[out]
+        step[index] = np.clip(moved[out], problem.lower[index], problem.upper[index]) - z[index]
+        free = free.copy()
+        free[index] = False
+        if not free.any():
+            return step
+    step[free] = np.clip(z[free] + step_free, problem.lower[free], problem.upper[free]) - z[free]
+    return step
+
+
+def _subproblem(matrix, right, radius):
+    """argmax right's - s'matrix s / 2 over ||s|| <= radius."""
+    factor, failed = lapack.dpotrf(matrix, lower=1)
+    if not failed:
+        step, _ = lapack.dpotrs(factor, right, lower=1)
+        if np.dot(step, step) <= radius * radius:
+            return step
+    values, vectors = np.linalg.eigh(matrix)
+    along = vectors.T @ right
+    smallest = values[0]
+    floor = max(0.0, -smallest) + 1e-14 * max(abs(smallest), abs(values[-1]), 1e-300)
+    shifted = values + floor
+    solution = along / shifted
+    if np.dot(solution, solution) <= radius * radius:
+        if smallest < 0:  # the hard case: right has nothing along the most negative direction; go along it
+            short = np.sqrt(max(radius * radius - np.dot(solution, solution), 0.0))
+            solution[0] += short if along[0] >= 0 else -short
+        return vectors @ solution
+    shift = floor
+    for _ in range(60):  # Newton on 1/||s(shift)|| = 1/radius, monotone from the left
+        shifted = values + shift
+        solution = along / shifted
+        size = np.sqrt(np.dot(solution, solution))
+        if abs(size - radius) <= 1e-3 * radius:
+            break
+        slope = np.sum(solution * solution / shifted)
+        shift = max(shift + size * size / slope * (size - radius) / radius, floor)
+    return vectors @ solution

@@ -1,0 +1,251 @@
+"""A fitting problem in coordinates fit for optimisation: standardised data, a box, and the gates' translations.
+
+Where the box is the default one, y is standardised, and x is centred and (unless a Laplace gate, whose distances have a
+fixed unit, is at work) scaled; fits are then equivariant under affine changes of the data. Where the caller states a
+box, the data are left in the caller's units, so that the box means what it says. In both cases the optimiser moves
+z = v / scale, whose entries are of order one.
+"""
+
+import numpy as np
+
+from .. import kernels
+from ..likelihood import check_data
+from ..measure import MixingMeasure, check_gating, check_k2, vector_slices
+
+WIDE = ("a", "omega", "eta")
+SLOPE_LIMIT = 1000.0  # default bound of softmax slopes, per standard deviation of x: a step between neighbours
+VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of y
+
+
+def check_problem(X, y, gating, k2):
+    """Checked (X, y, gating, k2) of a fit; `ValueError` where no fit makes sense (too few rows, constant y)."""
+    X, y = check_data(X, y)
+    gating, k2 = check_gating(gating), check_k2(k2)
+    d, K = X.shape[1], sum(k2)
+    free = (len(k2) - 1) * (d + 1) + (K - len(k2)) * (d + 1) + K * (d + 2)
+    if y.size <= free:
+        raise ValueError(f"X and y must have more rows than the model has free parameters, {free}; got {y.size}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread, width = np.std(y), np.std(X, axis=0)
+    if not np.isfinite(spread) or not np.isfinite(width).all():
+        raise ValueError("X and y must have a finite variance in double precision; rescale them")
+    if spread <= 1e-13 * np.abs(y).max():
+        raise ValueError(f"y must vary: all entries equal {y[0]:g}, and the likelihood is unbounded")
+    return X, y, gating, k2
+
+
+class Problem:
+    """Log-likelihood of one data set and shape of model over optimiser coordinates z (p,), with its box.
+
+    Parameters
+    ----------
+    X, y, gating, k2
+        As checked by `check_problem`.
+    bounds : dict or None
+        Parameter -> half-width or (low, high), in the units of the data; None for the default box.
+    start : MixingMeasure, optional
+        The default box is widened to contain it.
+    """
+
+    def __init__(self, X, y, gating, k2, bounds=None, start=None):
+        self.gating, self.k2 = gating, k2
+        self.k1, self.K, (self.n, self.d) = len(k2), sum(k2), X.shape
+        self.offsets = np.concatenate([[0], np.cumsum(k2)])
+        self.kinds = tuple(0 if letter == "S" else 1 for letter in gating)
+        self.slices = vector_slices(self.k1, self.K, self.d)
+        self.p = self.slices["log_nu"].stop
+        self.laplace = (self.kinds[0] == 1 and self.k1 > 1) or (self.kinds[1] == 1 and max(k2) > 1)
+
+        centre, spread = X.mean(axis=0), X.std(axis=0)
+        spread[spread <= 1e-13 * np.abs(X).max(axis=0, initial=1e-300)] = 1.0  # a constant column has no scale
+        own_box = bounds is None
+        self.x_shift = centre if own_box else np.zeros(self.d)
+        self.x_scale = spread if own_box and not self.laplace else np.ones(self.d)
+        self.y_shift, self.y_scale = (y.mean(), y.std()) if own_box else (0.0, 1.0)
+        self.X = np.ascontiguousarray((X - self.x_shift) / self.x_scale)
+        self.y = (y - self.y_shift) / self.y_scale
+        self.smoothing = float(np.mean(self.X.std(axis=0))) / np.sqrt(self.n) if self.laplace else 0.0
+
+        # natural size of each coordinate, in the units of self.X and self.y
+        sx, sy = spread / self.x_scale, np.std(y) / self.y_scale
+        self.scale = np.ones(self.p)
+        for name, letter in (("a", gating[0]), ("omega", gating[1])):
+            self._wide(self.scale, name)[:] = sx if letter == "L" else 1.0 / sx
+        self._wide(self.scale, "eta")[:] = sy / sx
+        self.scale[self.slices["tau"]] = sy
+        self._make_gates()
+        self._make_box(bounds, start)
+
+    def _wide(self, vector, name):
+        return vector[self.slices[name]].reshape(-1, self.d)
+
+    def _make_gates(self):
+        """Coordinates that do nothing (gates of one component), and the translations of the others."""
+        self.fixed = np.zeros(self.p, dtype=bool)
+        self.gauges = []
+        gates = [("a", "b", 0, self.k1, self.kinds[0])]
+        ends = zip(self.offsets[:-1], self.offsets[1:], strict=True)
+        gates += [("omega", "beta", lo, hi, self.kinds[1]) for lo, hi in ends]
+        for wide, flat, lo, hi, kind in gates:
+            slopes = np.arange(self.p)[self.slices[wide]].reshape(-1, self.d)[lo:hi]
+            constants = np.arange(self.p)[self.slices[flat]][lo:hi]
+            if hi - lo == 1:
+                self.fixed[slopes] = self.fixed[constants] = True
+            else:
+                self.gauges += [constants] + ([slopes[:, c] for c in range(self.d)] if kind == 0 else [])
+
+    def _make_box(self, bounds, start):
+        """`lower` and `upper` (p,), on z; `bounds`, the same in words and in the units of the data."""
+        low, high = np.full(self.p, -np.inf), np.full(self.p, np.inf)
+        x_low, x_high = self.X.min(axis=0), self.X.max(axis=0)
+        mid, half = 0.5 * (x_low + x_high), 0.5 * (x_high - x_low) + 1e-9
+        sx, sy = self.X.std(axis=0), np.std(self.y)
+        reach = 0.0
+        for wide, flat, kind in (("a", "b", self.kinds[0]), ("omega", "beta", self.kinds[1])):
+            if kind == 0:
+                limit = SLOPE_LIMIT / np.where(sx > 0, sx, 1.0)
+                self._wide(low, wide)[:], self._wide(high, wide)[:] = -limit, limit
+                reach = np.abs(np.stack([x_low, x_high])).max(axis=0) @ limit
+            else:
+                self._wide(low, wide)[:], self._wide(high, wide)[:] = mid - 1.5 * half, mid + 1.5 * half
+                reach = 4.0 * np.linalg.norm(half)
+            low[self.slices[flat]], high[self.slices[flat]] = -reach - 50.0, reach + 50.0
+        low[self.slices["log_nu"]] = np.log(VARIANCE_FLOOR * sy**2)
+        high[self.slices["log_nu"]] = np.log(100.0 * sy**2)
+        self.default_floor = low.copy()  # only its log_nu part is read
+
+        if start is not None and start.k2 == self.k2:
+            v = self._inside(start)
+            low, high = np.minimum(low, v), np.maximum(high, v)
+        for name, value in (bounds or {}).items():
+            pair = _check_bound(name, value)
+            where = self.slices["log_nu" if name == "nu" else name]
+            low[where], high[where] = np.log(pair) if name == "nu" else pair
+            if name == "nu":
+                self.default_floor[:] = -np.inf
+        self.lower, self.upper = low / self.scale, high / self.scale
+        bounded = np.isfinite(self.lower) & np.isfinite(self.upper)
+        self.box_centre = np.zeros(self.p)
+        self.box_centre[bounded] = 0.5 * (self.lower[bounded] + self.upper[bounded])
+        self.bounds = self._words(low, high) if bounds is None else {k: _check_bound(k, v) for k, v in bounds.items()}
+
+    def _words(self, low, high):
+        """The default box in the units of the data; intercepts and centres are those of centred covariates."""
+        unit = self._data_unit()
+        out = {}
+        for name, where in self.slices.items():
+            a, b = (low * unit)[where], (high * unit)[where]
+            if name == "log_nu":
+                a, b = np.exp(a) * self.y_scale**2, np.exp(b) * self.y_scale**2
+            if np.isfinite(a).all() and np.isfinite(b).all():
+                out["nu" if name == "log_nu" else name] = (float(a.min()), float(b.max()))
+        return out
+
+    def _data_unit(self):
+        """(p,): size in the data's units of one unit of each entry, shifts aside."""
+        unit = np.ones(self.p)
+        for name, kind in (("a", self.kinds[0]), ("omega", self.kinds[1])):
+            self._wide(unit, name)[:] = self.x_scale if kind == 1 else 1.0 / self.x_scale
+        self._wide(unit, "eta")[:] = self.y_scale / self.x_scale
+        unit[self.slices["tau"]] = self.y_scale
+        return unit
+
+    # -- between measures and coordinates ---------------------------------------------------------------------------
+    def kernel_args(self, z):
+        """The measure at z as kernels take it, in the units of `X` and `y` of the problem."""
+        v = z * self.scale
+        part = {name: v[where] for name, where in self.slices.items()}
+        wide = {name: part[name].reshape(-1, self.d) for name in WIDE}
+        gates = wide["a"], part["b"], wide["omega"], part["beta"]
+        return *self.kinds, self.offsets, *gates, wide["eta"], part["tau"], np.exp(part["log_nu"])
+
+    def to_measure(self, z):
+        """The `MixingMeasure` at z, in the units of the data."""
+        *_, a, b, omega, beta, eta, tau, nu = self.kernel_args(z)
+        a, b = self._gate_out(self.kinds[0], a, b)
+        omega, beta = self._gate_out(self.kinds[1], omega, beta)
+        eta = eta * self.y_scale / self.x_scale
+        tau = self.y_shift + self.y_scale * tau - eta @ self.x_shift
+        return MixingMeasure(
+            gating=self.gating, k2=self.k2, a=a, b=b, omega=omega, beta=beta, eta=eta, tau=tau, nu=nu * self.y_scale**2
+        )
+
+    def _gate_out(self, kind, slopes, intercepts):
+        if kind == 1:
+            return slopes * self.x_scale + self.x_shift, intercepts
+        slopes = slopes / self.x_scale
+        return slopes, intercepts - slopes @ self.x_shift
+
+    def _inside(self, G):
+        """Vector of a measure given in the units of the data, in those of the problem."""
+        gates = []
+        for kind, slopes, intercepts in ((self.kinds[0], G.a, G.b), (self.kinds[1], G.omega, G.beta)):
+            if kind == 1:
+                gates += [(slopes - self.x_shift) / self.x_scale, intercepts]
+            else:
+                gates += [slopes * self.x_scale, intercepts + slopes @ self.x_shift]
+        eta = G.eta * self.x_scale / self.y_scale
+        tau = (G.tau + G.eta @ self.x_shift - self.y_shift) / self.y_scale
+        return np.concatenate([part.ravel() for part in (*gates, eta, tau, np.log(G.nu) - 2.0 * np.log(self.y_scale))])
+
+    def from_measure(self, G):
+        """Coordinates of a measure of this shape, moved into the box."""
+        return self.project(self._inside(G) / self.scale)
+
+    def project(self, z):
+        """The nearest writing of z in the box: gates translated to the middle of the box, then clipped."""
+        z = np.where(self.fixed, 0.0, z)
+        for where in self.gauges:
+            values = z[where]
+            z[where] = values + (self.box_centre[where[0]] - 0.5 * (values.max() + values.min()))
+        return np.where(self.fixed, 0.0, np.clip(z, self.lower, self.upper))
+
+    # -- the function and its derivatives ---------------------------------------------------------------------------
+    def log_likelihood(self, z, eps):
+        """Log-likelihood at z in the units of the data."""
+        return kernels.log_likelihood(self.X, self.y, *self.kernel_args(z), eps) - self.n * np.log(self.y_scale)
+
+    def derivatives(self, z, eps):
+        """Log-likelihood in the units of the data, its gradient in z and minus its Hessian in z."""
+        value, gradient, information = kernels.information(self.X, self.y, *self.kernel_args(z), eps)
+        return (
+            value - self.n * np.log(self.y_scale),
+            gradient * self.scale,
+            information * (self.scale[:, None] * self.scale),
+        )
+
+    def active(self, z, gradient):
+        """(p,) bool: coordinates on a bound whose gradient presses outward."""
+        return ~self.fixed & (((z <= self.lower) & (gradient < 0)) | ((z >= self.upper) & (gradient > 0)))
+
+    def data_score(self, z_score):
+        """Turn a gradient in z into one in `MixingMeasure.to_vector` of the data's units."""
+        g = z_score / self.scale
+        part = {name: g[where].copy() for name, where in self.slices.items()}
+        for wide, flat, kind in (("a", "b", self.kinds[0]), ("omega", "beta", self.kinds[1])):
+            slopes = part[wide].reshape(-1, self.d)
+            if kind == 1:
+                slopes /= self.x_scale
+            else:
+                slopes *= self.x_scale
+                slopes += part[flat][:, None] * self.x_shift
+        eta = part["eta"].reshape(-1, self.d)
+        eta *= self.x_scale / self.y_scale
+        eta += part["tau"][:, None] * self.x_shift / self.y_scale
+        part["tau"] = part["tau"] / self.y_scale
+        return np.concatenate(list(part.values()))
+
+
+def _check_bound(name, value):
+    """(low, high) of one entry of `bounds`."""
+    names = ("a", "b", "omega", "beta", "eta", "tau", "nu")
+    if name not in names:
+        raise ValueError(f"bounds must have keys among {', '.join(names)}; got {name!r}")
+    try:
+        low, high = (-float(value), float(value)) if np.ndim(value) == 0 else (float(v) for v in value)
+    except (TypeError, ValueError):
+        raise ValueError(f"bounds[{name!r}] must be a half-width or a pair (low, high); got {value!r}") from None
+    if not low < high or (name == "nu" and low <= 0):
+        wanted = "0 < low < high" if name == "nu" else "low < high"
+        raise ValueError(f"bounds[{name!r}] must have {wanted}; got ({low:g}, {high:g})")
+    return low, high

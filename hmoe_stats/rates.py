@@ -1,0 +1,219 @@
+"""Rates of convergence: slopes of error against sample size on log-log scales, with intervals from replicates.
+
+A rate n^(-alpha) is the line log s(n) = c - alpha log n, where s(n) is a statistic (mean, median, a quantile) of the
+errors of independent replicates at sample size n. `fit_rate` fits that line and says how far its slope is determined.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+_FEW = 5  # replicates below which a studentised bootstrap meets too many resamples without spread
+
+
+@dataclass(frozen=True, eq=False)
+class RateFit:
+    """A line through log statistics on log sample sizes; made by `fit_rate`.
+
+    Attributes
+    ----------
+    slope, intercept : float
+        ``log s(n) = intercept + slope log n``; the rate is ``n**slope``, so alpha = -slope.
+    ci_low, ci_high : float
+        Confidence interval of the slope.
+    level : float
+        Its confidence level.
+    standard_error : float
+        Bootstrap standard error of the slope.
+    statistic : str
+        ``"mean"``, ``"median"`` or ``"qNN"``.
+    n : ndarray, (S,)
+        Sample sizes used, increasing.
+    values : ndarray, (S,)
+        The statistic at each size.
+    log_standard_errors : ndarray, (S,)
+        Bootstrap standard error of the log statistic at each size.
+    n_replicates : ndarray, (S,)
+        Errors used at each size.
+    n_failed : int
+        Errors that were NaN, None or infinite at the sizes used; they are left out of every statistic.
+    """
+
+    slope: float
+    ci_low: float
+    ci_high: float
+    level: float
+    intercept: float
+    standard_error: float
+    statistic: str
+    n: np.ndarray
+    values: np.ndarray
+    log_standard_errors: np.ndarray
+    n_replicates: np.ndarray
+    n_failed: int
+
+    def predict(self, n):
+        """The fitted line at sample sizes `n`, on the scale of the errors; same shape as `n`."""
+        return np.exp(self.intercept) * np.asarray(n, dtype=float) ** self.slope
+
+    def __str__(self):
+        return f"{self.slope:.2f} [{self.ci_low:.2f}, {self.ci_high:.2f}]"
+
+
+def fit_rate(n, errors, statistic="mean", n_boot=2000, level=0.95, seed=0, n_min=None):
+    """Slope of a statistic of the errors on the sample size, log-log, with a confidence interval.
+
+    Parameters
+    ----------
+    n : array_like, (N,) or (S,)
+        Sample size of each error; or, where `errors` is a table, of each of its rows.
+    errors : array_like, (N,) or (S, R)
+        Non-negative errors, independent replicates. NaN, None and infinite entries are failed fits: they are left out
+        and counted in ``n_failed``.
+    statistic : {"mean", "median", "qNN"}
+        Statistic over the replicates of one size; ``"q90"`` is the 0.9 quantile.
+    n_boot : int
+        Bootstrap draws, at least 100.
+    level : float
+        Confidence level, in (0, 1).
+    seed : int
+        Key of the bootstrap draws: the same input gives the same answer.
+    n_min : float, optional
+        Use sizes of at least `n_min` only, for a local slope; by default all.
+
+    Returns
+    -------
+    RateFit
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, an error is negative, an option is not as above, there are fewer than 2 sizes, fewer than
+        2 usable errors at a size, or a statistic is 0 (it has no logarithm).
+
+    Notes
+    -----
+    The line is fitted by ordinary least squares. Every size has the same weight, so that the slope is a stated functional
+    of the curve also where the curve bends; weights would be estimated from few heavy-tailed errors.
+
+    Replicates are resampled within each size. For the mean the interval is the symmetric studentised bootstrap,
+    slope +- q se with q the `level` quantile of |slope* - slope| / se*, where se^2 = sum_i c_i^2 s_i^2 / (R_i m_i^2) is
+    the delta-method variance and c_i the least-squares weights. Quantiles take the bootstrap standard error with a t
+    quantile (Welch's degrees of freedom), as do means of fewer than 5 replicates. With lognormal errors (log standard
+    deviation .5 to 1.5), 24 or 60 replicates and 3 or 6 sizes, these 95 % intervals cover 94-98 %; for the mean,
+    percentile intervals cover 90-96 % and BCa intervals 86-95 %.
+    """
+    quantile = _check_statistic(statistic)
+    if not isinstance(n_boot, int | np.integer) or n_boot < 100:
+        raise ValueError(f"n_boot must be an integer of at least 100; got {n_boot!r}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1; got {level!r}")
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a non-negative integer; got {seed!r}")
+    sizes, samples, n_failed = _by_size(n, errors, n_min)
+    values = np.array([_statistic(sample, quantile) for sample in samples])
+    for size, value in zip(sizes, values, strict=True):
+        if value == 0:
+            raise ValueError(f"errors have a {statistic} of 0 at n = {size:g}, which has no logarithm")
+
+    log_n = np.log(sizes)
+    c = (log_n - log_n.mean()) / np.sum((log_n - log_n.mean()) ** 2)  # least-squares weights: slope = c @ log(values)
+    slope = c @ np.log(values)
+
+    rng = np.random.default_rng(seed)
+    log_draws, spread, spread_draws = (np.empty((len(sizes), m)) for m in (n_boot, 1, n_boot))
+    for i, sample in enumerate(samples):
+        draws = sample[rng.integers(sample.size, size=(n_boot, sample.size))]
+        drawn = _statistic(draws, quantile)
+        if drawn.min() == 0:
+            raise ValueError(f"errors are 0 too often at n = {sizes[i]:g}: resampled, their {statistic} has no logarithm")
+        log_draws[i] = np.log(drawn)
+        spread[i] = _variance_of_log_mean(sample[None])
+        spread_draws[i] = _variance_of_log_mean(draws)
+
+    counts = np.array([sample.size for sample in samples])
+    log_variances = log_draws.var(axis=1, ddof=1)
+    standard_error = np.sqrt(c**2 @ log_variances)
+    if quantile is None and counts.min() >= _FEW:
+        half = _studentised(c @ log_draws - slope, c**2 @ spread, c**2 @ spread_draws, level)
+    else:
+        variances = c**2 * (spread[:, 0] if quantile is None else log_variances)
+        half = _t_half_width(variances, counts, level)
+    return RateFit(
+        slope=float(slope),
+        ci_low=float(slope - half),
+        ci_high=float(slope + half),
+        level=float(level),
+        intercept=float(np.log(values).mean() - slope * log_n.mean()),
+        standard_error=float(standard_error),
+        statistic=statistic,
+        n=sizes,
+        values=values,
+        log_standard_errors=np.sqrt(log_variances),
+        n_replicates=counts,
+        n_failed=n_failed,
+    )
+
+
+def _check_statistic(statistic):
+    """None for the mean, the probability of a quantile otherwise."""
+    if statistic == "mean":
+        return None
+    if statistic == "median":
+        return 0.5
+    if isinstance(statistic, str) and re.fullmatch(r"q[0-9]{2}", statistic) and statistic != "q00":
+        return int(statistic[1:]) / 100
+    raise ValueError(f'statistic must be "mean", "median" or "qNN" such as "q90"; got {statistic!r}')
+
+
+def _statistic(samples, quantile):
+    return samples.mean(axis=-1) if quantile is None else np.quantile(samples, quantile, axis=-1)
+
+
+def _variance_of_log_mean(samples):
+    """Delta method: the variance of log(mean) of each row, s^2 / (R m^2)."""
+    return samples.var(axis=-1, ddof=1) / samples.shape[-1] / samples.mean(axis=-1) ** 2
+
+
+def _by_size(n, errors, n_min):
+    """Sizes in increasing order (S,), the usable errors at each, and the number of unusable ones."""
+    try:
+        n, errors = np.asarray(n, dtype=float), np.asarray(errors, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError("n and errors must be arrays of numbers (failed errors: NaN or None)") from None
+    if n.ndim != 1 or errors.ndim not in (1, 2) or errors.shape[:1] != n.shape:
+        raise ValueError(f"errors must have shape (N,) or (N, R) for n of shape (N,); got {errors.shape} and {n.shape}")
+    if not (np.isfinite(n) & (n > 0)).all():
+        raise ValueError("n must hold positive, finite sample sizes")
+    n = np.repeat(n, errors.shape[1]) if errors.ndim == 2 else n
+    errors = errors.ravel()
+    if (errors < 0).any():
+        raise ValueError(f"errors must not be negative; got a smallest entry of {np.nanmin(errors):g}")
+    if n_min is not None:
+        errors, n = errors[n >= n_min], n[n >= n_min]
+    sizes, usable = np.unique(n), np.isfinite(errors)
+    if len(sizes) < 2:
+        raise ValueError(f"n must hold at least 2 distinct sizes{' from n_min on' if n_min else ''}; got {len(sizes)}")
+    samples = [errors[(n == size) & usable] for size in sizes]
+    for size, sample in zip(sizes, samples, strict=True):
+        if sample.size < 2:
+            raise ValueError(f"errors must have at least 2 usable entries at each n; got {sample.size} at n = {size:g}")
+    return sizes, samples, int(np.count_nonzero(~usable))
+
+
+def _studentised(deviations, variance, variance_draws, level):
+    """Half-width of the symmetric studentised bootstrap interval; a resample without spread is infinitely far."""
+    far = np.where(deviations == 0, 0.0, np.inf)
+    t = np.divide(np.abs(deviations), np.sqrt(variance_draws), out=far, where=variance_draws > 0)
+    return np.quantile(t, level, method="higher") * np.sqrt(variance[0])
+
+
+def _t_half_width(variances, counts, level):
+    """Half-width by a t quantile; `variances` (S,) are each size's share in the variance of the slope."""
+    total = variances.sum()
+    if total == 0:
+        return 0.0
+    df = total**2 / np.sum(variances**2 / (counts - 1))
+    return stats.t.ppf(0.5 + 0.5 * level, df) * np.sqrt(total)
