@@ -1,8 +1,10 @@
 """Maximum likelihood: many starts, each climbed by a trust-region Newton method in a box, and a certificate.
 
-1. Starts. Around a given measure: that measure and jittered copies; where it is smaller than the model, its own fit
-   first, whose experts are then split, stratified over which expert is split and how. Without one: k-means++ clusters
-   of (x, y), random regressions (both warmed by EM), and splits of the fit with one expert less.
+1. Starts. Around a given measure: that measure and jittered copies. A larger model is grown from it one expert at a
+   time: the fit with one expert less is made first, by this same pipeline, and its experts are split, stratified over
+   which is split and how (groups hardly interact, so growing them in turn finds what splitting all at once misses).
+   Without a measure: k-means++ clusters of (x, y), random regressions (both warmed by EM), and splits of the fit with
+   one expert less.
 2. Every start is climbed to a loose tolerance. Laplace gates put kinks into the likelihood: distances are smoothed,
    sqrt(||x - a||^2 + eps^2) with eps = n^(-1/2) standard deviations of x.
 3. The leaders are climbed on to a tight tolerance, with eps / 30 under Laplace gates, and ranked by the likelihood of
@@ -21,6 +23,7 @@ from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 LEADERS = 3
+EM_ROWS = 5000  # EM warms a start on at most so many rows
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
 
 
@@ -38,7 +41,7 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
         Starts are made around it (the estimator is then local to it). It may be smaller than `k2`. Without it starts
         are made from the data.
     n_starts : int, optional
-        Number of starts; by default 8 for an exact or smallest model and 24 for one with experts split.
+        Number of starts at every stage of growth; by default 8 for the smallest model and 24 for each larger one.
     bounds : dict, optional
         Box on the parameters: keys among a, b, omega, beta, eta, tau, nu; values a half-width B, for [-B, B], or a
         pair (low, high). Softmax gates are translated to the middle of their box first, so for them the box says that
@@ -87,55 +90,57 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     runs.sort(key=lambda run: -run[1].value)  # stable: ties keep the order of the starts
 
     finals = []
-    for kind, optimum in _leaders(runs):
-        finals.append((kind, _finish(problem, optimum.z, eps * FINAL_SMOOTHING, tol, max_iter)))
+    for optimum in _leaders([run for _, run in runs]):
+        agree = sum(abs(run.value - optimum.value) <= AGREE for _, run in runs)
+        finals.append((agree, _finish(problem, optimum.z, eps * FINAL_SMOOTHING, tol, max_iter)))
     if nested is not None:
         z = problem.from_measure(starts.embed(nested.measure, k2, rng))
         best = max(problem.log_likelihood(run.z, 0.0) for _, run in finals)
         if problem.log_likelihood(z, 0.0) > best:
-            finals.append(("nested", _finish(problem, z, eps * FINAL_SMOOTHING, tol, max_iter)))
-            finals.append(("nested", maximise(problem, z, eps * FINAL_SMOOTHING, tol, max_iter=0)))
+            finals.append((1, _finish(problem, z, eps * FINAL_SMOOTHING, tol, max_iter)))
+            finals.append((1, maximise(problem, z, eps * FINAL_SMOOTHING, tol, max_iter=0)))
     return _result(problem, X, y, runs, finals, eps * FINAL_SMOOTHING, tol)
 
 
 def _smaller(start, k2):
-    """Shape of the model fitted first and split: the start's, or one expert or group less; None where there is none."""
-    if start is not None:
-        return start.k2 if start.k2 != k2 else None
-    if max(k2) > 1:
-        largest = int(np.argmax(k2))
-        return tuple(m - (i == largest) for i, m in enumerate(k2))
-    return k2[:-1] if len(k2) > 1 else None
+    """Shape with one expert (or one group of one) less, to be fitted first and split; None where there is none.
+
+    It is the largest group that shrinks, the last among equals; with a start only as far as its shape is contained.
+    """
+    shapes = []
+    for i in sorted(range(len(k2)), key=lambda i: (-k2[i], -i)):
+        fewer = tuple(m - (g == i) for g, m in enumerate(k2))
+        shapes.append(tuple(m for m in fewer if m))
+    for shape in shapes:
+        if shape and (start is None or starts.contains(shape, start.k2)):
+            return shape
+    return None
 
 
 def _starts(problem, start, nested, n_starts, rng):
     """Yield (kind, z) of every start."""
-    k2, eps = problem.k2, problem.smoothing
     spread = np.where(problem.X.std(axis=0) > 0, problem.X.std(axis=0), 1.0) * problem.x_scale
-    if nested is None:
-        count = n_starts or 8
-    else:
-        count = n_starts or 24
-    for number in range(count):
+    for number in range(n_starts or (8 if nested is None else 24)):
         if start is not None and nested is None:
             measure = start if number == 0 else starts.jitter(start, spread, rng, 0.1 * (1 + number % 4))
             yield "truth", problem.from_measure(measure)
         elif nested is not None and (start is not None or number % 2 == 0):
             index = number if start is not None else number // 2
-            measure, kind = starts.split(nested.measure, k2, spread, rng, index)
+            measure, kind = starts.split(nested.measure, problem.k2, spread, rng, index)
             yield f"split:{kind}", problem.from_measure(measure)
         else:
             make = starts.from_clusters if number % 4 == 1 or number == 0 else starts.random
-            z, _ = em.run(problem, problem.from_measure(make(problem, rng)), eps, max_iter=50, tol=1e-3)
+            few = problem.thinned(rng, EM_ROWS)
+            z, _ = em.run(few, few.from_measure(make(few, rng)), few.smoothing, max_iter=50, tol=1e-3)
             yield make.__name__, z
 
 
 def _leaders(runs):
     """The best runs, at most `LEADERS`, those that met another one's optimum left out."""
     leaders = []
-    for kind, run in runs:
-        if len(leaders) < LEADERS and all(abs(run.value - other.value) > 1e-3 for _, other in leaders):
-            leaders.append((kind, run))
+    for run in runs:
+        if len(leaders) < LEADERS and all(abs(run.value - other.value) > AGREE for other in leaders):
+            leaders.append(run)
     return leaders
 
 
@@ -158,14 +163,13 @@ def _degenerate(problem, optimum):
 
 
 def _result(problem, X, y, runs, finals, eps, tol):
-    ranked = [(problem.log_likelihood(run.z, 0.0), kind, run, _degenerate(problem, run)) for kind, run in finals]
+    ranked = [(problem.log_likelihood(run.z, 0.0), agree, run, _degenerate(problem, run)) for agree, run in finals]
     sound = [entry for entry in ranked if not entry[3]] or ranked
-    value, kind, best, flaw = max(sound, key=lambda entry: entry[0])
+    _, agree, best, flaw = max(sound, key=lambda entry: entry[0])
 
     measure = problem.to_measure(best.z)
     active = problem.active(best.z, best.gradient)
-    score = kernels.score(X, y, *measure.kernel_args(), eps)[1]
-    pressing = problem.data_score(np.where(active | problem.fixed, best.gradient, 0.0))
+    score = problem.data_score(np.where(active | problem.fixed, 0.0, best.gradient))
     matrix, free = free_information(problem, best.z, best.gradient, best.information)
     smallest = float(np.linalg.eigvalsh(matrix)[0]) / problem.n if free.any() else np.nan
 
@@ -191,18 +195,17 @@ def _result(problem, X, y, runs, finals, eps, tol):
             for kind, run in runs
         ]
     )
-    top = max(max(run.value for _, run in runs), best.value)
     return FitResult(
         measure=measure,
         log_likelihood=float(kernels.log_likelihood(X, y, *measure.kernel_args(), 0.0)),
-        score_norm=float(np.abs(score - pressing).max()) / problem.n,
+        score_norm=float(np.abs(score).max()) / problem.n,
         status=status,
         n_iter=best.n_iter,
         path=np.array(best.path),
         starts=table,
         active_bounds=on_bound,
         smallest_eigenvalue=smallest,
-        n_agree=int(sum(run.value > top - AGREE for _, run in runs)),
+        n_agree=agree,
         smoothing=eps,
         bounds=problem.bounds,
         message=message,

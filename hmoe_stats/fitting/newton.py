@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
+MAX_LEGS = 12  # bounds met on the way of one step
+
 
 @dataclass
 class Optimum:
@@ -74,9 +76,11 @@ def maximise(problem, z, eps, tol, max_iter, gain=1e-9):
         if good:
             z, norm = trial, new_norm
             value, gradient, information = new
-        elif predicted <= rounding:
-            converged = norm <= tol
+        elif 0 <= predicted <= rounding:
+            converged = norm <= tol  # nothing left that double precision could tell
             break
+        else:
+            radius = min(radius, 0.25 * length)
         path.append(value)
         if radius < 1e-12:
             break
@@ -119,28 +123,33 @@ def _stiffen(problem, matrix, free):
 
 
 def _step(problem, z, gradient, information, radius):
-    """Solution of the trust-region subproblem; coordinates that would leave the box are put on it, round by round."""
+    """Climb the quadratic model in trust region and box: towards its optimum until a bound is met, then along it.
+
+    Each leg raises the model, since it starts towards the maximum of the model over the coordinates still free.
+    """
     free = ~(problem.fixed | problem.active(z, gradient))
-    step = np.zeros_like(z)
     matrix = information.copy()
     _stiffen(problem, matrix, free)
-    for _ in range(5):
-        right = gradient[free]
-        if step.any():
-            right = right - information[free] @ step
-        step_free = _subproblem(matrix[np.ix_(free, free)], right, radius)
-        moved = z[free] + step_free
-        out = (moved < problem.lower[free]) | (moved > problem.upper[free])
-        if not out.any():
+    step, left = np.zeros_like(z), radius
+    for _ in range(MAX_LEGS):
+        index = np.flatnonzero(free)
+        if index.size == 0 or left <= 1e-3 * radius:
             break
-        # whoever leaves is put on its bound and the others are solved for again
-        index = np.flatnonzero(free)[out]
-        step[index] = np.clip(moved[out], problem.lower[index], problem.upper[index]) - z[index]
-        free = free.copy()
-        free[index] = False
-        if not free.any():
-            return step
-    step[free] = np.clip(z[free] + step_free, problem.lower[free], problem.upper[free]) - z[free]
+        slope = gradient - information @ step if step.any() else gradient
+        leg = _subproblem(matrix[np.ix_(index, index)], slope[index], left)
+        here = z[index] + step[index]
+        limit = np.where(leg > 0, problem.upper[index], problem.lower[index]) - here
+        reach = np.full(index.size, np.inf)
+        np.divide(limit, leg, out=reach, where=leg != 0)
+        fraction = min(1.0, max(reach.min(), 0.0))
+        step[index] += fraction * leg
+        if fraction == 1.0:
+            break
+        hit = reach <= fraction * (1.0 + 1e-12)
+        met = index[hit]
+        step[met] = np.where(leg[hit] > 0, problem.upper[met], problem.lower[met]) - z[met]
+        free[met] = False
+        left -= fraction * np.linalg.norm(leg)
     return step
 
 

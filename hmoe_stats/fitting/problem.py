@@ -6,6 +6,8 @@ box, the data are left in the caller's units, so that the box means what it says
 z = v / scale, whose entries are of order one.
 """
 
+import copy
+
 import numpy as np
 
 from .. import kernels
@@ -149,6 +151,15 @@ class Problem:
         self._wide(unit, "eta")[:] = self.y_scale / self.x_scale
         unit[self.slices["tau"]] = self.y_scale
         return unit
+
+    def thinned(self, rng, rows):
+        """The problem itself, or where it has more than `rows` rows a copy on that many of them, drawn."""
+        if self.n <= rows:
+            return self
+        take = np.sort(rng.choice(self.n, size=rows, replace=False))
+        few = copy.copy(self)
+        few.X, few.y, few.n = self.X[take], self.y[take], rows
+        return few
 
     # -- between measures and coordinates ---------------------------------------------------------------------------
     def kernel_args(self, z):

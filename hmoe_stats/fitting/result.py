@@ -21,9 +21,9 @@ class FitResult:
     log_likelihood : float
         Log-likelihood of `measure` under the model itself (unsmoothed), natural log, constants included.
     score_norm : float
-        Largest absolute entry of the projected score, divided by n, in the unconstrained parameters of `measure`.
-        Projected: entries that press against an active bound are left out. Under Laplace gates it is the score of the
-        smoothed log-likelihood, at `smoothing`.
+        Largest absolute entry of the projected score, divided by n, in the unconstrained parameters of `measure`,
+        reckoned in standardised coordinates and converted. Projected: what presses against a bound is left out. Under
+        Laplace gates it is the score of the smoothed log-likelihood, at `smoothing`.
     status : {"converged", "boundary", "max_iter", "degenerate"}
         "converged": first-order conditions hold inside the box. "boundary": they hold on the box, with the bounds of
         `active_bounds`. "degenerate": an expert's variance lies on the default floor, or an expert holds fewer rows
@@ -40,7 +40,7 @@ class FitResult:
         Smallest eigenvalue of the projected observed information divided by n, in standardised units, with gate
         translations removed. Close to 0 in over-specified fits; clearly negative would be a saddle point.
     n_agree : int
-        How many starts ended within 0.01 of the best log-likelihood.
+        How many starts of the last stage ended within 0.01 of this optimum's log-likelihood.
     smoothing : float
         The eps of the smoothed Laplace distance sqrt(||x - a||^2 + eps^2) at which the score vanishes; 0 for softmax.
     bounds : dict
