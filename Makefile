@@ -1,0 +1,44 @@
+# `make rates` and `make test` need Python >= 3.11 and make, nothing else: they make .venv themselves.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+
+.PHONY: help rates test lint bench clean
+
+help:
+	@echo "make rates   run the quick study and draw figures/quick.png"
+	@echo "make test    run the tests"
+	@echo "make lint    check the style"
+	@echo "make bench   time the kernels and the fits against baselines"
+	@echo "make clean   remove the environment and the results"
+
+rates: $(VENV)/.run
+	$(BIN)/hmoe run quick --jobs $(JOBS)
+	$(BIN)/hmoe rates quick
+	$(BIN)/hmoe plot quick --out figures
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) results
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@ $(VENV)/.run
