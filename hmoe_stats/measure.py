@@ -298,7 +298,7 @@ def _check_support(support, d):
 
 
 def _canonical_gate(letter, slopes, intercepts, low, high, centre):
-    """One gate of THEORY's canonical form: `slopes` (m, d), `intercepts` (m,)."""
+    """One gate in canonical form: `slopes` (m, d), `intercepts` (m,)."""
     if letter == "S":
         at_centre = intercepts + slopes @ centre
         at_centre = at_centre - logsumexp(at_centre)

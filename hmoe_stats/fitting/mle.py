@@ -1,12 +1,13 @@
 """Maximum likelihood: many starts, each climbed by a trust-region Newton method in a box, and a certificate.
 
 1. Starts. Around a given measure: that measure and jittered copies. A larger model is grown from it one expert at a
-   time: the fit with one expert less is made first, by this same pipeline, and its experts are split, stratified over
-   which is split and how (groups hardly interact, so growing them in turn finds what splitting all at once misses).
-   Without a measure: k-means++ clusters of (x, y), random regressions (both warmed by EM), and splits of the fit with
-   one expert less.
-2. Every start is climbed to a loose tolerance. Laplace gates put kinks into the likelihood: distances are smoothed,
-   sqrt(||x - a||^2 + eps^2) with eps = n^(-1/2) standard deviations of x.
+   time (groups hardly interact, so growing them in turn finds what splitting all at once misses): the fit with one
+   expert less is made first, by this same pipeline; new experts are put where the likelihood rises most for a small
+   weight, and old ones are split, stratified over which and how. Without a measure: k-means++ clusters of (x, y) and
+   random regressions, both warmed by EM, and a fit grown as above.
+2. Every start is climbed to a loose tolerance. In a grown model each group in turn then gives back the expert least
+   missed, and has another put where it is wanted most. Laplace gates put kinks into the likelihood: distances are
+   smoothed, sqrt(||x - a||^2 + eps^2) with eps = n^(-1/2) standard deviations of x.
 3. The leaders are climbed on to a tight tolerance, with eps / 30 under Laplace gates, and ranked by the likelihood of
    the model itself. The smaller fit, written in the larger shape, always stands among them: a fit never ends below the
    smaller model it contains.
@@ -22,6 +23,7 @@ from .problem import Problem, check_problem
 from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
+BASE_STARTS, GROWN_STARTS = 8, 24
 LEADERS = 3
 EM_ROWS = 5000  # EM warms a start on at most so many rows
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
@@ -83,11 +85,14 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     if smaller is not None:
         nested = fit_mle(X, y, gating, smaller, start, n_starts, bounds, tol, max_iter, seed)
     eps = problem.smoothing
-    runs = []
-    for kind, z in _starts(problem, start, nested, n_starts, rng):
-        optimum = maximise(problem, z, eps, tol=1e-6, max_iter=max_iter, gain=1e-4)
-        runs.append((kind, optimum))
-    runs.sort(key=lambda run: -run[1].value)  # stable: ties keep the order of the starts
+    runs = [(kind, _climb(problem, z, max_iter)) for kind, z in _starts(problem, start, nested, n_starts, rng)]
+    if nested is not None:
+        for i in range(problem.k1):
+            shape = tuple(m - (g == i) for g, m in enumerate(k2))
+            if shape[i] and (start is None or starts.contains(shape, start.k2)):
+                fewer = Problem(X, y, gating, shape, bounds)
+                runs += _exchange(problem, fewer, i, max(runs, key=_value)[1], n_starts or GROWN_STARTS, rng, max_iter)
+    runs.sort(key=_value, reverse=True)  # stable: ties keep the order of the starts
 
     finals = []
     for optimum in _leaders([run for _, run in runs]):
@@ -114,25 +119,56 @@ def _smaller(start, k2):
     for shape in shapes:
         if shape and (start is None or starts.contains(shape, start.k2)):
             return shape
-    return None
+    # a start that no intermediate shape contains (whole groups are missing) is split in one go
+    return start.k2 if start is not None and start.k2 != k2 else None
 
 
 def _starts(problem, start, nested, n_starts, rng):
     """Yield (kind, z) of every start."""
+    count = n_starts or (BASE_STARTS if nested is None else GROWN_STARTS)
     spread = np.where(problem.X.std(axis=0) > 0, problem.X.std(axis=0), 1.0) * problem.x_scale
-    for number in range(n_starts or (8 if nested is None else 24)):
-        if start is not None and nested is None:
+    if start is not None and nested is None:
+        for number in range(count):
             measure = start if number == 0 else starts.jitter(start, spread, rng, 0.1 * (1 + number % 4))
             yield "truth", problem.from_measure(measure)
-        elif nested is not None and (start is not None or number % 2 == 0):
-            index = number if start is not None else number // 2
-            measure, kind = starts.split(nested.measure, problem.k2, spread, rng, index)
+        return
+    grown = 0
+    if nested is not None:
+        grown = count if start is not None else (count + 1) // 2
+        # one expert more in one group: most are put where the likelihood asks for them
+        single = nested.measure.k1 == problem.k1 and nested.measure.n_experts == problem.K - 1
+        added = 2 * grown // 3 if single else 0
+        for measure in starts.insertions(problem, nested.measure, rng, added) if added else ():
+            yield "insert", problem.from_measure(measure)
+        for number in range(grown - added):
+            measure, kind = starts.split(nested.measure, problem.k2, spread, rng, number)
             yield f"split:{kind}", problem.from_measure(measure)
-        else:
-            make = starts.from_clusters if number % 4 == 1 or number == 0 else starts.random
-            few = problem.thinned(rng, EM_ROWS)
-            z, _ = em.run(few, few.from_measure(make(few, rng)), few.smoothing, max_iter=50, tol=1e-3)
-            yield make.__name__, z
+    few = problem.thinned(rng, EM_ROWS)
+    for number in range(count - grown):
+        make = starts.from_clusters if number % 2 == 0 else starts.random
+        z, _ = em.run(few, few.from_measure(make(few, rng)), few.smoothing, max_iter=50, tol=1e-3)
+        yield make.__name__, z
+
+
+def _exchange(problem, fewer, i, best, count, rng, max_iter):
+    """Take one expert out of group i of the best fit, the one least missed, and put another where it is wanted most.
+
+    Greedy growth can settle one group while the others are still short of experts; this looks at each again.
+    """
+    measure = problem.to_measure(best.z)
+    without = [starts.drop(measure, j) for j in range(problem.offsets[i], problem.offsets[i + 1])]
+    climbed = [_climb(fewer, fewer.from_measure(G), max_iter) for G in without]
+    kept = fewer.to_measure(max(climbed, key=lambda run: run.value).z)
+    inserted = starts.insertions(problem, kept, rng, max(2 * count // 3, 1))
+    return [("exchange", _climb(problem, problem.from_measure(G), max_iter)) for G in inserted]
+
+
+def _climb(problem, z, max_iter):
+    return maximise(problem, z, problem.smoothing, tol=1e-6, max_iter=max_iter, gain=1e-4)
+
+
+def _value(run):
+    return run[1].value
 
 
 def _leaders(runs):

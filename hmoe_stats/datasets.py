@@ -1,0 +1,103 @@
+"""Named truths of the simulation studies, and small real data sets.
+
+The truths share covariates X ~ Uniform(-3, 3) (d = 1) and experts at least 3.4 standard deviations apart on that range.
+Level-2 gates of the two groups have different gaps, as a softmax tree with equal or opposite gaps can be regrouped.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from .measure import MixingMeasure, check_gating
+
+# group by group, one entry an expert: intercepts tau and slopes eta; level-2 gates by their letter
+_C2 = {
+    "tau": ((-6.0, -2.0), (2.0, 6.0)),
+    "eta": ((0.3, -0.3), (0.3, -0.3)),
+    "omega": {"S": ((-0.5, 0.5), (0.35, -0.35)), "L": ((-0.8, 0.9), (1.2, -0.4))},
+    "beta": ((0.2, 0.0), (-0.2, 0.0)),
+}
+_C3 = {
+    "tau": ((-6.0, -2.0, -10.0), (2.0, 6.0, 10.0)),
+    "eta": ((0.3, -0.3, 0.3), (0.3, -0.3, -0.3)),
+    "omega": {"S": ((-0.5, 0.5, 0.0), (0.35, -0.35, 0.05)), "L": ((-0.8, 0.9, 0.1), (1.2, -0.4, 0.4))},
+    "beta": ((0.2, 0.0, 0.0), (-0.2, 0.0, 0.0)),
+}
+_C4 = {
+    "tau": ((-2.0,), (2.0,)),
+    "eta": ((-0.3,), (0.3,)),
+    "omega": {"S": ((0.0,), (0.0,)), "L": ((0.0,), (0.0,))},
+    "beta": ((0.0,), (0.0,)),
+}
+_TRUTHS = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4}
+_LEVEL_1 = {"S": (0.4, -0.4), "L": (1.0, -1.2)}  # slopes, or centres inside the support
+
+_FILES = ("tempanomalies",)
+
+
+def truth(name, gating="SS"):
+    """A named truth of the studies.
+
+    Parameters
+    ----------
+    name : {"C0", "C2", "C3", "C4"}
+        - ``"C0"`` and ``"C2"``: two groups of two experts; C0 is fitted exactly, C2 with three experts a group.
+        - ``"C3"``: two groups of three experts, to be fitted with five, so that cells of three can occur while some
+          expert of each group is fitted by one.
+        - ``"C4"``: two groups of one expert, to be fitted with three: their level-2 gates are not identified.
+    gating : {"SS", "SL", "LS", "LL"}
+        Each level takes the slopes (softmax) or centres (Laplace) that belong to its letter.
+
+    Returns
+    -------
+    MixingMeasure
+        With d = 1 and all variances 0.4.
+
+    Raises
+    ------
+    ValueError
+        If the name or the gating is unknown.
+    """
+    if name not in tuple(_TRUTHS):
+        raise ValueError(f"name must be one of {', '.join(_TRUTHS)}; got {name!r}")
+    first, second = check_gating(gating)
+    values = _TRUTHS[name]
+    tau = np.concatenate(values["tau"])
+    return MixingMeasure(
+        gating=gating,
+        k2=[len(group) for group in values["tau"]],
+        a=_LEVEL_1[first],
+        b=(0.2, 0.0),
+        omega=np.concatenate(values["omega"][second]),
+        beta=np.concatenate(values["beta"]),
+        eta=np.concatenate(values["eta"]),
+        tau=tau,
+        nu=np.full(tau.size, 0.4),
+    )
+
+
+def load(name):
+    """A small real data set that ships with the package.
+
+    Parameters
+    ----------
+    name : {"tempanomalies"}
+        Global annual land-surface air temperature anomalies, 1880-2015: 136 rows, columns ``x`` (year) and ``y``
+        (anomaly in degrees C). Source: NASA GISS, distributed by CDIAC (R. Ruedy, M. Sato and K. Lo); a public data set
+        and a customary example for mixtures of experts. The fitted gate of a flat softmax mixture of two experts tends
+        to a step: the likelihood has a supremum and no maximum.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    ValueError
+        If there is no such data set.
+    """
+    import pandas as pd
+
+    if name not in _FILES:
+        raise ValueError(f"name must be one of {', '.join(_FILES)}; got {name!r}")
+    return pd.read_csv(Path(__file__).parent / "data" / f"{name}.csv")

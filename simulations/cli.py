@@ -1,0 +1,279 @@
+"""The command line ``hmoe``: list, run, watch, tabulate and draw studies, and fit one model to a user's own data.
+
+What the user can mend is said in one line a problem on standard error, with exit code 2; an interrupted run ends with
+exit code 130. Heavy libraries are imported inside the commands that need them, so that `status` answers at once.
+"""
+
+import signal
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from . import UserError
+from .store import Store, being_written
+from .study import load_study, shipped_studies
+
+
+class _Commands(TyperGroup):
+    """The one place that turns exceptions into words and exit codes."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            for line in str(error).splitlines():
+                _say(line)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            _say("interrupted")
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Simulation studies of maximum-likelihood estimation in hierarchical mixtures of experts.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study that ships (hmoe studies), or a TOML file.")]
+Results = Annotated[Path | None, typer.Option(help="SQLite file of results. [default: results/<study>.sqlite]")]
+
+
+def _say(text):
+    print(f"hmoe: {text}", file=sys.stderr)
+
+
+@contextmanager
+def _library_errors():
+    """What the library says of its arguments is meant for the user."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _results(study, results):
+    return results if results is not None else Path("results") / f"{study.name}.sqlite"
+
+
+def _load(source, results):
+    """(study, store open for reading)"""
+    study = load_study(source)
+    return study, Store(_results(study, results), study)
+
+
+# -- studies ----------------------------------------------------------------------------------------------------------
+@app.command()
+def studies(results: Annotated[Path | None, typer.Option(hidden=True)] = None):
+    """List the studies that ship."""
+    for name in shipped_studies():
+        study = load_study(name)
+        print(f"{name:<12} {len(study.cells()):>6} cells  {study.title}")
+
+
+@app.command()
+def run(
+    study: StudyName,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes. [default: one a core]")] = None,
+    backend: Annotated[str, typer.Option(help="loky (processes of this machine) or dask.")] = "loky",
+    scheduler: Annotated[str | None, typer.Option(help="Address of a dask scheduler.")] = None,
+    results: Results = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
+):
+    """Run what is missing of a study; Ctrl-C stops it, and the next run goes on from there."""
+    if backend not in ("loky", "dask"):
+        raise UserError(f"--backend: expected loky or dask, got {backend!r}")
+    if scheduler and backend != "dask":
+        raise UserError("--scheduler is of use with --backend dask only")
+    name, study = study, load_study(study)
+    path = _results(study, results)
+    with Store(path, study, write=True) as store:
+        from concurrent.futures import BrokenExecutor
+
+        from . import runner
+
+        todo = len(runner.missing_cells(study, store, retry_failed))
+        strange = store.sources() - {runner.code_version()}
+        if strange and todo:
+            _say(f"note: {path} has cells computed by other versions of the code; they are kept as they are")
+        interrupted = broken = False
+        try:
+            runner.run(study, store, jobs or runner.joblib.cpu_count(), backend, scheduler, retry_failed)
+        except KeyboardInterrupt:
+            interrupted = True
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only tear the last lines
+        except BrokenExecutor:
+            broken = True
+        done = store.statuses()
+        failed = sum(status == "failed" for status, *_ in done.values())
+        total = len(study.cells())
+        if interrupted or broken:
+            _say("interrupted" if interrupted else "a worker process was killed (is the memory too small?)")
+            _say(f"{len(done)} of {total} cells are kept in {path}; hmoe run {name} goes on from there")
+            raise typer.Exit(130 if interrupted else 1)
+        print(f"{study.name}: {len(done)} of {total} cells in {path}, {todo} of them new, {failed} failed")
+        for message, count in store.failures().items():
+            _say(f"{count} failed: {message}")
+        raise typer.Exit(1 if failed == total else 0)
+
+
+@app.command()
+def status(study: StudyName, results: Results = None):
+    """Cells done, failed and to do; the rate, and the time left."""
+    study = load_study(study)
+    path = _results(study, results)
+    if path.exists():
+        with Store(path, study) as store:
+            done, latest = store.statuses(), store.latest_run()
+    else:
+        done, latest = {}, {"began": 0.0, "jobs": 1}
+    groups, costs = {}, {}
+    for cell in study.cells():
+        count = groups.setdefault(cell.key[:2], {"done": 0, "failed": 0, "to do": 0})
+        cost = costs.setdefault(cell.key[:2], {"seconds": 0.0, "done": 0, "to do": 0})
+        state, seconds, _ = done.get(cell, ("to do", 0.0, 0.0))
+        count[state if state in count else "done"] += 1
+        cost["to do" if state == "to do" else "done"] += cell.cost
+        cost["seconds"] += seconds
+    print(f"{study.name}: {len(done)} of {len(study.cells())} cells in {path}")
+    print(f"{'gating':<8}{'k2':<10}{'done':>8}{'failed':>8}{'to do':>8}")
+    for (gating, k2), count in groups.items():
+        print(f"{gating:<8}{k2:<10}" + "".join(f"{number:>8}" for number in count.values()))
+    began, jobs = latest["began"], latest["jobs"]
+    recent = [when for _, _, when in done.values() if when >= began]
+    if recent and max(recent) > began:
+        print(f"rate: {60 * len(recent) / (max(recent) - began):.1f} cells a minute in the latest run ({jobs} jobs)")
+    if len(done) < len(study.cells()):
+        active = f"a run is under way, since {time.strftime('%H:%M', time.localtime(began))}"
+        active = active if being_written(path) else "no run is under way"
+        print(f"time left: {_duration(_work_left(costs.values()), jobs)}; {active}")
+
+
+def _work_left(costs):
+    """Seconds of work to do, from the seconds each model took so far; None if nothing is known."""
+    seconds, done = (sum(c[key] for c in costs) for key in ("seconds", "done"))
+    if not done:
+        return None
+    rates = [(c["seconds"] / c["done"] if c["done"] else seconds / done) for c in costs]
+    return sum(rate * c["to do"] for rate, c in zip(rates, costs, strict=True))
+
+
+def _duration(seconds, jobs):
+    if seconds is None:
+        return "not known yet"
+    minutes, seconds = divmod(round(seconds / jobs), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"about {hours}:{minutes:02d}:{seconds:02d} with {jobs} job{'s' if jobs > 1 else ''}"
+
+
+# -- what came out ----------------------------------------------------------------------------------------------------
+@app.command()
+def rates(study: StudyName, results: Results = None):
+    """The table of slopes against theory."""
+    study, store = _load(study, results)
+    with store, _library_errors():
+        from . import summary
+
+        print(summary.format_slopes(summary.slopes(study, store.frame(failed=True))))
+
+
+@app.command()
+def plot(
+    study: StudyName,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figures.")] = Path("figures"),
+    results: Results = None,
+):
+    """Draw the figure of a study: DIR/<study>.png and .svg, and .csv, the table that it was drawn from."""
+    study, store = _load(study, results)
+    with store, _library_errors():
+        import matplotlib
+
+        from . import summary
+
+        frame = store.frame(failed=True)
+        table, figure = summary.slopes(study, frame), summary.figure(study, frame)
+        stem = out / study.name
+        with _writing(out), matplotlib.rc_context({"svg.hashsalt": study.name}):
+            out.mkdir(parents=True, exist_ok=True)
+            figure.savefig(f"{stem}.png", dpi=150)
+            figure.savefig(f"{stem}.svg", metadata={"Date": None})
+            table.to_csv(f"{stem}.csv", index=False, lineterminator="\n")
+    for end in ("png", "svg", "csv"):
+        print(f"{stem}.{end}")
+
+
+@app.command()
+def table(
+    study: StudyName,
+    out: Annotated[Path, typer.Option(metavar="FILE.csv", help="The table to write.")],
+    results: Results = None,
+):
+    """Write every finished cell, tidy, sorted by cell, without timings: equal files mean equal results."""
+    study, store = _load(study, results)
+    with store:
+        frame = store.frame(failed=True)
+    part = out.with_name(out.name + ".part")
+    with _writing(out):
+        frame.to_csv(part, index=False, lineterminator="\n")  # floats as repr writes them: they read back exactly
+        part.replace(out)
+    print(f"{out}: {len(frame)} rows")
+
+
+@contextmanager
+def _writing(path):
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+# -- a user's own data ------------------------------------------------------------------------------------------------
+@app.command()
+def fit(
+    data: Annotated[Path, typer.Argument(metavar="DATA.csv", help="A table with a header.")],
+    y: Annotated[str, typer.Option(metavar="COL", help="Column of the response; all other numeric columns are X.")],
+    gating: Annotated[str, typer.Option(help="SS, SL, LS or LL.")],
+    k2: Annotated[str, typer.Option(help="Experts in each group, as 2,2.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the starting values.")] = 0,
+):
+    """Fit one model to a user's own data."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(data)
+    except OSError as error:
+        raise UserError(f"{data}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # not UTF-8, empty, or ragged
+        raise UserError(f"{data}: not a CSV table: {error}") from None
+    numeric = frame.select_dtypes("number")
+    if y not in numeric:
+        kind = "has no numbers" if y in frame else "is not there"
+        raise UserError(f"--y: the column {y!r} {kind}; numeric columns are {', '.join(numeric)}")
+    X = numeric.drop(columns=y)
+    if X.empty:
+        raise UserError(f"{data}: no numeric column besides {y!r} to be X")
+    holes = numeric.columns[numeric.isna().any()]
+    if len(holes):
+        raise UserError(f"{data}: missing values in {', '.join(holes)}: leave such rows out")
+    try:
+        sizes = tuple(int(m) for m in k2.split(","))
+    except ValueError:
+        raise UserError(f"--k2: expected whole numbers such as 2,2, got {k2!r}") from None
+    with _library_errors():
+        import hmoe_stats as hs
+
+        found = hs.fit_mle(X.to_numpy(float), numeric[y].to_numpy(float), gating=gating, k2=sizes, seed=seed)
+    print(f"y = {y}, X = {', '.join(X)}; {len(frame)} rows")
+    print(found.measure)
+    print(f"log-likelihood  {found.log_likelihood!r}")
+    print(f"status          {found.status} (score norm {found.score_norm:.1e}, {found.n_iter} iterations)")
+    if found.active_bounds:
+        print(f"at its bound    {', '.join(found.active_bounds)}")

@@ -1,0 +1,334 @@
+"""Studies: what is simulated, written in TOML, checked by pydantic, hashed, and cut into cells.
+
+A cell is (study hash, gating, fitted k2, n, replicate). The hash covers what changes the numbers of a cell: truth,
+covariate law, seed, fitting options, measures. It leaves out the name, the title, the statistics of the tables, and the
+lists that only say which cells exist (gatings, k2, n, replicates): a study that grows keeps the cells it has.
+"""
+
+import difflib
+import hashlib
+import importlib.resources
+import json
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from . import UserError
+
+GATINGS = ("SS", "SL", "LS", "LL")
+DATA_STREAM, FIT_STREAM = 1, 2
+
+
+class StudyError(UserError):
+    """A study that cannot be used; the message has one line a problem."""
+
+
+class Cell(NamedTuple):
+    """One fit of a study: its key within the study."""
+
+    gating: str
+    k2: tuple
+    n: int
+    replicate: int
+
+    @property
+    def key(self):
+        """The cell as tables write it, k2 as text: ``("SS", "3,3", 1000, 0)``."""
+        return self.gating, ",".join(map(str, self.k2)), self.n, self.replicate
+
+    @property
+    def cost(self):
+        """Rough relative cost of the fit, n K^3 (rows, times the parameters squared, times iterations)."""
+        return self.n * sum(self.k2) ** 3
+
+
+def _distinct(values):
+    doubles = [v for i, v in enumerate(values) if v in values[:i]]
+    if doubles:
+        raise ValueError(f"distinct entries ({doubles[0]!r} is there twice)")
+    return values
+
+
+def _bound(value):
+    """A positive number B, for [-B, B], or a pair [low, high]."""
+    pair = value if isinstance(value, list) else [0, value]
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < float("inf") for v in pair)
+    if len(pair) != 2 or not numbers or not pair[0] < pair[1]:
+        raise ValueError("a positive number B, for [-B, B], or a pair [low, high] with low < high")
+    return [float(v) for v in pair] if isinstance(value, list) else float(value)
+
+
+def _variance_bound(value):
+    if not isinstance(value, list) or not value[0] > 0:
+        raise ValueError("a pair [low, high] with 0 < low < high (nu is a variance)")
+    return value
+
+
+Bound = Annotated[float | list[float], BeforeValidator(_bound)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class UniformX(_Table):
+    """Uniform covariates on [low, high]."""
+
+    law: Literal["uniform"]
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if not self.low < self.high:
+            raise ValueError("low < high")
+        return self
+
+
+class NormalX(_Table):
+    """Normal covariates with mean loc and standard deviation scale."""
+
+    law: Literal["normal"]
+    loc: float = 0.0
+    scale: Annotated[float, Field(gt=0)] = 1.0
+
+
+class SizeRange(_Table):
+    """Sample sizes spaced evenly on a log scale and rounded."""
+
+    low: Annotated[int, Field(ge=2)]
+    high: Annotated[int, Field(ge=2)]
+    count: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if self.count > 1 and not self.high - self.low >= self.count - 1 or self.low > self.high:
+            raise ValueError("low < high, far enough apart for `count` distinct sizes")
+        return self
+
+    def sizes(self):
+        """The sizes as a sorted list of distinct integers."""
+        ratio = (self.high / self.low) ** (1 / max(1, self.count - 1))
+        return sorted({round(self.low * ratio**i) for i in range(self.count)})
+
+
+class Bounds(_Table):
+    """The box of the fit; a parameter left out has the fit's own."""
+
+    a: Bound | None = None
+    b: Bound | None = None
+    omega: Bound | None = None
+    beta: Bound | None = None
+    eta: Bound | None = None
+    tau: Bound | None = None
+    nu: Annotated[Bound, AfterValidator(_variance_bound)] | None = None
+
+
+class FitOptions(_Table):
+    """How each cell is fitted; what is left out has the fit's own default."""
+
+    start: Literal["truth", "data"] = "truth"
+    n_starts: Annotated[int, Field(ge=1)] | None = None
+    tol: Annotated[float, Field(gt=0)] | None = None
+    max_iter: Annotated[int, Field(ge=1)] | None = None
+    bounds: Bounds = Bounds()
+
+    def keywords(self):
+        """Keyword arguments for `hmoe_stats.fit_mle`, without `start`."""
+        given = self.model_dump(exclude={"start"}, exclude_none=True)
+        return {key: value for key, value in given.items() if value != {}}
+
+
+class Measures(_Table):
+    """What is measured besides parameter errors and losses."""
+
+    hellinger: bool = False
+
+
+def _kind_of_sizes(value):
+    return "table" if isinstance(value, dict | SizeRange) else "list"
+
+
+Sizes = Annotated[
+    Annotated[Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1), AfterValidator(_distinct)], Tag("list")]
+    | Annotated[SizeRange, Tag("table")],
+    Discriminator(_kind_of_sizes),
+]
+Fitted = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+
+
+class Study(_Table):
+    """A simulation study; see the module's text for what its hash covers."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    title: str = ""
+    truth: str | dict
+    gatings: Annotated[list[Literal[GATINGS]], Field(min_length=1), AfterValidator(_distinct)]
+    k2: Annotated[list[Fitted], Field(min_length=1), AfterValidator(_distinct)]
+    n: Sizes
+    replicates: Annotated[int, Field(ge=1)]
+    x: Annotated[UniformX | NormalX, Field(discriminator="law")]
+    seed: Annotated[int, Field(ge=0)]
+    statistics: Annotated[
+        list[Annotated[str, Field(pattern=r"^(mean|median|q\d\d)$")]], Field(min_length=1), AfterValidator(_distinct)
+    ] = ["mean", "median", "q90"]
+    fit: FitOptions = FitOptions()
+    measures: Measures = Measures()
+
+    @field_validator("truth", mode="before")
+    @classmethod
+    def _named_or_written(cls, value):
+        if not isinstance(value, str | dict):
+            raise ValueError("the name of a truth, or a table with the parameters of one")
+        return value
+
+    @model_validator(mode="after")
+    def _one_gating(self):
+        if isinstance(self.truth, dict) and [self.truth.get("gating")] != self.gatings:
+            raise ValueError("gatings = [the gating of the truth], as the truth is a table")
+        return self
+
+    # -- the grid ---------------------------------------------------------------------------------------------------
+    @cached_property
+    def sizes(self):
+        """The sample sizes, a sorted list."""
+        return self.n.sizes() if isinstance(self.n, SizeRange) else sorted(self.n)
+
+    def cells(self):
+        """Every `Cell` of the study, sorted."""
+        grid = ((g, tuple(k2), n) for g in self.gatings for k2 in self.k2 for n in self.sizes)
+        return sorted(Cell(*rest, replicate) for rest in grid for replicate in range(self.replicates))
+
+    # -- what the numbers depend on ---------------------------------------------------------------------------------
+    @cached_property
+    def identity(self):
+        """The part of the study that its hash covers, as plain JSON values."""
+        return self.model_dump(include={"truth", "x", "seed", "fit", "measures"}, exclude_none=True)
+
+    @cached_property
+    def hash(self):
+        """Hex SHA-256 of `identity`."""
+        return _digest(self.identity)
+
+    def data_seed(self, n, replicate):
+        """Stream of the sample; all gatings and all fitted models share it (common random numbers)."""
+        return self._stream(DATA_STREAM, n, replicate)
+
+    def fit_seed(self, n, replicate):
+        """Stream of the starting values: its own, and one for all fitted models.
+
+        `fit_mle` branches it by model, so that the exact model fitted inside an over-specified one starts as it does
+        when it is fitted by itself.
+        """
+        return self._stream(FIT_STREAM, n, replicate)
+
+    def _stream(self, tag, n, replicate):
+        from numpy.random import SeedSequence
+
+        return SeedSequence(self.seed, spawn_key=(tag, int(_digest(self.truth)[:32], 16), n, replicate))
+
+    # -- the library's objects ----------------------------------------------------------------------------------------
+    @cached_property
+    def law(self):
+        """The covariate law, `hmoe_stats.Uniform` or `hmoe_stats.Normal`."""
+        import hmoe_stats as hs
+
+        if isinstance(self.x, UniformX):
+            return hs.Uniform(self.x.low, self.x.high)
+        return hs.Normal(self.x.loc, self.x.scale)
+
+    def measure(self, gating):
+        """The true `MixingMeasure` under one gating.
+
+        Raises
+        ------
+        StudyError
+            If there is no such truth, or its table does not describe a measure.
+        """
+        import hmoe_stats as hs
+
+        try:
+            if isinstance(self.truth, dict):
+                return hs.MixingMeasure.from_dict(self.truth)
+            return hs.datasets.truth(self.truth, gating=gating)
+        except ValueError as error:
+            raise StudyError(f"study {self.name}: truth: {error}") from None
+
+
+def _digest(value):
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# -- finding and reading ----------------------------------------------------------------------------------------------
+def shipped_studies():
+    """The studies that ship with the package: name -> file."""
+    folder = importlib.resources.files(__package__) / "studies"
+    return {entry.name[:-5]: entry for entry in sorted(folder.iterdir(), key=str) if entry.name.endswith(".toml")}
+
+
+def load_study(source):
+    """Read a study by the name of a shipped one, or from the path of a TOML file.
+
+    Raises
+    ------
+    StudyError
+        If there is no such study, the file cannot be read or is not TOML, or a key is missing, unknown or has a value
+        that does not fit: one line a problem, each naming the file, the key, what was expected and what came.
+    """
+    shipped = shipped_studies()
+    file = shipped.get(str(source), Path(source))
+    if not file.is_file():
+        raise StudyError(f"no study {str(source)!r}: neither a shipped one ({', '.join(shipped)}) nor a TOML file")
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StudyError(f"{file}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # not UTF-8, or not TOML
+        raise StudyError(f"{file}: not a TOML file: {error}") from None
+    try:
+        return Study(**values)
+    except ValidationError as error:
+        raise StudyError("\n".join(f"{file}: {_explain(e)}" for e in error.errors())) from None
+
+
+TABLES = {
+    "": (Study,),
+    "x": (UniformX, NormalX),
+    "n": (SizeRange,),
+    "fit": (FitOptions,),
+    "fit.bounds": (Bounds,),
+    "measures": (Measures,),
+}
+TAGS = ("uniform", "normal", "list", "table")  # pydantic puts the branch of a union into the path of an error
+
+
+def _explain(error):
+    """One line on one pydantic error: key, expected, got."""
+    path = [part for part in error["loc"] if part not in TAGS]
+    key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+    kind, got = error["type"], error["input"]
+    if kind == "extra_forbidden":
+        known = sorted({field for table in TABLES[key.rpartition(".")[0]] for field in table.model_fields})
+        close = difflib.get_close_matches(str(path[-1]), known, n=1)
+        return f"{key}: unknown key{f'; did you mean {close[0]!r}?' if close else ''} (known: {', '.join(known)})"
+    if kind == "missing":
+        return f"{key}: missing key"
+    if kind.startswith("union_tag"):  # only x has branches with a name
+        return f"{key}.law: expected 'uniform' or 'normal', got {got.get('law')!r}"
+    expected = str(error["ctx"]["error"]) if kind == "value_error" else error["msg"].removeprefix("Input should be ")
+    return f"{key}: expected {expected}, got {got!r}" if key else f"expected {expected}"

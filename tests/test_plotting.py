@@ -1,0 +1,161 @@
+"""Figures: what is on the axes, that nothing overlaps, and that no global state is left behind."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from hmoe_stats import datasets, plotting
+from hmoe_stats.likelihood import gate_weights
+from hmoe_stats.rates import fit_rate
+from hmoe_stats.sampling import Uniform, sample
+
+
+@pytest.fixture
+def table():
+    rng = np.random.default_rng(0)
+    parts = []
+    for gating, alpha in (("SS", 0.25), ("LL", 0.4)):
+        n = np.repeat([1000, 3000, 10_000, 30_000], 12)
+        parts.append(pd.DataFrame({"n": n, "error": n**-alpha * rng.lognormal(0, 0.5, n.size), "gating": gating}))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture(autouse=True)
+def nothing_global():
+    before = dict(mpl.rcParams)
+    yield
+    assert dict(mpl.rcParams) == before
+    import matplotlib.pyplot as plt
+
+    assert plt.get_fignums() == []
+
+
+def legend_texts(ax):
+    legends = [child for child in ax.get_children() if isinstance(child, mpl.legend.Legend)]
+    return [text.get_text() for legend in legends for text in legend.get_texts()]
+
+
+def overlaps(ax):
+    """Pairs of legends, title and data points that lie over each other, in pixels."""
+    ax.figure.draw_without_rendering()
+    legends = [child for child in ax.get_children() if isinstance(child, mpl.legend.Legend)]
+    boxes = [legend.get_window_extent() for legend in legends] + [ax.title.get_window_extent()]
+    pairs = [(i, j) for i in range(len(boxes)) for j in range(i) if boxes[i].overlaps(boxes[j])]
+    points = np.concatenate(
+        [ax.transData.transform(line.get_xydata()) for line in ax.get_lines() if len(line.get_xydata())]
+    )
+    covered = [(i, tuple(p)) for i, box in enumerate(boxes) for p in points if box.contains(*p)]
+    outside = [box for box in boxes[:-1] if box.x1 > ax.bbox.x1 + 2 or box.x0 < ax.bbox.x0 - 2]
+    return pairs + covered + outside
+
+
+def test_rate_plot_shows_points_lines_and_slopes(table):
+    ax = plotting.rate_plot(table, statistic="median")
+    assert isinstance(ax.figure, Figure)
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+    texts = legend_texts(ax)
+    for gating in ("SS", "LL"):
+        part = table[table["gating"] == gating]
+        fit = fit_rate(part["n"], part["error"], "median")
+        assert f"{gating}: slope {fit.slope:.2f} [{fit.ci_low:.2f}, {fit.ci_high:.2f}]" in texts
+        drawn = [line.get_xydata() for line in ax.get_lines()]
+        assert any(xy.shape == (4, 2) and np.allclose(xy[:, 1], fit.values) for xy in drawn)
+        assert any(xy.shape == (4, 2) and np.allclose(xy[:, 1], fit.predict(fit.n)) for xy in drawn)
+
+
+def test_bars_are_the_bootstrap_interval_of_the_statistic(table):
+    ax = plotting.rate_plot(table[table["gating"] == "SS"].drop(columns="gating"))
+    part = table[table["gating"] == "SS"]
+    fit = fit_rate(part["n"], part["error"])
+    (bars,) = (segments.get_segments() for segments in ax.collections)
+    expected = fit.values[:, None] * np.exp(1.959964 * fit.log_standard_errors[:, None] * np.array([-1, 1]))
+    np.testing.assert_allclose(np.array(bars)[:, :, 1], expected, rtol=1e-6)
+    assert legend_texts(ax) == [f"slope {fit}"]
+
+
+def test_gatings_differ_without_colour():
+    looks = plotting.GATING_STYLES.values()
+    assert len({look["marker"] for look in looks}) == len({look["linestyle"] for look in looks}) == 4
+
+
+def test_references_are_labelled_merged_and_below_the_data(table):
+    references = {"published SS": 1 / 8, "derived SS": 1 / 4, "published LL": 0.25, "derived LL": 1 / 3, "flat": 0.0}
+    ax = plotting.rate_plot(table, references=references)
+    texts = legend_texts(ax)
+    assert "-1/4: derived SS, published LL" in texts
+    assert {"-1/8: published SS", "-1/3: derived LL", "no rate: flat"} < set(texts)
+    lines = {line.get_label(): line for line in ax.get_legend().get_lines()}
+    assert set(lines) == {text for text in texts if text.startswith(("SS", "LL"))}
+    thin = [line.get_xydata() for line in ax.get_lines() if line.get_linewidth() < 0.8 and len(line.get_xydata()) == 2]
+    slopes = sorted(np.diff(np.log(xy[:, 1]))[0] / np.diff(np.log(xy[:, 0]))[0] for xy in thin)
+    np.testing.assert_allclose(slopes, [-1 / 3, -1 / 4, -1 / 8, 0], atol=1e-12)
+    lowest = min(segment[:, 1].min() for bars in ax.collections for segment in bars.get_segments())
+    assert max(xy[:, 1].max() for xy in thin) < lowest
+
+
+@pytest.mark.parametrize("size", [(2.5, 2.3), (4.2, 3.2), (7.0, 5.0)])
+def test_nothing_overlaps(table, size):
+    references = {"reported SS": 1 / 8, "derived SS, reported LL": 1 / 4, "derived LL": 1 / 3}
+    with plotting.style():
+        ax = Figure(figsize=size).subplots()
+        ax.set_title("omega, cells of 2 experts", loc="center")
+    plotting.rate_plot(table, ax, references=references)
+    assert overlaps(ax) == []
+
+
+def test_loss_plot_has_the_parametric_slope(table):
+    ax = plotting.loss_plot(table)
+    assert "-1/2: parametric" in legend_texts(ax)
+    assert ax.get_ylabel() == "Voronoi loss"
+
+
+@pytest.mark.parametrize("gating", ["SS", "LL"])
+def test_fit_plot(gating):
+    G = datasets.truth("C2", gating)
+    X, y = sample(G, 200, x=Uniform(-3, 3), seed=0)
+    ax = plotting.fit_plot(G, X, y)
+    assert legend_texts(ax) == ["expert 0,0", "expert 0,1", "expert 1,0", "expert 1,1", "mean"]
+    # experts are far apart: each point has very nearly the colour of its nearest line
+    nearest = np.abs(y[:, None] - X * G.eta[:, 0] - G.tau).argmin(axis=1)
+    expected = np.array([to_rgb(plotting.COLORS[i]) for i in nearest])
+    scatter = ax.collections[0]
+    assert np.median(np.abs(scatter.get_facecolors()[:, :3] - expected).max(axis=1)) < 0.01
+    # the strip: the edge between the groups is the first group's gate
+    (strip,) = ax.child_axes
+    edge = next(line for line in strip.get_lines() if line.get_color() == "black")
+    x = edge.get_xdata()
+    np.testing.assert_allclose(edge.get_ydata(), gate_weights(G, x)[:, :2].sum(axis=1))
+    assert plotting.fit_plot(G, X[:, 0], y, gates=False).child_axes == []
+
+
+def test_given_axes_are_drawn_on(table):
+    axes = Figure().subplots(1, 2)
+    assert plotting.rate_plot(table, axes[0]) is axes[0]
+    assert plotting.fit_plot(datasets.truth("C4"), [0.0, 1.0], [-2.0, 2.0], axes[1]) is axes[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda t: plotting.rate_plot(t.drop(columns="error")), "table must have the columns n and error; 'error'"),
+        (lambda t: plotting.rate_plot(t, series="k2"), "'k2' is not among"),
+        (lambda t: plotting.rate_plot(t.iloc[:0]), "at least one row"),
+        (lambda t: plotting.rate_plot(t, references={"x": np.nan}), "finite alphas >= 0; got 'x': nan"),
+        (lambda t: plotting.rate_plot(t, statistic="mode"), "statistic must be"),
+        (lambda t: plotting.fit_plot("G", [0.0], [0.0]), "G must be a MixingMeasure"),
+        (lambda t: plotting.fit_plot(datasets.truth("C2"), [0.0, 1.0], [0.0]), "y must have as many entries"),
+    ],
+)
+def test_bad_input_is_named(table, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(table)
+
+
+def test_fit_plot_wants_one_covariate():
+    G = datasets.truth("C4")
+    wide = {name: np.repeat(getattr(G, name), 2, axis=1) for name in ("a", "omega", "eta")}
+    with pytest.raises(ValueError, match=r"one covariate \(d = 1\) to be drawn; got d = 2"):
+        plotting.fit_plot(G.replace(**wide), np.zeros((3, 2)), np.zeros(3))

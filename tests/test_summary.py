@@ -1,0 +1,222 @@
+"""From tidy results to slopes, text and figure, on results made up from known power laws."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.legend import Legend
+
+from hmoe_stats.rates import fit_rate
+from simulations.study import Study
+from simulations.summary import figure, format_slopes, slopes
+
+SIZES = [1000, 3000, 10_000, 30_000]
+# alpha of the errors in a split cell: softmax, Laplace
+SPLIT = {"omega": (0.24, 0.39), "eta": (0.3, 0.31), "tau": (0.18, 0.17), "nu": (0.31, 0.3)}
+
+
+def study(**changes):
+    values = {
+        "name": "made-up",
+        "title": "Made up",
+        "truth": "C2",
+        "gatings": ["SS", "LL"],
+        "k2": [[2, 2], [3, 3]],
+        "n": SIZES,
+        "replicates": 6,
+        "x": {"law": "uniform", "low": -3.0, "high": 3.0},
+        "seed": 1,
+    }
+    return Study(**(values | changes))
+
+
+def results(study, sigma=0.3):
+    """A tidy frame with the rows of a run, errors c n^(-alpha) times lognormal noise."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for cell in study.cells():
+        gating, k2, n, replicate = cell.key
+        for level, name, size, parameter, kind, alpha in _quantities(gating[1], cell.k2, rng):
+            error = 0.7 * n**-alpha * rng.lognormal(0, sigma)
+            rows.append(("C2", gating, k2, n, replicate, "converged", -1.0, level, name, size, parameter, kind, error))
+    columns = "truth gating k2 n replicate status log_likelihood level cell size parameter kind error".split()
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _quantities(letter, k2, rng):
+    yield from ((0, "", 0, f"loss_{form}", "loss", 0.5) for form in ("sharp", "published"))
+    for i, fitted in enumerate(k2):
+        yield 1, str(i), 1, "a", "weighted", 0.5
+        for j, size in enumerate(rng.permutation([fitted - 1, 1])):
+            yield 2, f"{i},{j}", int(size), "beta", "mass", 0.5
+            for name, alphas in SPLIT.items():
+                alpha = 0.5 if size == 1 else alphas["SL".index(letter)]
+                yield 2, f"{i},{j}", int(size), name, "weighted", alpha
+            if size > 1:
+                yield 2, f"{i},{j}", int(size), "eta", "barycentre", 0.375 if letter == "S" else 0.5
+
+
+def pick(table, **values):
+    for name, value in values.items():
+        table = table[table[name] == value]
+    return table
+
+
+def test_exact_power_laws_come_back_beside_theory():
+    table = slopes(study(), results(study(), sigma=0.0))
+    assert len(table) == len(table.drop_duplicates(["gating", "k2", "level", "size", "parameter", "kind", "statistic"]))
+    assert set(table["statistic"]) == {"mean", "median", "q90"}
+    assert list(table["gating"].unique()) == ["SS", "LL"]
+    split = pick(table, k2="3,3", level=2, size=2, kind="weighted", statistic="mean")
+    for gating, i in (("SS", 0), ("LL", 1)):
+        rows = pick(split, gating=gating).set_index("parameter")
+        for name, alphas in SPLIT.items():
+            assert rows.loc[name, "slope"] == pytest.approx(-alphas[i])
+        expected = {"SS": [(1 / 8, 1 / 4), (1 / 4, 1 / 4)], "LL": [(1 / 4, 1 / 3), (1 / 4, 1 / 4)]}[gating]
+        found = rows.loc[["omega", "eta"], ["alpha_published", "alpha_derived"]].to_numpy()
+        np.testing.assert_allclose(found, expected)
+    others = table[(table["size"] != 2)]
+    np.testing.assert_allclose(others[["slope", "alpha_published", "alpha_derived"]], [[-0.5, 0.5, 0.5]] * len(others))
+    assert (table[["n_sizes", "replicates", "failed", "to_do"]] == [4, 6, 0, 0]).all(axis=None)
+    assert (table["note"] == "").all()
+    barycentre = pick(table, kind="barycentre", statistic="q90").set_index("gating")
+    assert barycentre["alpha_derived"].to_dict() == {"SS": 0.375, "LL": 0.5}
+    assert barycentre["alpha_published"].isna().all()
+
+
+def test_cells_are_averaged_before_the_statistic():
+    frame = results(study())
+    part = pick(frame, gating="SS", k2="2,2", parameter="tau", kind="weighted")
+    means = part.groupby(["n", "replicate"])["error"].mean().reset_index()  # four cells of one expert each
+    for statistic in ("mean", "median", "q90"):
+        fit = fit_rate(means["n"], means["error"], statistic)
+        (row,) = pick(slopes(study(), frame), gating="SS", k2="2,2", parameter="tau", statistic=statistic).itertuples()
+        assert (row.slope, row.ci_low, row.ci_high) == pytest.approx((fit.slope, fit.ci_low, fit.ci_high), abs=1e-12)
+
+
+def test_fits_without_an_optimum_are_left_out_and_counted():
+    frame = results(study())
+    clean = slopes(study(), frame)
+    spoil = (frame["gating"] == "SS") & (frame["k2"] == "3,3") & (frame["n"] == 1000)
+    frame.loc[spoil & (frame["replicate"] == 0), "status"] = "max_iter"
+    frame.loc[spoil & (frame["replicate"] == 1), "status"] = "degenerate"
+    frame.loc[spoil & (frame["replicate"] == 2), "status"] = "boundary"
+    frame.loc[spoil & (frame["replicate"] < 2), "error"] = 1e6
+    crashed = spoil & (frame["replicate"] == 3)
+    one = frame[crashed].iloc[[0]].assign(status="failed", error=np.nan, parameter="", kind="", cell="", level=pd.NA)
+    frame = pd.concat([frame[~crashed], one], ignore_index=True).astype({"level": "Int64", "size": "Int64"})
+    frame = frame[
+        ~((frame["gating"] == "SS") & (frame["k2"] == "3,3") & (frame["n"] == 3000) & (frame["replicate"] == 5))
+    ]
+    table = slopes(study(), frame)
+    here = pick(table, gating="SS", k2="3,3")
+    assert (here[["failed", "to_do", "n_sizes", "replicates"]] == [3, 1, 4, 3]).all(axis=None)
+    others = (table["gating"] != "SS") | (table["k2"] != "3,3")
+    pd.testing.assert_frame_equal(table[others], clean[others.to_numpy()])
+    kept = slopes(study(), frame[frame["status"].isin(["converged", "boundary"])])
+    pd.testing.assert_frame_equal(kept.drop(columns=["failed", "to_do"]), table.drop(columns=["failed", "to_do"]))
+    assert "3 fits without an optimum left out, 1 to do" in format_slopes(table)
+
+
+def test_what_has_no_slope_says_why():
+    frame = results(study())
+    frame.loc[frame["parameter"] == "a", "error"] = 0.0
+    rare = frame[(frame["n"] == 1000) & (frame["replicate"] == 0) & (frame["size"] == 2)].assign(size=3)
+    table = slopes(study(), pd.concat([frame, rare], ignore_index=True))
+    zero = pick(table, parameter="a")
+    assert zero["slope"].isna().all()
+    assert zero["note"].str.contains("of 0 at n = 1000").all()
+    three = pick(table, size=3)
+    assert len(three)
+    assert three["slope"].isna().all()
+    assert three["alpha_derived"].isna().all()
+    assert (three["note"] == "1 sizes with 1 replicate left out; fewer than 2 sizes").all()
+    assert (three["replicates"] == 0).all()
+
+
+def test_rows_outside_the_grid_do_not_count():
+    frame = results(study())
+    small = study(gatings=["LL"], k2=[[3, 3]], n=SIZES[1:], replicates=4)
+    inside = (frame["gating"] == "LL") & (frame["k2"] == "3,3") & (frame["n"] > 1000) & (frame["replicate"] < 4)
+    pd.testing.assert_frame_equal(slopes(small, frame), slopes(small, frame[inside]))
+    assert (slopes(small, frame)["n_sizes"] == 3).all()
+
+
+def test_mixed_regimes_take_the_slower_exponent():
+    truth = {"gating": "SS", "k2": [2, 1], "a": [[0.4], [-0.4]], "b": [0.2, 0.0], "omega": [[-0.5], [0.5], [0.0]]}
+    truth |= {"beta": [0.2, 0.0, 0.0], "eta": [[0.3], [-0.3], [0.3]], "tau": [-6.0, -2.0, 2.0], "nu": [0.4] * 3}
+    mixed = study(truth=truth, gatings=["SS"], k2=[[3, 2]])
+    table = slopes(mixed, results(mixed))
+    row = pick(table, size=2, parameter="eta", kind="barycentre", statistic="mean")
+    assert row["alpha_derived"].item() == 0.25  # 3/8 in the regular group
+    assert pick(table, size=2, parameter="omega", statistic="mean")["alpha_derived"].item() == 0.0
+
+
+def test_format_slopes_is_readable():
+    table = slopes(study(), results(study()))
+    text = format_slopes(table)
+    row = pick(table, gating="LL", k2="3,3", size=2, parameter="omega", statistic="mean").iloc[0]
+    (line,) = [
+        line for line in text.split("LL, fitted k2 = 3,3")[1].splitlines() if "omega weighted, 2 in cell" in line
+    ]
+    assert f"{row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]" in line
+    assert "-0.250" in line
+    assert "-0.333" in line
+    assert max(len(line) for line in text.splitlines()) < 160
+
+
+def texts(ax):
+    legends = [child for child in ax.get_children() if isinstance(child, Legend)]
+    return [text.get_text() for legend in legends for text in legend.get_texts()]
+
+
+def test_figure_shows_the_table():
+    frame = results(study())
+    table = slopes(study(), frame)
+    fig = figure(study(), frame)
+    panels = {ax.get_title(loc="left"): ax for ax in fig.axes}
+    assert list(panels) == [
+        "Voronoi loss, exact, k2 = 2,2",
+        "Voronoi loss, over-specified, k2 = 3,3",
+        *(f"{name}, cells of 2 experts" for name in SPLIT),
+    ]
+    omega = texts(panels["omega, cells of 2 experts"])
+    assert omega[:3] == ["-1/8: reported SS", "-1/4: reported LL, derived SS", "-1/3: derived LL"]
+    for text, gating in zip(omega[3:], ("SS", "LL"), strict=True):
+        row = pick(table, gating=gating, k2="3,3", size=2, parameter="omega", statistic="mean").iloc[0]
+        assert text == f"{gating}: slope {row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
+    assert texts(panels["tau, cells of 2 experts"])[0] == "-1/8: reported, derived"
+    fig.savefig(io.BytesIO(), format="svg")
+    boxes = [title.get_window_extent() for ax in fig.axes for title in [ax._left_title]]
+    assert not any(boxes[i].overlaps(boxes[j]) for i in range(len(boxes)) for j in range(i))
+
+
+def test_figure_leaves_out_what_has_no_slope():
+    frame = results(study())
+    frame.loc[(frame["parameter"] == "omega") & (frame["gating"] == "LL"), "error"] = 0.0
+    frame.loc[frame["parameter"] == "nu", "error"] = 0.0
+    frame = frame[(frame["gating"] == "SS") | (frame["n"] > 1000) | (frame["replicate"] == 0)]
+    panels = {ax.get_title(loc="left"): texts(ax) for ax in figure(study(), frame).axes}
+    assert "nu, cells of 2 experts" not in panels
+    assert [text[:2] for text in panels["omega, cells of 2 experts"][-1:]] == ["SS"]
+    assert [text[:2] for text in panels["eta, cells of 2 experts"][-2:]] == ["SS", "LL"]
+
+
+def test_figure_of_an_exact_study():
+    exact = study(k2=[[2, 2]], statistics=["median"])
+    fig = figure(exact, results(exact))
+    assert [ax.get_title(loc="left") for ax in fig.axes][1:] == [f"{name}, exact cells" for name in SPLIT]
+    assert fig.axes[0].get_ylabel() == "median over replicates"
+    assert figure(exact, results(exact), statistic="q75").axes[0].get_ylabel() == "q75 over replicates"
+
+
+@pytest.mark.parametrize("call", [slopes, figure])
+def test_unusable_frames_are_named(call):
+    frame = results(study())
+    with pytest.raises(ValueError, match=r"frame must have the columns .* got none of \['error'\]"):
+        call(study(), frame.drop(columns="error"))
+    with pytest.raises(ValueError, match="results of the study; got none"):
+        call(study(), frame.iloc[:0])
+    with pytest.raises(ValueError, match="2 usable replicates"):
+        figure(study(), frame[frame["replicate"] == 0])
