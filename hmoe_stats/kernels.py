@@ -810,3 +810,38 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
             out[order[k], order[e]] = I[k, e]
             out[order[e], order[k]] = I[k, e]
     return value, grad, out
+
+
+# -- where another expert would help -----------------------------------------------------------------------------------
+
+
+@njit(**_OPTIONS)
+def insertion_gains(X, y, kind, omega, eta, tau, nu, log_sum, log_p, gate, held):
+    """First-order gain in log-likelihood of each of C experts added to a group with a small weight.
+
+    Experts omega (C, d), eta (C, d), tau (C,), nu (C,). Of the fitted model, by row: log_sum, the logarithm of the
+    group's gate sum; log_p; gate, the group's weight g; held, its posterior g l / p. With the change of log p per unit
+    weight, d = exp(s(x, omega) - log_sum) (g N / p - held), returns (sum d, sum d^2), each (C,).
+    """
+    n, d = X.shape
+    C = tau.size
+    first, second = np.zeros(C), np.zeros(C)
+    x, score, mean = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    for start in range(0, n, BLOCK):
+        nb = min(BLOCK, n - start)
+        _load(X, start, nb, x)
+        for k in range(C):
+            _logit(kind, x, nb, omega[k], 0.0, 0.0, score)
+            _mean(x, nb, eta[k], tau[k], mean)
+            precision, constant = 0.5 / nu[k], -0.5 * (math.log(nu[k]) + LOG_2PI)
+            one = two = 0.0
+            for s in range(nb):
+                residual = y[start + s] - mean[s]
+                relative = _exp(min(score[s] - log_sum[start + s], 50.0))
+                expert = _exp(min(constant - residual * residual * precision - log_p[start + s], 50.0))
+                change = relative * (gate[start + s] * expert - held[start + s])
+                one += change
+                two += change * change
+            first[k] += one
+            second[k] += two
+    return first, second

@@ -205,7 +205,9 @@ class MixingMeasure:
         shifts, and ``-|x - a| = -|x - high| - (a - high)`` for x <= high <= a.
         """
         low, high = _check_support(support, self.d)
-        centre = np.where(np.isfinite(low) & np.isfinite(high), 0.5 * (low + high), 0.0)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        centre = np.zeros(self.d)
+        centre[bounded] = 0.5 * low[bounded] + 0.5 * high[bounded]
         a, b = _canonical_gate(self.gating[0], self.a, self.b, low, high, centre)
         omega, beta = np.empty_like(self.omega), np.empty_like(self.beta)
         for lo, hi in zip(self.offsets[:-1], self.offsets[1:], strict=True):

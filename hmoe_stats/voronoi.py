@@ -20,6 +20,7 @@ from .sampling import Empirical, as_law
 FORMS = ("sharp", "published")
 _DRAWS = 20_000  # covariates behind the Laplace gate masses where d > 1; their key is fixed, so a loss has no noise
 _KEY = 20241002935
+_FAR = 1e100  # edge of an unbounded support: no centre is clipped there
 _TIE = 1e-6  # weight of the gate slopes when groups are matched: it decides between groups with equal experts
 
 
@@ -141,8 +142,9 @@ def _shares(weights):
 def _frame(law, d):
     """Centre of the covariates, and their support as seen from it; a law on the whole line is centred at its mean."""
     low, high = law.support(d)
-    bounded = np.isfinite(low).all() and np.isfinite(high).all()
-    centre = 0.5 * (low + high) if bounded else law.mean(d)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        return law.mean(d), np.full(d, -_FAR), np.full(d, _FAR)
+    centre = 0.5 * (low + high)
     return centre, low - centre, high - centre
 
 
@@ -155,8 +157,7 @@ def _recentred(G, centre, low, high):
     for letter, slopes, intercepts in zip(G.gating, (G.a, G.omega), (G.b, G.beta), strict=True):
         softmax = letter == "S"
         gates += [slopes if softmax else slopes - centre, intercepts + slopes @ centre if softmax else intercepts]
-    G = G.replace(a=gates[0], b=gates[1], omega=gates[2], beta=gates[3])
-    return G.canonical(support=(low, high) if np.isfinite(high).all() else None)
+    return G.replace(a=gates[0], b=gates[1], omega=gates[2], beta=gates[3]).canonical(support=(low, high))
 
 
 def _covariates(law, G, G0):

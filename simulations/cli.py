@@ -101,8 +101,7 @@ def run(
         from . import runner
 
         todo = len(runner.missing_cells(study, store, retry_failed))
-        strange = store.sources() - {runner.code_version()}
-        if strange and todo:
+        if todo and store.sources() - {runner.code_version()}:
             _say(f"note: {path} has cells computed by other versions of the code; they are kept as they are")
         interrupted = broken = False
         try:
@@ -258,7 +257,7 @@ def fit(
         kind = "has no numbers" if y in frame else "is not there"
         raise UserError(f"--y: the column {y!r} {kind}; numeric columns are {', '.join(numeric)}")
     X = numeric.drop(columns=y)
-    if X.empty:
+    if not len(X.columns):
         raise UserError(f"{data}: no numeric column besides {y!r} to be X")
     holes = numeric.columns[numeric.isna().any()]
     if len(holes):
@@ -274,6 +273,7 @@ def fit(
     print(f"y = {y}, X = {', '.join(X)}; {len(frame)} rows")
     print(found.measure)
     print(f"log-likelihood  {found.log_likelihood!r}")
-    print(f"status          {found.status} (score norm {found.score_norm:.1e}, {found.n_iter} iterations)")
+    print(f"status          {found.status}: {found.message}")
+    print(f"score norm      {found.score_norm:.1e} after {found.n_iter} iterations")
     if found.active_bounds:
         print(f"at its bound    {', '.join(found.active_bounds)}")

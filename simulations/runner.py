@@ -16,6 +16,7 @@ import traceback
 import warnings
 from contextlib import closing, contextmanager
 from functools import cache
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import joblib
@@ -215,6 +216,7 @@ def _engine(jobs, backend, scheduler):
 def _interrupts_held():
     """Hold Ctrl-C back while workers start: they inherit that, and so leave it to the parent from their first line."""
     if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # it unblocks the signal (before Python 3.12): better now than in between
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             yield

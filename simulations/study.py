@@ -29,7 +29,7 @@ from pydantic import (
 
 from . import UserError
 
-GATINGS = ("SS", "SL", "LS", "LL")
+GATINGS = ("SS", "SL", "LS", "LL")  # written again: to list studies, the library need not be loaded
 DATA_STREAM, FIT_STREAM = 1, 2
 
 

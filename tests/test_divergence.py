@@ -238,6 +238,10 @@ def test_chi_square_growth_needs_the_nearest_expert_of_g0():
     assert np.isinf(chi_square(one(3, 0, 1.0), one(0, 0, 1.0), x=law))
     assert np.isfinite(chi_square(one(3, 0, 1.0), G0, x=law))
     assert np.isinf(chi_square(one(1.5, 0, 1.0), G0, x=law))
+    # The supremum may lie where both experts of G0 are equally far: at c = 3/2, phi = 9/8 - 0.01 / 0.5.
+    edge = np.sqrt(0.5 / (9 / 8 - 0.02))
+    assert np.isinf(chi_square(one(1.4, 0, 0.5), G0, x=Normal(0, 1.01 * edge)))
+    assert np.isfinite(chi_square(one(1.4, 0, 0.5), G0, x=Normal(0, 0.9 * edge)))
 
 
 def test_chi_square_too_large_for_a_float_is_said():

@@ -33,7 +33,13 @@ def study():
 def row_of(cell, error=0.25, **changes):
     row = dict(zip(("gating", "k2", "n", "replicate"), cell.key, strict=True))
     row |= {"status": "converged", "message": "", "log_likelihood": -error, "score_norm": 1e-10, "n_iter": 5}
-    row |= {"seconds": 0.5, "parameters": {"tau": [error]}, "certificate": {"n_agree": 3}, "version": "1", "source": "s"}
+    row |= {
+        "seconds": 0.5,
+        "parameters": {"tau": [error]},
+        "certificate": {"n_agree": 3},
+        "version": "1",
+        "source": "s",
+    }
     errors = [[2, "0,1", 1, "tau", "weighted", error], [0, "", 0, "loss_sharp", "loss", error]]
     return row | {"errors": errors} | changes
 

@@ -63,10 +63,18 @@ def test_sizes_of_a_range_are_log_spaced(read):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("replicates = 3", "replicate = 3", ["replicate: unknown key", "did you mean 'replicates'", "replicates: missing"]),
+        (
+            "replicates = 3",
+            "replicate = 3",
+            ["replicate: unknown key; did you mean 'replicates'", "replicates: missing"],
+        ),
         ("n_starts = 2", "n_start = 2", ["fit.n_start: unknown key", "did you mean 'n_starts'"]),
         ("omega = 3\n", "omgea = 3\n", ["fit.bounds.omgea: unknown key", "did you mean 'omega'"]),
-        ("omega = 3\n", "omega = [3, 1]\n", ["fit.bounds.omega: expected a positive number B", "low < high, got [3, 1]"]),
+        (
+            "omega = 3\n",
+            "omega = [3, 1]\n",
+            ["fit.bounds.omega: expected a positive number B", "low < high, got [3, 1]"],
+        ),
         ("omega = 3\n", "omega = -3\n", ["fit.bounds.omega: expected a positive number B", "got -3"]),
         ("nu = [0.01, 4]", "nu = 4", ["fit.bounds.nu: expected a pair", "got 4"]),
         ("nu = [0.01, 4]", "nu = [0, 4]", ["fit.bounds.nu: expected a pair", "0 < low"]),

@@ -33,7 +33,8 @@ def wide_truth(gating, d=2, k2=(3, 1, 2)):
     K = sum(k2)
     return MixingMeasure(
         gating=gating, k2=k2, a=rng.normal(size=(len(k2), d)), b=rng.normal(size=len(k2)),
-        omega=rng.normal(size=(K, d)), beta=rng.normal(size=K), eta=rng.normal(size=(K, d)), tau=4.0 * np.arange(K), nu=rng.uniform(0.2, 1.0, K),
+        omega=rng.normal(size=(K, d)), beta=rng.normal(size=K), eta=rng.normal(size=(K, d)),
+        tau=4.0 * np.arange(K), nu=rng.uniform(0.2, 1.0, K),
     )  # fmt: skip
 
 
@@ -336,6 +337,11 @@ def test_an_empty_cell_has_only_its_mass():
     assert set(table[table.cell == "1"].kind) == {"mass"}
     assert table[table.cell == "1,0"][["size", "parameter"]].to_numpy().tolist() == [[0, "beta"]]
     assert get(table, cell="1,1", parameter="beta") == pytest.approx(1 / (1 + np.exp(-0.2)))
+    G0 = truth("SS", k2=(1, 3))
+    table = parameter_errors(pick(G0, [1, 2, 3] * 2, (3, 3), [1, 1]).replace(a=[[0.5], [9.0]]), G0, LAW)
+    assert sorted(table[(table.level == 1) & (table.parameter == "a")]["size"]) == [1, 1]  # one group each, near or far
+    three = pick(G0, [1, 2, 3] * 3, (3, 3, 3), [1, 1, 1])
+    assert get(parameter_errors(three, G0, LAW), cell="0,0", parameter="beta") == 1.0
 
 
 def test_weights_that_underflow_do_not_turn_into_nan():
@@ -346,9 +352,61 @@ def test_weights_that_underflow_do_not_turn_into_nan():
         assert np.isfinite(voronoi_loss(G, G0, x=LAW))
 
 
-def test_equal_experts_are_told_apart_by_their_gates():
-    G0 = truth("LS", eta=[0.3, 0.3, 0.3, -0.3], tau=[-6.0, -6.0, 2.0, 6.0])
-    assert_zero(disguise(G0, np.random.default_rng(0)), G0)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("gating", GATINGS)
+def test_equal_experts_are_told_apart_by_their_gates(gating, seed):
+    rng = np.random.default_rng(seed)
+    G0 = truth(gating, eta=[0.3, 0.3, 0.3, -0.3], tau=[-6.0, -6.0, 2.0, 6.0])
+    assert_zero(disguise(G0, rng), G0)
+    G0 = truth(gating, eta=[0.3, -0.3, 0.3, -0.3], tau=[-6.0, 2.0, -6.0, 2.0])  # two groups of the same experts
+    assert_zero(disguise(G0, rng), G0)
+
+
+@pytest.mark.parametrize("changes", [
+    {"eta": [0.3, 0.3, 0.3, 0.3], "tau": [0.0, 0.0, 0.0, 0.0], "nu": [0.2, 1.0, 0.4, 3.0]},  # one line, four variances
+    {"eta": [0.3, -0.3, 1.3, -1.3], "tau": [0.0, 0.0, 0.0, 0.0]},  # lines that all cross at the mean covariate
+])  # fmt: skip
+@pytest.mark.parametrize("gating", GATINGS)
+def test_experts_are_told_apart_by_variance_and_by_slope_alone(gating, changes):
+    # k2 = (4,): within one group, so that gates cannot help in the matching
+    G0 = truth(gating, k2=(4,), a=[0.0], b=[0.0], **changes)
+    for seed in range(4):
+        assert_zero(disguise(G0, np.random.default_rng(seed)), G0)
+    G = G0.replace(nu=1.01 * G0.nu, eta=1.01 * G0.eta, omega=G0.omega[::-1])
+    errors = parameter_errors(G, G0, LAW)
+    assert errors[errors.parameter == "nu"].error.to_numpy() == pytest.approx(0.01 * G0.nu)
+
+
+@pytest.mark.parametrize("gating", GATINGS)
+def test_errors_do_not_depend_on_the_origin_of_the_covariates(gating):
+    G0 = truth(gating)
+    G = split(G0, 2).with_vector(split(G0, 2).to_vector() + 0.1 * np.random.default_rng(1).normal(size=29))
+
+    def moved(H, c):
+        a, b = (H.a, H.b - c * H.a[:, 0]) if gating[0] == "S" else (H.a + c, H.b)
+        omega, beta = (H.omega, H.beta - c * H.omega[:, 0]) if gating[1] == "S" else (H.omega + c, H.beta)
+        return H.replace(a=a, b=b, omega=omega, beta=beta, tau=H.tau - c * H.eta[:, 0])
+
+    for law, far in ((LAW, Uniform(10, 16)), (Normal(0, 1.5), Normal(13, 1.5))):
+        here, there = parameter_errors(G, G0, law), parameter_errors(moved(G, 13.0), moved(G0, 13.0), far)
+        assert here.drop(columns="error").equals(there.drop(columns="error"))
+        rest = (here.parameter != "tau").to_numpy()  # intercepts are read at the origin
+        assert there.error[rest].to_numpy() == pytest.approx(here.error[rest].to_numpy(), rel=1e-9, abs=1e-12)
+
+
+def test_laplace_centres_that_no_kink_tells_apart_are_free():
+    # equal centres: copies with another common centre leave the density as it is
+    G0 = truth("LL", omega=[0.5, 0.5, 1.2, -0.4])
+    G = pick(G0, [0, 1, 0, 1, 2, 3], (4, 2), omega=[[0.5], [0.5], [-1.5], [-1.5], [1.2], [-0.4]])
+    assert hellinger(G, G0, x=LAW) < 1e-10
+    assert_zero(G, G0, forms=("sharp",))
+    # a centre outside the support has no kink there: the slopes are not counted once all experts are doubled
+    for centre, counted in ((4.0, False), (2.0, True)):
+        G0 = truth("LL", omega=[centre, -0.8, 1.2, -0.4])
+        G = pick(G0, [0, 1, 0, 1, 2, 3], (4, 2))
+        omega = np.array(G.omega)
+        omega[1] += 0.3
+        assert (voronoi_loss(G.replace(omega=omega), G0, x=LAW) > 1e-3) == counted
 
 
 # -- powers ------------------------------------------------------------------------------------------------------------
@@ -412,6 +470,26 @@ def test_unidentified_groups_slow_eta_under_softmax_only():
             return voronoi_loss(G.replace(eta=eta), G0, form, x=LAW)
 
         assert power(path, "sharp") == pytest.approx(kappa, abs=1e-6)
+
+
+def test_unidentified_level_1_slows_eta_under_softmax_and_omega_under_both():
+    for gating, kappa in (("SS", 3), ("SL", 3), ("LS", 2), ("LL", 2)):
+        G0 = truth(gating, k2=(4,), a=[0.0], b=[0.0], beta=[0.3, 0.0, -0.2, 0.0])
+
+        def path(t, form, name, G0=G0):
+            G = pick(G0, [0, 1, 2, 3] * 3, (4,) * 3, [0] * 3)
+            values = np.array(getattr(G, name))
+            values[[0, 4], 0] += [t, -t]
+            return voronoi_loss(G.replace(**{name: values}), G0, form, x=LAW)
+
+        def eta(t, form, path=path):
+            return path(t, form, "eta")
+
+        def omega(t, form, path=path):
+            return path(t, form, "omega")
+
+        assert power(eta, "sharp") == pytest.approx(kappa, abs=1e-6)
+        assert power(omega, "sharp", (2e-5, 1e-5)) == pytest.approx(2, abs=0.02)
 
 
 @pytest.mark.parametrize("gating", GATINGS)

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 
 from .. import kernels
 from ..measure import GATINGS, MixingMeasure, check_k2
@@ -139,7 +139,7 @@ def jitter(G, x_spread, rng, size):
     )
 
 
-CANDIDATES = 600  # experts scored by `insertions`
+CANDIDATES = 1000  # experts scored by `insertions`
 KINDS = ("location", "slope", "gate", "scale", "mixed")
 
 
@@ -185,8 +185,8 @@ def insertions(problem, G, rng, count):
 
     A small weight c on a new expert N with gate weight h in a group of density l changes log p by c g h (N - l) / p to
     first order (g the group's gate); with d_n this ratio at row n, the log-likelihood gains about
-    (sum d)^2 / (2 sum d^2). `CANDIDATES` random experts and gates are scored so; half of the answers are the best of
-    all, half the best of separate lots, which keeps them apart. (The gradient function of a mixture: Lindsay 1983.)
+    (sum d)^2 / (2 sum d^2). `CANDIDATES` random experts and gates are scored so (the gradient function of a mixture:
+    Lindsay 1983). The leaders are settled by a few EM steps of the new expert alone; the best that differ are taken.
 
     Parameters
     ----------
@@ -196,42 +196,103 @@ def insertions(problem, G, rng, count):
         In the units of the data.
     rng : numpy.random.Generator
     count : int
-        Number of measures wanted.
+        Number of measures wanted; fewer are returned where fewer differ.
 
     Returns
     -------
     list of MixingMeasure
     """
     (i,) = (g for g in range(G.k1) if problem.k2[g] == G.k2[g] + 1)
-    lo, hi = G.offsets[i], G.offsets[i + 1]
-    X, y = problem.X * problem.x_scale + problem.x_shift, problem.y * problem.y_scale + problem.y_shift
-    log_experts = -0.5 * ((y[:, None] - X @ G.eta.T - G.tau) ** 2 / G.nu + np.log(2 * np.pi * G.nu))
-    weights = kernels.gate_weights(X, *G.kernel_args())
-    log_p = kernels.log_density(X, y, *G.kernel_args(), 0.0)
-    inside = (weights[:, lo:hi] * np.exp(log_experts[:, lo:hi] - log_p[:, None])).sum(axis=1)  # g l / p
-    log_gate = logsumexp(_scores(problem.kinds[1], X, G.omega[lo:hi]) + G.beta[lo:hi], axis=1)
-    group_weight = weights[:, lo:hi].sum(axis=1)
+    group = _Group(problem, G, i)
+    gains, *experts = group.candidates(rng)
+    # half of those settled are the best of all, half the best of separate lots, which keeps them apart
+    lots = np.array_split(rng.permutation(gains.size), min(count, gains.size))
+    chosen = {*np.argsort(-gains, kind="stable")[:count], *(lot[np.argmax(gains[lot])] for lot in lots)}
+    candidates = [[values[k] for values in experts] for k in sorted(chosen) if gains[k] > 0]
+    settled = sorted((group.settle(*expert) for expert in candidates), key=lambda entry: -entry[0])
+    chosen = []
+    for entry in settled:
+        if len(chosen) < count and all(group.differ(entry, other) for other in chosen):
+            chosen.append(entry)
+    return [_insert(G, problem.k2, G.offsets[i + 1], *entry[1:]) for entry in chosen]
 
-    spread, low, high = X.std(axis=0), X.min(axis=0), X.max(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    best = []
-    for number in range(CANDIDATES):
-        j = lo + number % (hi - lo)
-        omega = rng.uniform(low, high) if problem.kinds[1] == 1 else rng.uniform(-4.0, 4.0, G.d) / spread
-        pivot, sd = X[rng.integers(len(X))], np.sqrt(G.nu[j])
-        eta = G.eta[j] + 1.2 * sd / spread * rng.standard_normal(G.d)
-        tau = G.tau[j] + (G.eta[j] - eta) @ pivot + 1.5 * sd * rng.standard_normal()
-        nu = G.nu[j] * np.exp(0.8 * rng.standard_normal())
-        log_expert = -0.5 * ((y - X @ eta - tau) ** 2 / nu + np.log(2 * np.pi * nu))
-        gate = np.exp(np.minimum(_scores(problem.kinds[1], X, omega[None])[:, 0] - log_gate, 50.0))
-        ratio = gate * (group_weight * np.exp(np.minimum(log_expert - log_p, 50.0)) - inside)
-        first, second = ratio.sum(), ratio @ ratio
-        if first > 0:
-            best.append((first * first / (2.0 * second), number, omega, np.log(first / second), eta, tau, nu))
-    top = sorted(best, key=lambda entry: -entry[0])
-    lots = [max(best[k::count], key=lambda entry: entry[0]) for k in range(min(count, len(best)))]
-    chosen = {entry[1]: entry for entry in [*top[: (count + 1) // 2], *lots]}  # by number: no candidate twice
-    return [_insert(G, problem.k2, hi, *entry[2:]) for entry in list(chosen.values())[:count]]
+
+class _Group:
+    """Group i of a fitted G on the data, to which an expert (omega, beta, eta, tau, nu) may be added."""
+
+    def __init__(self, problem, G, i):
+        self.G, self.lo, self.hi = G, G.offsets[i], G.offsets[i + 1]
+        self.kind = problem.kinds[1]
+        self.X = problem.X * problem.x_scale + problem.x_shift
+        self.y = problem.y * problem.y_scale + problem.y_shift
+        self.design = np.column_stack([self.X, np.ones(problem.n)])
+        unit = problem.y_scale**2
+        log_nu = problem.slices["log_nu"]
+        self.nu_low, self.nu_high = (np.exp(bound[log_nu][0]) * unit for bound in (problem.lower, problem.upper))
+        self.spread = np.where(self.X.std(axis=0) > 0, self.X.std(axis=0), 1.0)
+        self.low, self.high = self.X.min(axis=0), self.X.max(axis=0)
+
+        weights = kernels.gate_weights(self.X, *G.kernel_args())
+        log_p = kernels.log_density(self.X, self.y, *G.kernel_args(), 0.0)
+        log_experts = -0.5 * ((self.y[:, None] - self.X @ G.eta.T - G.tau) ** 2 / G.nu + np.log(2 * np.pi * G.nu))
+        own = slice(self.lo, self.hi)
+        self.log_p = log_p
+        self.gate = weights[:, own].sum(axis=1)
+        self.held = (weights[:, own] * np.exp(log_experts[:, own] - log_p[:, None])).sum(axis=1)  # R = g l / p
+        self.log_sum = logsumexp(_scores(self.kind, self.X, G.omega[own]) + G.beta[own], axis=1)
+
+    def _ratio(self, eta, tau, nu):
+        """g N / p of an expert, row by row."""
+        log_expert = -0.5 * ((self.y - self.X @ eta - tau) ** 2 / nu + np.log(2 * np.pi * nu))
+        return self.gate * np.exp(np.minimum(log_expert - self.log_p, 50.0))
+
+    def candidates(self, rng):
+        """First-order gain (0 where negative), omega, beta, eta, tau, nu of `CANDIDATES` random experts."""
+        G, size = self.G, (CANDIDATES, self.G.d)
+        # near an expert of the group, or of any: rows that another group explains badly are worth having too
+        own, any_ = rng.integers(self.lo, self.hi, CANDIDATES), rng.integers(G.n_experts, size=CANDIDATES)
+        j = np.where(np.arange(CANDIDATES) % 2, own, any_)
+        omega = rng.uniform(self.low, self.high, size) if self.kind == 1 else rng.uniform(-4, 4, size) / self.spread
+        pivot, sd = self.X[rng.integers(len(self.X), size=CANDIDATES)], np.sqrt(G.nu[j])
+        eta = G.eta[j] + 1.2 * sd[:, None] / self.spread * rng.standard_normal(size)
+        tau = G.tau[j] + ((G.eta[j] - eta) * pivot).sum(axis=1) + 1.5 * sd * rng.standard_normal(CANDIDATES)
+        nu = np.clip(G.nu[j] * np.exp(rng.standard_normal(CANDIDATES)), self.nu_low, self.nu_high)
+        state = self.log_sum, self.log_p, self.gate, self.held
+        first, second = kernels.insertion_gains(self.X, self.y, self.kind, omega, eta, tau, nu, *state)
+        first, second = np.maximum(first, 0.0), np.maximum(second, 1e-300)
+        return first * first / (2.0 * second), omega, np.log(np.maximum(first / second, 1e-6)), eta, tau, nu
+
+    def settle(self, omega, beta, eta, tau, nu, steps=8):
+        """EM of the new expert and its intercept, all else fixed: (gain, omega, beta, eta, tau, nu)."""
+        score = _scores(self.kind, self.X, omega[None])[:, 0] - self.log_sum
+        for step in range(steps + 1):
+            h = expit(np.minimum(score + beta, 50.0))
+            ratio = h * self._ratio(eta, tau, nu)
+            p = 1.0 + ratio - h * self.held
+            if step == steps:
+                break
+            r = ratio / p
+            weight = r.sum()
+            if not weight > self.G.d + 2:
+                break
+            moments = self.design.T * r
+            line = np.linalg.lstsq(moments @ self.design, moments @ self.y, rcond=1e-12)[0]
+            eta, tau = line[:-1], line[-1]
+            nu = np.clip(r @ (self.y - self.design @ line) ** 2 / weight, self.nu_low, self.nu_high)
+            held = r + (1.0 - h) * self.held / p
+            curvature = (held * h * (1.0 - h)).sum()
+            beta = beta + np.clip((r - held * h).sum() / max(curvature, 1e-10), -1.0, 1.0)
+        return np.log(np.maximum(p, 1e-300)).sum(), omega, beta, eta, tau, nu
+
+    def differ(self, one, other):
+        """True unless two settled experts are much the same."""
+        _, omega, _, eta, tau, nu = one
+        _, omega2, _, eta2, tau2, nu2 = other
+        sd = np.sqrt(min(nu, nu2))
+        ends = np.stack([self.low, self.high])
+        lines = np.abs(ends @ (eta - eta2) + tau - tau2).max() / sd
+        unit = self.spread if self.kind == 1 else 1.0 / self.spread
+        return lines > 0.3 or abs(np.log(nu / nu2)) > 0.3 or (np.abs(omega - omega2) / unit).max() > 0.5
 
 
 def drop(G, j):

@@ -1,0 +1,275 @@
+"""The model written slowly and plainly, straight from its definition: the oracle of the tests.
+
+    p_G(y | x) = sum_i g_i(x) sum_{j in group i} g_{j|i}(x) N(y | eta_j' x + tau_j, nu_j),
+
+softmax gates over the logits  a' x + b  (letter S)  or  -sqrt(||x - a||^2 + eps^2) + b  (letter L; eps = 0 is the
+model, eps > 0 smooths the kink at x = a). Nothing here shares code with the package.
+
+Every function but the decimal one also works for complex parameters. Derivatives are therefore taken by the complex
+step, f'(t) = Im f(t + ih) / h, which has no cancellation and, with h = 1e-30, no truncation error: they hold to
+machine precision without a formula to get wrong. Second derivatives are complex steps of a score written expert by
+expert, itself checked against the complex step of the log-likelihood in `test_likelihood`.
+"""
+
+import decimal
+from types import SimpleNamespace
+
+import numpy as np
+
+from hmoe_stats import MixingMeasure
+
+STEP = 1e-30
+FIELDS = ("a", "b", "omega", "beta", "eta", "tau", "nu")
+
+
+# -- the model --------------------------------------------------------------------------------------------------------
+def groups(P):
+    """The indices of the experts of each group."""
+    ends = np.cumsum(P.k2)
+    return [range(end - size, end) for size, end in zip(P.k2, ends, strict=True)]
+
+
+def logits(letter, X, slopes, intercepts, eps=0.0):
+    """(n, m) gate logits."""
+    columns = []
+    for slope, intercept in zip(slopes, intercepts, strict=True):
+        if letter == "S":
+            columns.append((X * slope).sum(axis=1) + intercept)
+        else:
+            columns.append(-np.sqrt(((X - slope) ** 2).sum(axis=1) + eps**2) + intercept)
+    return np.stack(columns, axis=1)
+
+
+def log_sum_exp(terms):
+    """log of the sum over axis 1 of exp(terms), shifted by the largest real part; (n,)"""
+    top = terms.real.max(axis=1)
+    return np.log(np.exp(terms - top[:, None]).sum(axis=1)) + top
+
+
+def log_softmax(terms):
+    """Terms minus their `log_sum_exp`, shifted first so that large terms keep their differences; (n, m)"""
+    shifted = terms - terms.real.max(axis=1)[:, None]
+    return shifted - log_sum_exp(shifted)[:, None]
+
+
+def log_gates(P, X, eps=0.0):
+    """Log gate probabilities of the groups (n, k1), and of the experts within their groups (n, K)."""
+    first = log_softmax(logits(P.gating[0], X, P.a, P.b, eps))
+    second = []
+    for leaves in groups(P):
+        inside = logits(P.gating[1], X, [P.omega[j] for j in leaves], [P.beta[j] for j in leaves], eps)
+        second.append(log_softmax(inside))
+    return first, np.concatenate(second, axis=1)
+
+
+def log_gate_weights(P, X, eps=0.0):
+    """(n, K) log of the product of the two gates of each expert."""
+    first, second = log_gates(P, X, eps)
+    return np.stack([first[:, i] + second[:, j] for i, leaves in enumerate(groups(P)) for j in leaves], axis=1)
+
+
+def gate_weights(P, X, eps=0.0):
+    """(n, K)"""
+    return np.exp(log_gate_weights(P, X, eps))
+
+
+def means(P, X):
+    """(n, K) expert means."""
+    return np.stack([(X * eta).sum(axis=1) + tau for eta, tau in zip(P.eta, P.tau, strict=True)], axis=1)
+
+
+def log_joint(P, X, y, eps=0.0):
+    """(n, K) log of gate weight times expert density."""
+    residual = y[:, None] - means(P, X)
+    return log_gate_weights(P, X, eps) - 0.5 * np.log(2.0 * np.pi * P.nu) - residual**2 / (2.0 * P.nu)
+
+
+def log_density(P, X, y, eps=0.0):
+    """(n,)"""
+    return log_sum_exp(log_joint(P, X, y, eps))
+
+
+def log_likelihood(P, X, y, eps=0.0):
+    """Scalar."""
+    return log_density(P, X, y, eps).sum()
+
+
+def responsibilities(P, X, y, eps=0.0):
+    """(n, K)"""
+    joint = log_joint(P, X, y, eps)
+    return np.exp(joint - log_sum_exp(joint)[:, None])
+
+
+def predict(P, X):
+    """(n,) conditional mean."""
+    return (gate_weights(P, X) * means(P, X)).sum(axis=1)
+
+
+def conditional_variance(P, X):
+    """(n,) conditional variance of y."""
+    weights, mean = gate_weights(P, X), means(P, X)
+    return (weights * (P.nu + mean**2)).sum(axis=1) - (weights * mean).sum(axis=1) ** 2
+
+
+# -- derivatives in the unconstrained vector (a, b, omega, beta, eta, tau, log nu) ------------------------------------
+def vector(P):
+    """(p,)"""
+    return np.concatenate([np.ravel(getattr(P, name)) for name in FIELDS[:-1]] + [np.log(P.nu)])
+
+
+def at(P, v):
+    """The parameters of the shape of `P` at the (possibly complex) vector `v`."""
+    parts, here = {}, 0
+    for name in FIELDS:
+        shape = np.shape(getattr(P, name))
+        size = int(np.prod(shape))
+        parts[name] = v[here : here + size].reshape(shape)
+        here += size
+    parts["nu"] = np.exp(parts["nu"])
+    return SimpleNamespace(gating=P.gating, k2=P.k2, **parts)
+
+
+def complex_step(function, v):
+    """Derivatives of `function` in each entry of `v`, stacked along the first axis."""
+    rows = []
+    for k in range(v.size):
+        w = v.astype(complex)
+        w[k] += 1j * STEP
+        rows.append(np.imag(function(w)) / STEP)
+    return np.array(rows)
+
+
+def score(P, X, y, eps=0.0):
+    """(p,) gradient of the log-likelihood, by the complex step."""
+    return complex_step(lambda v: log_likelihood(at(P, v), X, y, eps), vector(P))
+
+
+def slope_derivative(letter, X, slope, eps=0.0):
+    """(n, d) derivative of a logit in its slope or centre; 0 at a centre that meets a data point."""
+    if letter == "S":
+        return X
+    distance = np.sqrt(((X - slope) ** 2).sum(axis=1) + eps**2)
+    return (X - slope) / np.where(distance == 0, 1.0, distance)[:, None]
+
+
+def score_by_sums(P, X, y, eps=0.0):
+    """(p,) the score as posterior-weighted sums, expert by expert; complex parameters allowed."""
+    first, second = (np.exp(part) for part in log_gates(P, X, eps))
+    r, mean = responsibilities(P, X, y, eps), means(P, X)
+    blocks = {name: np.zeros(np.shape(getattr(P, name)), dtype=r.dtype) for name in FIELDS}
+    for i, leaves in enumerate(groups(P)):
+        inside = r[:, leaves].sum(axis=1)
+        surprise = inside - first[:, i]
+        blocks["b"][i] = surprise.sum()
+        blocks["a"][i] = surprise @ slope_derivative(P.gating[0], X, P.a[i], eps)
+        for j in leaves:
+            surprise = r[:, j] - inside * second[:, j]
+            blocks["beta"][j] = surprise.sum()
+            blocks["omega"][j] = surprise @ slope_derivative(P.gating[1], X, P.omega[j], eps)
+            residual = y - mean[:, j]
+            blocks["tau"][j] = (r[:, j] * residual / P.nu[j]).sum()
+            blocks["eta"][j] = (r[:, j] * residual / P.nu[j]) @ X
+            blocks["nu"][j] = (r[:, j] * (residual**2 / P.nu[j] - 1.0) / 2.0).sum()
+    return np.concatenate([blocks[name].ravel() for name in FIELDS])
+
+
+def information(P, X, y, eps=0.0):
+    """(p, p) minus the Hessian of the log-likelihood: minus the complex step of `score_by_sums`."""
+    return -complex_step(lambda v: score_by_sums(at(P, v), X, y, eps), vector(P))
+
+
+def central(function, v, step=1e-5):
+    """Fourth-order central differences of `function` in each entry of `v`, stacked along the first axis."""
+    rows = []
+    for k in range(v.size):
+        unit = np.zeros(v.size)
+        unit[k] = step
+        near = function(v + unit) - function(v - unit)
+        rows.append((8.0 * near - (function(v + 2 * unit) - function(v - 2 * unit))) / (12.0 * step))
+    return np.array(rows)
+
+
+# -- fifty digits, for logits and residuals whose exponentials no double can hold -------------------------------------
+def log_density_decimal(P, X, y):
+    """(n,) log-density in 50-digit decimal arithmetic with no shift before the exponentials."""
+    D = decimal.Decimal
+    with decimal.localcontext(decimal.Context(prec=50, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)):
+        pi = D("3.14159265358979323846264338327950288419716939937510582")
+
+        def dot(u, v):
+            return sum((D(float(s)) * D(float(t)) for s, t in zip(u, v, strict=True)), D(0))
+
+        def weight(letter, x, slope, intercept):
+            distance = sum((D(float(s)) - D(float(t))) ** 2 for s, t in zip(x, slope, strict=True)).sqrt()
+            return ((dot(x, slope) if letter == "S" else -distance) + D(float(intercept))).exp()
+
+        out = []
+        for x, response in zip(X, y, strict=True):
+            first = [weight(P.gating[0], x, slope, b) for slope, b in zip(P.a, P.b, strict=True)]
+            total = D(0)
+            for i, leaves in enumerate(groups(P)):
+                second = [weight(P.gating[1], x, P.omega[j], P.beta[j]) for j in leaves]
+                for j, gate in zip(leaves, second, strict=True):
+                    nu, residual = D(float(P.nu[j])), D(float(response)) - dot(P.eta[j], x) - D(float(P.tau[j]))
+                    normal = (-(residual**2) / (2 * nu)).exp() / (2 * pi * nu).sqrt()
+                    total += first[i] / sum(first) * gate / sum(second) * normal
+            out.append(float(total.ln()))
+    return np.array(out)
+
+
+# -- random measures, random data, and other writings of the same density ---------------------------------------------
+def random_measure(rng, gating="SS", k2=(2, 3), d=1):
+    """A measure with overlapping experts and gates of moderate slope, centres inside [-2, 2]^d."""
+    k1, K = len(k2), sum(k2)
+
+    def place(letter, m):
+        return rng.normal(0.0, 0.8, (m, d)) if letter == "S" else rng.uniform(-2.0, 2.0, (m, d))
+
+    return MixingMeasure(
+        gating=gating, k2=k2,
+        a=place(gating[0], k1), b=rng.normal(0.0, 0.5, k1),
+        omega=place(gating[1], K), beta=rng.normal(0.0, 0.5, K),
+        eta=rng.normal(0.0, 0.7, (K, d)), tau=rng.normal(0.0, 2.0, K), nu=rng.uniform(0.2, 1.5, K),
+    )  # fmt: skip
+
+
+def random_data(rng, G, n, low=-3.0, high=3.0):
+    """X (n, d) uniform on [low, high]^d and y (n,) drawn from the measure, one row at a time."""
+    X = rng.uniform(low, high, (n, G.d))
+    weights, mean = gate_weights(G, X), means(G, X)
+    leaf = [rng.choice(G.n_experts, p=row / row.sum()) for row in weights]
+    return X, mean[np.arange(n), leaf] + np.sqrt(G.nu[leaf]) * rng.standard_normal(n)
+
+
+def permuted(rng, G):
+    """The same measure with its groups, and the experts inside each, written in another random order."""
+    order = rng.permutation(G.k1)
+    leaves = [rng.permutation(list(groups(G)[i])) for i in order]
+    flat = np.concatenate(leaves)
+    inside = {name: getattr(G, name)[flat] for name in FIELDS[2:]}
+    return MixingMeasure(gating=G.gating, k2=tuple(len(leaf) for leaf in leaves), a=G.a[order], b=G.b[order], **inside)
+
+
+def rewritten(rng, G, support=None):
+    """The same density in other gate parameters, labels kept.
+
+    Every gate gets a random intercept shift, every softmax gate a random translation of its slopes, and, where d = 1
+    and `support` = (low, high) is given, every Laplace centre on or beyond an edge is pushed further out at random,
+    its intercept raised by as much: -|x - a| = -|x - a - t| + t for x <= high <= a.
+    """
+
+    def gate(letter, slopes, intercepts):
+        intercepts = intercepts + rng.normal(0.0, 2.0)
+        if letter == "S":
+            return slopes + rng.normal(0.0, 2.0, slopes.shape[1]), intercepts
+        slopes = slopes.copy()
+        if support is not None and slopes.shape[1] == 1:
+            push = rng.uniform(0.0, 3.0, len(slopes))
+            push = np.where(slopes[:, 0] >= support[1], push, np.where(slopes[:, 0] <= support[0], -push, 0.0))
+            slopes, intercepts = slopes + push[:, None], intercepts + np.abs(push)
+        return slopes, intercepts
+
+    a, b = gate(G.gating[0], G.a, G.b)
+    second = [gate(G.gating[1], G.omega[list(leaves)], G.beta[list(leaves)]) for leaves in groups(G)]
+    omega, beta = (np.concatenate(parts) for parts in zip(*second, strict=True))
+    return G.replace(a=a, b=b, omega=omega, beta=beta)

@@ -1,0 +1,247 @@
+"""The command line end to end: `hmoe` as a user runs it, interrupted, killed and given bad input."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from simulations.store import FRAME_COLUMNS, Store, StoreError
+from simulations.study import load_study
+
+HMOE = Path(sys.executable).parent / "hmoe"
+STUDY = """
+name = "small"
+title = "Small"
+truth = "C2"
+gatings = ["SS", "LL"]
+k2 = [[2, 2], [3, 3]]
+n = [200, 400]
+replicates = 3
+x = { law = "uniform", low = -3.0, high = 3.0 }
+seed = 7
+fit = { n_starts = 2, bounds = { omega = 3, beta = 1.5 } }
+"""
+LONG = STUDY.replace("[2, 2], [3, 3]", "[2, 2]").replace("replicates = 3", "replicates = 15")
+CELLS = 60  # of the long one
+
+
+def hmoe(folder, *words, code=0):
+    """Run `hmoe` in `folder`; its output, after a check of the exit code and that no traceback was shown."""
+    done = subprocess.run([HMOE, *map(str, words)], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr if code else done.stdout
+
+
+def put(folder, text=STUDY):
+    (folder / "small.toml").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A folder in which the small study was run with two workers."""
+    folder = put(tmp_path_factory.mktemp("ran"))
+    assert "24 of 24 cells in results/small.sqlite, 24 of them new, 0 failed" in hmoe(
+        folder, "run", "small.toml", "--jobs", 2
+    )
+    return folder
+
+
+def test_one_and_two_workers_give_the_same_table(ran):
+    hmoe(ran, "table", "small.toml", "--out", "two.csv")
+    hmoe(ran, "run", "small.toml", "--jobs", 1, "--results", "one.sqlite")
+    hmoe(ran, "table", "small.toml", "--out", "one.csv", "--results", "one.sqlite")
+    assert (ran / "one.csv").read_bytes() == (ran / "two.csv").read_bytes()
+    with open(ran / "one.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    cells = {(row["gating"], row["k2"], row["n"], row["replicate"]) for row in rows}
+    assert len(cells) == 24
+    assert {"loss_sharp", "loss_published", "omega", "tau", "nu"} <= {row["parameter"] for row in rows}
+    assert all(float(row["error"]) >= 0 for row in rows)
+
+
+def test_an_over_specified_fit_is_never_below_the_exact_one(ran):
+    with Store(ran / "results" / "small.sqlite", load_study(ran / "small.toml")) as store:
+        frame = store.frame().drop_duplicates(["gating", "k2", "n", "replicate"])
+    fits = frame.pivot(index=["gating", "n", "replicate"], columns="k2", values="log_likelihood")
+    assert (fits["3,3"] >= fits["2,2"]).all()
+
+
+def test_a_second_run_does_nothing(ran):
+    before = (ran / "results" / "small.sqlite").read_bytes()
+    assert "24 of 24 cells in results/small.sqlite, 0 of them new" in hmoe(ran, "run", "small.toml")
+    assert (ran / "results" / "small.sqlite").read_bytes() == before
+
+
+def test_status_counts(ran):
+    shown = hmoe(ran, "status", "small.toml")
+    assert "small: 24 of 24 cells" in shown
+    assert "SS      3,3              6       0       0" in shown
+    assert "cells a minute" in shown
+    (ran / "more.toml").write_text(STUDY.replace("replicates = 3", "replicates = 5"))
+    shown = hmoe(ran, "status", ran / "more.toml")
+    assert "small: 24 of 40 cells" in shown
+    assert "SS      3,3              6       0       4" in shown
+    assert "time left: about 0:00:0" in shown
+    assert "no run is under way" in shown
+
+
+def test_status_before_the_first_run(tmp_path):
+    assert "small: 0 of 24 cells" in hmoe(put(tmp_path), "status", "small.toml")
+    assert os.listdir(tmp_path) == ["small.toml"]
+
+
+def test_rates_and_plot(ran):
+    shown = hmoe(ran, "rates", "small.toml")
+    assert "LL, fitted k2 = 3,3" in shown
+    assert "loss_sharp" in shown
+    shown = hmoe(ran, "plot", "small.toml", "--out", "figs")
+    assert shown.split() == ["figs/small.png", "figs/small.svg", "figs/small.csv"]
+    assert (ran / "figs" / "small.png").read_bytes().startswith(b"\x89PNG")
+    assert "loss_sharp" in (ran / "figs" / "small.csv").read_text()
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """The results of the long study, from a run that nothing disturbed."""
+    folder = put(tmp_path_factory.mktemp("long"), LONG)
+    hmoe(folder, "run", "small.toml", "--jobs", 2)
+    return results(folder)
+
+
+def results(folder):
+    """The tidy results in a folder; none before the run has made its file."""
+    try:
+        with Store(folder / "results" / "small.sqlite", load_study(folder / "small.toml")) as store:
+            return store.frame()
+    except StoreError:
+        return pd.DataFrame(columns=FRAME_COLUMNS)
+
+
+def finished(folder):
+    return len(results(folder)[["gating", "k2", "n", "replicate"]].drop_duplicates())
+
+
+@pytest.mark.parametrize(
+    ("jobs", "how", "after", "wait"),
+    [(1, "INT", 5, 0.0), (2, "INT", 1, 0.15), (2, "KILL", 5, 0.0)],  # soon after the first cell, workers are starting
+)
+def test_stopped_runs_keep_their_cells_and_go_on_to_the_same_results(tmp_path, long, jobs, how, after, wait):
+    folder = put(tmp_path, LONG)
+    words = [HMOE, "run", "small.toml", "--jobs", str(jobs)]
+    process = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while (seen := finished(folder)) < after:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(wait)
+    begin = time.monotonic()
+    if how == "INT":
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+    else:
+        os.kill(process.pid, signal.SIGKILL)
+    said = process.communicate(timeout=30)[1]
+    assert time.monotonic() - begin < 5
+    kept = finished(folder)
+    assert seen <= kept < CELLS
+    if how == "INT":
+        assert process.returncode == 130
+        assert "Traceback" not in said
+        assert f"hmoe: {kept} of {CELLS} cells are kept in results/small.sqlite; hmoe run small.toml goes on" in said
+        assert os.listdir(folder / "results") == ["small.sqlite"]
+    assert f"{CELLS - kept} of them new" in hmoe(folder, "run", "small.toml", "--jobs", 2)
+    assert results(folder).equals(long)
+
+
+def test_failing_cells_are_counted_and_the_rest_is_kept(tmp_path):
+    folder = put(tmp_path, STUDY.replace("n = [200, 400]", "n = [2, 200]").replace(", [3, 3]", ""))
+    words = [HMOE, "run", "small.toml", "--jobs", "2"]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0
+    assert "12 of 12 cells in results/small.sqlite, 12 of them new, 6 failed" in done.stdout
+    assert "6 failed: ValueError: " in done.stderr
+    assert "SS, fitted k2 = 2,2: 3 fits without an optimum left out, 0 to do" in hmoe(folder, "rates", "small.toml")
+    hmoe(folder, "table", "small.toml", "--out", "t.csv")
+    assert (folder / "t.csv").read_text().count('C2,SS,"2,2",2,0,failed,,,,,,,\n') == 1
+
+
+def test_a_misspelt_key_is_one_line_and_nothing_is_made(tmp_path):
+    folder = put(tmp_path, STUDY.replace("gatings", "gatigns"))
+    said = hmoe(folder, "run", "small.toml", code=2)
+    assert said.splitlines() == [
+        "hmoe: small.toml: gatings: missing key",
+        "hmoe: small.toml: gatigns: unknown key; did you mean 'gatings'? (known: fit, gatings, k2, measures, n, name, "
+        "replicates, seed, statistics, title, truth, x)",
+    ]
+    assert os.listdir(folder) == ["small.toml"]
+
+
+@pytest.mark.parametrize("command", ["run", "status", "rates", "table", "plot"])
+def test_results_of_another_study_are_refused_and_kept(ran, tmp_path, command):
+    (tmp_path / "small.toml").write_text(STUDY.replace("seed = 7", "seed = 8"))
+    file = ran / "results" / "small.sqlite"
+    before = file.read_bytes()
+    out = ["--out", tmp_path / "out"] if command in ("table", "plot") else []
+    (line,) = hmoe(tmp_path, command, "small.toml", "--results", file, *out, code=2).splitlines()
+    assert line.startswith(f"hmoe: {file}: holds the study small (")
+    assert "they differ in seed (7 there, 8 here)" in line
+    assert file.read_bytes() == before
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run qiuck", "hmoe: no study 'qiuck': neither a shipped one (exact, quick, toy) nor a TOML file"),
+        ("rates small.toml", "hmoe: no results yet: results/small.sqlite does not exist"),
+        ("run small.toml --results small.toml", "hmoe: small.toml: not a results file"),
+        ("run small.toml --results small.toml/x.sqlite", "hmoe: small.toml/x.sqlite: cannot be written"),
+        ("run small.toml --backend dsk", "hmoe: --backend: expected loky or dask, got 'dsk'"),
+        ("run small.toml --scheduler tcp://x", "hmoe: --scheduler is of use with --backend dask only"),
+        ("fit gone.csv --y y --gating SS --k2 2,2", "hmoe: gone.csv: cannot be read: No such file"),
+        ("fit data.csv --y z --gating SS --k2 2,2", "hmoe: --y: the column 'z' is not there; numeric columns are x, y"),
+        ("fit data.csv --y y --gating SS --k2 two", "hmoe: --k2: expected whole numbers such as 2,2, got 'two'"),
+        ("fit data.csv --y y --gating QQ --k2 2,2", "hmoe: gating must be one of SS, SL, LS, LL; got 'QQ'"),
+        ("fit hole.csv --y y --gating SS --k2 2,2", "hmoe: hole.csv: missing values in x"),
+    ],
+)
+def test_bad_input_is_one_clear_line(tmp_path, words, said):
+    put(tmp_path)
+    (tmp_path / "data.csv").write_text("x,y,name\n1,2,a\n3,4,b\n")
+    (tmp_path / "hole.csv").write_text("x,y\n1,2\n,4\n")
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    (line,) = hmoe(tmp_path, *words.split(), code=2).splitlines()
+    assert line.startswith(said)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_studies_are_listed(tmp_path):
+    shown = hmoe(tmp_path, "studies")
+    assert [line.split()[0] for line in shown.splitlines()] == ["exact", "quick", "toy"]
+
+
+def test_fit_of_own_data(tmp_path):
+    import hmoe_stats as hs
+
+    X, y = hs.sample(hs.datasets.truth("C2", gating="LL"), 100, x=hs.Uniform(-3, 3), seed=0)
+    lines = ["name,y,x", *(f"row,{v!r},{x!r}" for x, v in zip(X[:, 0].tolist(), y.tolist(), strict=True))]
+    (tmp_path / "own.csv").write_text("\n".join(lines))
+    shown = hmoe(tmp_path, "fit", "own.csv", "--y", "y", "--gating", "LL", "--k2", "1,1", "--seed", 3)
+    expected = hs.fit_mle(X, y, gating="LL", k2=(1, 1), seed=3)
+    assert f"log-likelihood  {expected.log_likelihood!r}\n" in shown
+    assert f"status          {expected.status}" in shown
+    assert "y = y, X = x; 100 rows" in shown
+
+
+def test_the_command_line_answers_without_heavy_libraries():
+    code = "import sys, simulations.cli; print({'numpy', 'pandas', 'numba', 'joblib', 'tqdm'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

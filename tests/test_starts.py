@@ -1,0 +1,216 @@
+"""Starting values: exact embedding, splits that keep barycentres, keyed streams, and which shapes hold which."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import hmoe_stats as hs
+from hmoe_stats.fitting import starts
+from hmoe_stats.fitting.problem import Problem
+
+GATINGS = ("SS", "SL", "LS", "LL")
+
+
+def measure(gating, k2, d, seed=0):
+    rng = np.random.default_rng([seed, *k2, d])
+    k1, K = len(k2), sum(k2)
+    return hs.MixingMeasure(
+        gating=gating, k2=k2, a=rng.standard_normal((k1, d)), b=rng.standard_normal(k1),
+        omega=rng.standard_normal((K, d)), beta=rng.standard_normal(K), eta=rng.standard_normal((K, d)),
+        tau=3 * rng.standard_normal(K), nu=rng.uniform(0.1, 2, K),
+    )  # fmt: skip
+
+
+def contains_by_search(k2, smaller):
+    """Some map of the large groups onto all the small ones takes each to a group it has room for."""
+    maps = itertools.product(range(len(smaller)), repeat=len(k2))
+    return any(
+        set(to) == set(range(len(smaller))) and all(m >= smaller[g] for m, g in zip(k2, to, strict=True)) for to in maps
+    )
+
+
+def test_contains_truth_table():
+    shapes = [s for k1 in (1, 2, 3) for s in itertools.product((1, 2, 3), repeat=k1)]
+    yes = 0
+    for k2, smaller in itertools.product(shapes, shapes):
+        expected = contains_by_search(k2, smaller)
+        assert starts.contains(k2, smaller) == expected, (k2, smaller)
+        yes += expected
+    assert 100 < yes < len(shapes) ** 2 - 100
+    assert starts.contains((2, 2), (2, 2))
+    assert starts.contains((2, 3), (3, 2))
+    assert not starts.contains((1, 3), (2, 2))
+    assert not starts.contains((3, 1), (2,))  # the second group would have to hold two experts
+
+
+CONTAINING = [
+    ((1,), (2,)), ((1,), (1, 1)), ((1,), (3, 2, 1)), ((2,), (4,)), ((2,), (2, 3)), ((2, 2), (3, 3)),
+    ((2, 2), (2, 2, 2)), ((1, 2), (2, 1)), ((1, 2), (2, 4, 3)), ((2, 3), (4, 3)), ((3, 2), (2, 3)),
+    ((1, 2, 1), (2, 2, 2, 2)), ((2, 1), (2, 1)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("gating", GATINGS)
+@pytest.mark.parametrize(("small", "k2"), CONTAINING)
+def test_embed_keeps_the_density(gating, small, k2):
+    for d in (1, 3):
+        G = measure(gating, small, d)
+        X, y = hs.sample(G, 80, x=hs.Uniform(-2, 2), seed=1)
+        expected = hs.log_density(G, X, y)
+        unequal = lambda m: np.arange(1, m + 1) / (m * (m + 1) / 2)  # noqa: E731
+        for choice, shares in [(None, None), (0, None), (1, None), (5, unequal), (None, unequal)]:
+            H = starts.embed(G, k2, np.random.default_rng(d), choice, shares)
+            assert H.k2 == k2
+            np.testing.assert_allclose(hs.log_density(H, X, y), expected, rtol=0, atol=1e-10)
+            assert hs.log_likelihood(H, X, y) == pytest.approx(hs.log_likelihood(G, X, y), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("small", "k2"), [((2,), (4,)), ((2, 2), (3, 3)), ((3, 2), (4, 4)), ((1, 2), (3, 3)), ((2, 3), (4, 3))]
+)
+def test_every_choice_of_copied_experts_is_a_stratum(small, k2):
+    G = measure("SS", small, 1)
+    seen = set()
+    for number in range(starts.strata(k2, small)):
+        H = starts.embed(G, k2, np.random.default_rng(0), number)
+        copies = tuple((np.isclose(H.tau, t)).sum() for t in G.tau)
+        assert sum(copies) == sum(k2)
+        seen.add(copies)
+    per_group = [
+        {tuple(np.bincount(c, minlength=s) + 1) for c in itertools.product(range(s), repeat=m - s)}
+        for s, m in zip(small, k2, strict=True)
+    ]
+    assert seen == {sum(parts, ()) for parts in itertools.product(*per_group)}
+
+
+@pytest.mark.parametrize("gating", GATINGS)
+@pytest.mark.parametrize(
+    ("small", "k2"), [((1,), (3,)), ((2, 2), (3, 3)), ((2, 1), (4, 3)), ((2, 2), (2, 2, 2)), ((1,), (1, 1))]
+)
+def test_split_keeps_barycentres_and_moves_every_copy(gating, small, k2):
+    d = 2
+    G = measure(gating, small, d)
+    spread = np.array([0.5, 2.0])
+    for number in range(12):
+        H, kind = starts.split(G, k2, spread, np.random.default_rng(number), number)
+        assert H.k2 == k2
+        assert kind in starts.KINDS
+        assert (H.nu > 0).all()
+        base, groups, leaves = starts._embed(G, k2, np.random.default_rng(number), number % starts.strata(k2, small))
+        assert (groups == starts._embed(G, k2, np.random.default_rng(number))[1]).all()
+        own = H.group * G.n_experts + leaves
+        for j in np.unique(own):
+            members = np.flatnonzero(own == j)
+            weight = np.exp(H.beta[members])
+            assert weight.sum() == pytest.approx(np.exp(base.beta[members]).sum())
+            for name in ("tau", "eta", "omega"):
+                values = getattr(H, name)[members].reshape(members.size, -1)
+                barycentre = getattr(G, name)[leaves[members[0]]].ravel()
+                np.testing.assert_allclose(weight @ values / weight.sum(), barycentre, atol=1e-10)
+            if members.size > 1:
+                assert np.unique(H.tau[members]).size == members.size
+        for g in range(G.k1):
+            members = np.flatnonzero(groups == g)
+            weight = np.exp(H.b[members])
+            np.testing.assert_allclose(weight @ H.a[members] / weight.sum(), G.a[g], atol=1e-10)
+
+
+def test_split_by_location_keeps_the_second_moment():
+    G = measure("SS", (1,), 1)
+    spread = np.ones(1)
+    for seed in range(20):
+        H, kind = starts.split(G, (3,), spread, np.random.default_rng(seed), 0)
+        assert kind == "location"
+        weight = np.exp(H.beta) / np.exp(H.beta).sum()
+        second = weight @ (H.nu + (H.tau - weight @ H.tau) ** 2)
+        # the floor on the variances that are left, and a small pull in scale, are allowed for
+        assert 0.85 * G.nu[0] < second < 3.5 * G.nu[0]
+
+
+def test_key_depends_on_seed_gating_and_shape_and_on_nothing_else():
+    draw = lambda *key: np.random.default_rng(starts.key(*key)).integers(2**63, size=4).tolist()  # noqa: E731
+    assert draw(3, "SS", (2, 2)) == draw(3, "SS", (2, 2))
+    assert draw(3, "SS", (2, 2)) == draw(np.int64(3), "SS", (2, 2)) == draw(np.random.SeedSequence(3), "SS", (2, 2))
+    others = [(4, "SS", (2, 2)), (3, "SL", (2, 2)), (np.random.SeedSequence(3, spawn_key=(1,)), "SS", (2, 2))]
+    others += [(3, "SS", k2) for k2 in ((2, 3), (3, 2), (4,), (2, 2, 1))]
+    streams = [draw(3, "SS", (2, 2)), *(draw(*key) for key in others)]
+    assert len({tuple(s) for s in streams}) == len(streams)
+
+
+def test_key_leaves_the_sequence_it_is_given_alone():
+    seed = np.random.SeedSequence(5)
+    starts.key(seed, "SS", (2,))
+    assert seed.n_children_spawned == 0
+
+
+@pytest.mark.parametrize("seed", [None, -1, 1.0, "1", True, [1, 2], np.random.default_rng(0)])
+def test_key_refuses_what_is_no_seed(seed):
+    with pytest.raises(ValueError, match="seed"):
+        starts.key(seed, "SS", (2,))
+
+
+def test_check_start():
+    G = measure("SS", (2, 1), 2)
+    assert starts.check_start(None, "SS", (2,), 1) is None
+    assert starts.check_start(G, "SS", (2, 1), 2) is G
+    assert starts.check_start(G, "SS", (3, 2), 2) is G
+    for gating, k2, d in [("SL", (2, 1), 2), ("SS", (2, 1), 1), ("SS", (1, 1), 2), ("SS", (3,), 2)]:
+        with pytest.raises(ValueError, match="start"):
+            starts.check_start(G, gating, k2, d)
+    with pytest.raises(ValueError, match="start"):
+        starts.check_start({"gating": "SS"}, "SS", (2, 1), 2)
+
+
+@pytest.mark.parametrize("gating", GATINGS)
+def test_starts_from_data_are_measures_near_the_data(gating):
+    G = measure(gating, (2, 2), 2)
+    X, y = hs.sample(G, 200, x=hs.Uniform(5, 9), seed=2)
+    y = 1e3 * y
+    problem = Problem(X, y, gating, (2, 3))
+    for make in (starts.from_clusters, starts.random):
+        H = make(problem, np.random.default_rng(1))
+        assert (H.k2, H.d, H.gating) == ((2, 3), 2, gating)
+        assert H == make(problem, np.random.default_rng(1))
+        assert H != make(problem, np.random.default_rng(2))
+        # no worse than a single flat Gaussian by much more than its rows
+        flat = -0.5 * y.size * (np.log(2 * np.pi * y.var()) + 1)
+        assert hs.log_likelihood(H, X, y) > flat - 10 * y.size
+        if gating[1] == "L":
+            assert (H.omega >= X.min(axis=0) - 1e-9).all()
+            assert (H.omega <= X.max(axis=0) + 1e-9).all()
+
+
+@pytest.mark.parametrize("gating", GATINGS)
+def test_jitter_is_small_and_in_natural_units(gating):
+    G = measure(gating, (2, 2), 1)
+    spread = np.array([1e-4])
+    H = starts.jitter(G, spread, np.random.default_rng(0), 0.01)
+    sd = np.sqrt(G.nu)
+    assert (np.abs(H.tau - G.tau) < 0.05 * sd).all()
+    assert (np.abs(H.eta - G.eta)[:, 0] * spread[0] < 0.05 * sd).all()
+    unit = spread[0] if gating[1] == "L" else 1 / spread[0]
+    assert (np.abs(H.omega - G.omega) < 0.05 * unit).all()
+    assert (np.abs(H.omega - G.omega) > 0).all()
+    assert (np.abs(np.log(H.nu / G.nu)) < 0.05).all()
+
+
+@pytest.mark.parametrize("gating", GATINGS)
+def test_insertions_find_a_missing_expert(gating):
+    G = hs.datasets.truth("C2", gating)
+    X, y = hs.sample(G, 400, x=hs.Uniform(-3, 3), seed=3)
+    small = hs.fit_mle(X, y, gating, (2, 1), n_starts=6)
+    problem = Problem(X, y, gating, (2, 2))
+    made = starts.insertions(problem, small.measure, np.random.default_rng(0), 8)
+    assert 1 <= len(made) <= 8
+    gains = []
+    for H in made:
+        assert H.k2 == (2, 2)
+        keep = np.delete(np.arange(4), 3)
+        np.testing.assert_array_equal(H.tau[keep], small.measure.tau)  # the fitted experts are left as they are
+        np.testing.assert_array_equal(H.beta[keep], small.measure.beta)
+        gains.append(hs.log_likelihood(H, X, y) - small.log_likelihood)
+    assert len({tuple(H.tau) for H in made}) == len(made)
+    assert max(gains) > 5.0
+    # the whole point: the score they are ranked by is the first-order gain, so most of them do climb
+    assert np.mean(np.array(gains) > 0) >= 0.5
