@@ -103,30 +103,25 @@ class _Cells:
     def mass_gaps(self, i):
         """|sum of weights in the cell - true weight| for each true expert of the group matched to fitted group i."""
         here, there = _experts(self.fit.measure, i), _experts(self.true.measure, self.group[i])
-        mass = np.bincount(self.expert[here] - there.start, self.fit.experts[here], there.stop - there.start)
+        mass = np.bincount(self.expert[here] - there.start, self.fit.experts[here], self.true.measure.k2[self.group[i]])
         return np.abs(mass - self.true.experts[there])
 
-    def slopes_identified(self, level, j=0):
-        """Whether a true Laplace gate is pinned by its kinks however many copies are fitted: the centres of level 1,
-        or of group j at level 2, are at least two, distinct and inside the support."""
+    def gate_free(self, level, i=None):
+        """Whether a gate is unidentified: that of level 1, or of fitted group i at level 2.
+
+        It is if all its true components are doubled, unless a true Laplace gate is pinned by its kinks: centres at
+        least two, distinct and inside the support.
+        """
         G0 = self.true.measure
-        centres = G0.a if level == 1 else G0.omega[_experts(G0, j)]
-        if G0.gating[level - 1] == "S" or len(centres) < 2:
-            return False
-        distinct = len(np.unique(centres, axis=0)) == len(centres)
-        return distinct and (G0.d > 1 or bool(((centres > self.low) & (centres < self.high)).all()))
-
-    def level1_free(self):
-        """Whether the level-1 gate is unidentified: all true groups have two fitted groups or more, no kink tells."""
-        doubled = np.bincount(self.group, minlength=self.true.measure.k1).min() >= 2
-        return bool(doubled and not self.slopes_identified(1))
-
-    def level2_free(self, i):
-        """Whether the level-2 gate of fitted group i is unidentified: all true experts doubled, no kink tells."""
-        there = _experts(self.true.measure, self.group[i])
-        inside = self.expert[_experts(self.fit.measure, i)] - there.start
-        doubled = np.bincount(inside, minlength=there.stop - there.start).min() >= 2
-        return bool(doubled and not self.slopes_identified(2, self.group[i]))
+        if level == 1:
+            doubled, centres = np.bincount(self.group, minlength=G0.k1).min() >= 2, G0.a
+        else:
+            there = _experts(G0, self.group[i])
+            cells = self.expert[_experts(self.fit.measure, i)] - there.start
+            doubled, centres = np.bincount(cells, minlength=G0.k2[self.group[i]]).min() >= 2, G0.omega[there]
+        distinct = len(centres) > 1 and len(np.unique(centres, axis=0)) == len(centres)
+        inside = G0.d > 1 or ((centres > self.low) & (centres < self.high)).all()
+        return bool(doubled and not (G0.gating[level - 1] == "L" and distinct and inside))
 
 
 def _experts(G, i):
@@ -357,7 +352,7 @@ def voronoi_loss(G, G0, form="sharp", x=None):
     cells = _match(G, G0, x)
     sharp = form == "sharp"
     fit, true = cells.fit.measure, cells.true.measure
-    free1 = sharp and cells.level1_free()
+    free1 = sharp and cells.gate_free(1)
     sizes = np.bincount(cells.expert, minlength=true.n_experts)
     # With level 1 unidentified the exponent of omega is known for softmax only; 2 is safe for both gates.
     gate2 = true.gating[0] + "S" if free1 else true.gating
@@ -368,7 +363,7 @@ def voronoi_loss(G, G0, form="sharp", x=None):
         if not free1:
             loss += abs(cells.fit.groups[groups].sum() - cells.true.groups[j])
         for i in groups:
-            free2 = sharp and cells.level2_free(i)
+            free2 = sharp and cells.gate_free(2, i)
             tilted = (free1 and true.gating[0] == "S") or (free2 and true.gating[1] == "S")
             term = 0.0
             if not free1:

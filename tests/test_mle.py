@@ -241,6 +241,28 @@ def test_nesting_without_a_start_and_in_a_box(gating):
             assert large.log_likelihood >= small.log_likelihood - 1e-6
 
 
+@pytest.mark.parametrize("gating", GATINGS)
+def test_nesting_holds_where_every_start_of_the_larger_model_is_bad(gating, monkeypatch):
+    """The smaller fit itself stands among the candidates: with no luck at all the larger model still contains it."""
+    G, X, y = draw(gating, 200, seed=21)
+    exact = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1)
+    real = mle._starts
+
+    def bad(problem, start, nested, *rest):
+        if nested is None:
+            return real(problem, start, nested, *rest)
+        K = problem.K
+        away = starts.embed(G, problem.k2, np.random.default_rng(0)).replace(eta=np.zeros((K, 1)), tau=[40.0] * K)
+        return [("bad", problem.from_measure(away))]
+
+    monkeypatch.setattr(mle, "_starts", bad)
+    monkeypatch.setattr(mle, "_exchange", lambda *args: [])
+    for k2 in ((2, 3), (2, 2, 2)):
+        fit = hs.fit_mle(X, y, gating, k2, start=G, n_starts=1)
+        assert fit.starts["log_likelihood"].max() < exact.log_likelihood - 1  # the starts are bad indeed
+        assert fit.log_likelihood >= exact.log_likelihood - 1e-6
+
+
 def test_nesting_holds_where_the_start_widens_the_box():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, 100)
@@ -457,8 +479,8 @@ def test_one_iteration_from_far_away_has_not_converged():
     assert (fit.status, fit.converged) == ("max_iter", False)
     assert fit.score_norm > 1e-8
     assert set(fit.starts["status"]) == {"max_iter"}
-    check_certificate(fit, X, y)
     assert np.abs(hs.score(fit.measure, X, y)).max() / y.size == pytest.approx(fit.score_norm, rel=1e-6)
+    check_certificate(fit, X, y)
 
 
 def test_a_tolerance_out_of_reach_is_no_convergence():

@@ -375,6 +375,7 @@ def test_experts_are_told_apart_by_variance_and_by_slope_alone(gating, changes):
     G = G0.replace(nu=1.01 * G0.nu, eta=1.01 * G0.eta, omega=G0.omega[::-1])
     errors = parameter_errors(G, G0, LAW)
     assert errors[errors.parameter == "nu"].error.to_numpy() == pytest.approx(0.01 * G0.nu)
+    assert errors[errors.parameter == "eta"].error.to_numpy() == pytest.approx(0.01 * np.abs(G0.eta[:, 0]))
 
 
 @pytest.mark.parametrize("gating", GATINGS)
