@@ -21,13 +21,13 @@ title = "Small"
 truth = "C2"
 gatings = ["SS", "LL"]
 k2 = [[2, 2], [3, 3]]
-n = [200, 400]
-replicates = 3
+n = [150, 300]
+replicates = 2
 x = { law = "uniform", low = -3.0, high = 3.0 }
 seed = 7
 fit = { n_starts = 2, bounds = { omega = 3, beta = 1.5 } }
 """
-LONG = STUDY.replace("[2, 2], [3, 3]", "[2, 2]").replace("replicates = 3", "replicates = 15")
+LONG = STUDY.replace("[2, 2], [3, 3]", "[2, 2]").replace("replicates = 2", "replicates = 15")
 CELLS = 60  # of the long one
 
 
@@ -48,7 +48,7 @@ def put(folder, text=STUDY):
 def ran(tmp_path_factory):
     """A folder in which the small study was run with two workers."""
     folder = put(tmp_path_factory.mktemp("ran"))
-    assert "24 of 24 cells in results/small.sqlite, 24 of them new, 0 failed" in hmoe(
+    assert "16 of 16 cells in results/small.sqlite, 16 of them new, 0 failed" in hmoe(
         folder, "run", "small.toml", "--jobs", 2
     )
     return folder
@@ -62,7 +62,7 @@ def test_one_and_two_workers_give_the_same_table(ran):
     with open(ran / "one.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     cells = {(row["gating"], row["k2"], row["n"], row["replicate"]) for row in rows}
-    assert len(cells) == 24
+    assert len(cells) == 16
     assert {"loss_sharp", "loss_published", "omega", "tau", "nu"} <= {row["parameter"] for row in rows}
     assert all(float(row["error"]) >= 0 for row in rows)
 
@@ -76,25 +76,25 @@ def test_an_over_specified_fit_is_never_below_the_exact_one(ran):
 
 def test_a_second_run_does_nothing(ran):
     before = (ran / "results" / "small.sqlite").read_bytes()
-    assert "24 of 24 cells in results/small.sqlite, 0 of them new" in hmoe(ran, "run", "small.toml")
+    assert "16 of 16 cells in results/small.sqlite, 0 of them new" in hmoe(ran, "run", "small.toml")
     assert (ran / "results" / "small.sqlite").read_bytes() == before
 
 
 def test_status_counts(ran):
     shown = hmoe(ran, "status", "small.toml")
-    assert "small: 24 of 24 cells" in shown
-    assert "SS      3,3              6       0       0" in shown
+    assert "small: 16 of 16 cells" in shown
+    assert "SS      3,3              4       0       0" in shown
     assert "cells a minute" in shown
-    (ran / "more.toml").write_text(STUDY.replace("replicates = 3", "replicates = 5"))
+    (ran / "more.toml").write_text(STUDY.replace("replicates = 2", "replicates = 5"))
     shown = hmoe(ran, "status", ran / "more.toml")
-    assert "small: 24 of 40 cells" in shown
-    assert "SS      3,3              6       0       4" in shown
+    assert "small: 16 of 40 cells" in shown
+    assert "SS      3,3              4       0       6" in shown
     assert "time left: about 0:00:0" in shown
     assert "no run is under way" in shown
 
 
 def test_status_before_the_first_run(tmp_path):
-    assert "small: 0 of 24 cells" in hmoe(put(tmp_path), "status", "small.toml")
+    assert "small: 0 of 16 cells" in hmoe(put(tmp_path), "status", "small.toml")
     assert os.listdir(tmp_path) == ["small.toml"]
 
 
@@ -112,7 +112,7 @@ def test_rates_and_plot(ran):
 def long(tmp_path_factory):
     """The results of the long study, from a run that nothing disturbed."""
     folder = put(tmp_path_factory.mktemp("long"), LONG)
-    hmoe(folder, "run", "small.toml", "--jobs", 2)
+    hmoe(folder, "run", "small.toml", "--jobs", 1)
     return results(folder)
 
 
@@ -157,18 +157,18 @@ def test_stopped_runs_keep_their_cells_and_go_on_to_the_same_results(tmp_path, l
         assert "Traceback" not in said
         assert f"hmoe: {kept} of {CELLS} cells are kept in results/small.sqlite; hmoe run small.toml goes on" in said
         assert os.listdir(folder / "results") == ["small.sqlite"]
-    assert f"{CELLS - kept} of them new" in hmoe(folder, "run", "small.toml", "--jobs", 2)
+    assert f"{CELLS - kept} of them new" in hmoe(folder, "run", "small.toml", "--jobs", 1)
     assert results(folder).equals(long)
 
 
 def test_failing_cells_are_counted_and_the_rest_is_kept(tmp_path):
-    folder = put(tmp_path, STUDY.replace("n = [200, 400]", "n = [2, 200]").replace(", [3, 3]", ""))
-    words = [HMOE, "run", "small.toml", "--jobs", "2"]
+    folder = put(tmp_path, STUDY.replace("n = [150, 300]", "n = [2, 200]").replace(", [3, 3]", ""))
+    words = [HMOE, "run", "small.toml", "--jobs", "1"]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0
-    assert "12 of 12 cells in results/small.sqlite, 12 of them new, 6 failed" in done.stdout
-    assert "6 failed: ValueError: " in done.stderr
-    assert "SS, fitted k2 = 2,2: 3 fits without an optimum left out, 0 to do" in hmoe(folder, "rates", "small.toml")
+    assert "8 of 8 cells in results/small.sqlite, 8 of them new, 4 failed" in done.stdout
+    assert "4 failed: ValueError: " in done.stderr
+    assert "SS, fitted k2 = 2,2: 2 fits without an optimum left out, 0 to do" in hmoe(folder, "rates", "small.toml")
     hmoe(folder, "table", "small.toml", "--out", "t.csv")
     assert (folder / "t.csv").read_text().count('C2,SS,"2,2",2,0,failed,,,,,,,\n') == 1
 

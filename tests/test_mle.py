@@ -280,7 +280,7 @@ def test_nesting_holds_where_the_start_widens_the_box():
 @pytest.mark.parametrize("gating", ["SS", "LL"])
 def test_the_nested_fit_inside_is_the_fit_alone(gating, monkeypatch):
     G, X, y = draw(gating, 200)
-    alone = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1, seed=5)
+    alone = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=2, seed=5)
     inner = []
 
     def spy(*args, **kwargs):
@@ -289,11 +289,12 @@ def test_the_nested_fit_inside_is_the_fit_alone(gating, monkeypatch):
 
     real = mle.fit_mle
     monkeypatch.setattr(mle, "fit_mle", spy)
-    real(X, y, gating, (3, 3), start=G, n_starts=1, seed=5)
+    real(X, y, gating, (3, 3), start=G, n_starts=2, seed=5)
     assert len(inner) == 2
     assert inner[0].measure.k2 == (2, 2)
     assert sorted(inner[1].measure.k2) == [2, 3]
     assert inner[0].measure == alone.measure
+    assert inner[0].starts.equals(alone.starts)
 
 
 def test_groups_are_added_too():
@@ -338,6 +339,8 @@ def test_bounds_are_respected_and_named(gating, k2):
     free = np.array([name not in fit.active_bounds for name in names])
     score = kernels.score(X, y, *fit.measure.kernel_args(), fit.smoothing)[1] / y.size
     assert np.abs(score[free]).max() < 1e-8
+    assert fit.score_norm < 1e-8
+    assert np.abs(score[~free]).max() > 1e-4  # they do press
 
 
 def test_a_bound_on_one_parameter_binds_where_it_should():
@@ -479,8 +482,17 @@ def test_one_iteration_from_far_away_has_not_converged():
     assert (fit.status, fit.converged) == ("max_iter", False)
     assert fit.score_norm > 1e-8
     assert set(fit.starts["status"]) == {"max_iter"}
-    assert np.abs(hs.score(fit.measure, X, y)).max() / y.size == pytest.approx(fit.score_norm, rel=1e-6)
     check_certificate(fit, X, y)
+
+
+@pytest.mark.parametrize(("cx", "sx", "cy", "sy"), [(0.0, 1.0, 0.0, 1.0), (5.0, 0.1, 7.0, 30.0)])
+def test_the_score_of_an_unfinished_fit_is_in_the_units_of_the_data(cx, sx, cy, sy):
+    G, X, y = draw("SS", 300)
+    far = moved(G.replace(tau=0.3 * G.tau, eta=-G.eta, nu=10 * G.nu), cx, sx, cy, sy)
+    X, y = cx + sx * X, cy + sy * y
+    fit = hs.fit_mle(X, y, "SS", (2, 2), start=far, n_starts=1, max_iter=1)
+    assert fit.score_norm > 1e-4
+    assert np.abs(hs.score(fit.measure, X, y)).max() / y.size == pytest.approx(fit.score_norm, rel=1e-6)
 
 
 def test_a_tolerance_out_of_reach_is_no_convergence():

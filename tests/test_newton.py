@@ -169,6 +169,18 @@ def test_maximise_a_concave_quadratic_in_a_box_finds_the_constrained_maximum():
         assert (got.gradient[~inside] * got.z[~inside] >= 0).all()
 
 
+def test_maximise_does_not_claim_a_gradient_it_has_not_reached():
+    rng = np.random.default_rng(21)
+    seen = []
+    for _ in range(20):
+        matrix, _ = symmetric(rng, 4, rng.uniform(0.1, 5, 4))
+        toy = Toy(quadratic(matrix, 3 * rng.standard_normal(4)), [-20] * 4, [20] * 4)
+        got = newton.maximise(toy, np.zeros(4), 0.0, 1e-25, 100)
+        assert got.converged == (got.norm <= 1e-25)
+        seen.append(got.converged)
+    assert not all(seen)
+
+
 def double_well(z):
     """Maxima at (+-1, 0), a saddle at the origin."""
     x, y = z
