@@ -116,10 +116,10 @@ def bench_fits(sizes=(1_000, 10_000, 100_000), patience=20.0):
                 X, y = hs.sample(G0, n, x=hs.Uniform(-3, 3), seed=n)
                 problem = Problem(X, y, gating, k2, BOX, G0)
                 rng = np.random.default_rng(n)
-                G = starts.jitter(G0, 1.7, rng, 0.1)
+                G = starts.jitter(G0, X, rng, 0.1)
                 if k2 != G0.k2:
                     fit = hs.fit_mle(X, y, gating, G0.k2, start=G0, bounds=BOX, n_starts=1)
-                    G, _ = starts.split(fit.measure, k2, np.array([1.7]), rng, 4 * 4)
+                    G, _ = starts.split(fit.measure, k2, X, rng, 4 * 4)
                 z, eps = problem.from_measure(G), problem.smoothing
                 maximise(problem, z, eps, 1e-9, max_iter=2)
                 begin = time.perf_counter()

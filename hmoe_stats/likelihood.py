@@ -9,13 +9,21 @@ from . import kernels
 from .measure import MixingMeasure, as_floats
 
 
-def check_data(X, y=None, d=None):
-    """Return (X, y) as C-contiguous float64 of shapes (n, d) and (n,), or X alone where y is None.
+def check_covariates(X, d=None):
+    """Return X as a C-contiguous float64 (n, d), n >= 1, else raise a `ValueError`; d is any where it is None."""
+    X = as_floats("X", X, (-1, -1 if d is None else d))
+    if X.shape[0] == 0 or X.shape[1] == 0:
+        raise ValueError(f"X must have at least one row and one column; got shape {X.shape}")
+    return X
+
+
+def check_data(X, y, d=None):
+    """Return (X, y) as C-contiguous float64 of shapes (n, d) and (n,).
 
     Parameters
     ----------
     X : array_like, (n, d) or (n,) for d = 1
-    y : array_like, (n,), optional
+    y : array_like, (n,)
     d : int, optional
         Number of columns X must have.
 
@@ -24,11 +32,7 @@ def check_data(X, y=None, d=None):
     ValueError
         If a shape does not fit, the lengths differ, there is no row, or an entry is not finite.
     """
-    X = as_floats("X", X, (-1, -1 if d is None else d))
-    if X.shape[0] == 0 or X.shape[1] == 0:
-        raise ValueError(f"X must have at least one row and one column; got shape {X.shape}")
-    if y is None:
-        return X
+    X = check_covariates(X, d)
     y = as_floats("y", y, (-1,))
     if y.size != X.shape[0]:
         raise ValueError(f"y must have as many entries as X has rows, {X.shape[0]}; got {y.size}")
@@ -94,13 +98,13 @@ def gate_weights(G, X):
     ValueError
         If G is not a measure, or X does not fit it or is not finite.
     """
-    X = check_data(X, d=check_measure(G).d)
+    X = check_covariates(X, check_measure(G).d)
     return kernels.gate_weights(X, *G.kernel_args())
 
 
 def predict(G, X):
     """Conditional mean of y given x, sum_j gate_j(x) (eta_j' x + tau_j): (n,). Parameters as `gate_weights`."""
-    X = check_data(X, d=check_measure(G).d)
+    X = check_covariates(X, check_measure(G).d)
     return np.einsum("nk,nk->n", kernels.gate_weights(X, *G.kernel_args()), X @ G.eta.T + G.tau)
 
 

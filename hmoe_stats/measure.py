@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 GATINGS = ("SS", "SL", "LS", "LL")
+LARGEST = 1e50  # squares and fourth powers of residuals and distances must stay finite
 
 
 def check_gating(gating):
@@ -31,7 +32,7 @@ def check_k2(k2):
     try:
         out = tuple(int(m) for m in k2)
         whole = all(m == n for m, n in zip(out, k2, strict=True))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"k2 must be a sequence of positive integers, one a group; got {k2!r}") from None
     if not out or not whole or min(out) < 1:
         raise ValueError(f"k2 must be a sequence of positive integers, one a group; got {k2!r}")
@@ -39,11 +40,15 @@ def check_k2(k2):
 
 
 def as_floats(name, value, shape):
-    """Return `value` as a finite float64 array of `shape` (-1: any size), else raise a `ValueError` that names it.
+    """Return `value` as a float64 array of `shape` (-1: any size), else raise a `ValueError` that names it.
+
+    Entries must be real, finite and at most `LARGEST` in size.
 
     A one-dimensional array stands for a column where `shape` has two axes (d = 1).
     """
     try:
+        if np.iscomplexobj(value):
+            raise TypeError
         out = np.array(value, dtype=np.float64, order="C")
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be an array of numbers of shape {shape}; got {value!r}") from None
@@ -54,6 +59,8 @@ def as_floats(name, value, shape):
         raise ValueError(f"{name} must have shape {wanted}; got {np.shape(value)}")
     if not np.isfinite(out).all():
         raise ValueError(f"{name} must be finite; got {np.count_nonzero(~np.isfinite(out))} NaN or infinite entries")
+    if out.size and np.abs(out).max() > LARGEST:
+        raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size; got {np.abs(out).max():g}")
     return out
 
 
@@ -185,10 +192,10 @@ class MixingMeasure:
     def canonical(self, support=None):
         """Return the same density written in canonical form; labels are kept.
 
-        Intercepts are normalised so that their exponentials sum to one at the centre of the support (at every gate),
-        softmax slopes are centred with those weights, and for d = 1 Laplace centres outside the support are clipped to
-        its edge, the excess moved into the intercepts. A gate whose answer does not depend on its centres (one
-        component, or all centres equal) has them put at the centre of the support.
+        Softmax intercepts are normalised so that exp(scores) sum to one at the centre of the support, and slopes are
+        centred with those weights; exponentials of Laplace intercepts sum to one; for d = 1 Laplace centres outside the
+        support are clipped to its edge, the excess moved into the intercepts. A gate whose answer does not depend on
+        its centres (one component, or all centres equal) has them put at the centre of the support.
 
         Parameters
         ----------
@@ -214,6 +221,10 @@ class MixingMeasure:
             gate = _canonical_gate(self.gating[1], self.omega[lo:hi], self.beta[lo:hi], low, high, centre)
             omega[lo:hi], beta[lo:hi] = gate
         return self.replace(a=a, b=b, omega=omega, beta=beta)
+
+    def __reduce__(self):
+        # by the front door: pickled or copied arrays would come back writeable
+        return MixingMeasure.from_dict, ({f.name: getattr(self, f.name) for f in fields(self)},)
 
     def replace(self, **changes):
         """Return a copy with some fields changed, validated anew."""

@@ -182,10 +182,11 @@ def sample(G, n, x, seed):
     """
     if not isinstance(G, MixingMeasure):
         raise ValueError(f"G must be a MixingMeasure; got {type(G).__name__}")
-    if not isinstance(n, int | np.integer) or n < 1:
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise ValueError(f"n must be a positive integer; got {n!r}")
-    if seed is None:
-        raise ValueError("seed must be an int, a SeedSequence or a Generator (no draw is unkeyed); got None")
+    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0
+    if not (whole or isinstance(seed, np.random.SeedSequence | np.random.Generator)):
+        raise ValueError(f"seed must be a non-negative int, a SeedSequence or a Generator; got {seed!r}")
     law, rng = as_law(x), np.random.default_rng(seed)
     X = np.ascontiguousarray(law.sample(rng, int(n), G.d))
     cumulative = np.cumsum(kernels.gate_weights(X, *G.kernel_args()), axis=1)

@@ -248,9 +248,9 @@ def test_nesting_holds_where_every_start_of_the_larger_model_is_bad(gating, monk
     exact = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1)
     real = mle._starts
 
-    def bad(problem, start, nested, *rest):
+    def bad(problem, data, start, nested, *rest):
         if nested is None:
-            return real(problem, start, nested, *rest)
+            return real(problem, data, start, nested, *rest)
         K = problem.K
         away = starts.embed(G, problem.k2, np.random.default_rng(0)).replace(eta=np.zeros((K, 1)), tau=[40.0] * K)
         return [("bad", problem.from_measure(away))]
@@ -376,6 +376,14 @@ def test_a_gate_that_runs_to_a_step_is_reported_as_boundary():
     check_certificate(fit, data.x.to_numpy(), data.y.to_numpy())
 
 
+def test_a_grown_fit_of_real_data():
+    """Years as they are, far from 0, and gates that saturate on the way."""
+    data = hs.datasets.load("tempanomalies")
+    fit = hs.fit_mle(data.x, data.y, "SS", (2, 2))
+    assert fit.log_likelihood >= 102.943 - 1e-3
+    check_certificate(fit, data.x.to_numpy(), data.y.to_numpy())
+
+
 # -- equivariance ------------------------------------------------------------------------------------------------------
 
 
@@ -406,9 +414,10 @@ MAPS = [
 def test_softmax_fits_follow_affine_changes_of_the_data(k2, cx, sx, cy, sy):
     G = hs.datasets.truth("C0", "SS") if k2 == (2, 2) else flat()
     X, y = hs.sample(G, 250, x=hs.Uniform(-2, 2), seed=9)
-    fit = hs.fit_mle(X, y, "SS", k2, n_starts=4)
+    count = 16 if k2 == (2, 2) else 4  # rounding may send single starts elsewhere; the best of many is the same
+    fit = hs.fit_mle(X, y, "SS", k2, n_starts=count)
     X2, y2 = cx + sx * X, cy + sy * y
-    other = hs.fit_mle(X2, y2, "SS", k2, n_starts=4)
+    other = hs.fit_mle(X2, y2, "SS", k2, n_starts=count)
     assert other.log_likelihood + y.size * math.log(sy) == pytest.approx(fit.log_likelihood, abs=1e-5)
     assert other.status == fit.status
     want = moved(fit.measure, cx, sx, cy, sy)
@@ -504,7 +513,7 @@ def test_a_tolerance_out_of_reach_is_no_convergence():
 
 def test_n_iter_and_path_tell_the_whole_climb():
     G, X, y = draw("SS", 300)
-    start = starts.jitter(G, X.std(axis=0), np.random.default_rng(0), 0.3)
+    start = starts.jitter(G, X, np.random.default_rng(0), 0.3)
     fit = hs.fit_mle(X, y, "SS", (2, 2), start=start, n_starts=1)
     assert fit.starts["n_iter"].iloc[0] >= 3
     assert fit.n_iter >= fit.starts["n_iter"].iloc[0]

@@ -93,7 +93,7 @@ def test_split_keeps_barycentres_and_moves_every_copy(gating, small, k2):
     G = measure(gating, small, d)
     spread = np.array([0.5, 2.0])
     for number in range(12):
-        H, kind = starts.split(G, k2, spread, np.random.default_rng(number), number)
+        H, kind = starts.split(G, k2, np.array([-spread, spread]), np.random.default_rng(number), number)
         assert H.k2 == k2
         assert kind in starts.KINDS
         assert (H.nu > 0).all()
@@ -120,7 +120,7 @@ def test_split_by_location_keeps_the_second_moment():
     G = measure("SS", (1,), 1)
     spread = np.ones(1)
     for seed in range(20):
-        H, kind = starts.split(G, (3,), spread, np.random.default_rng(seed), 0)
+        H, kind = starts.split(G, (3,), np.array([-spread, spread]), np.random.default_rng(seed), 0)
         assert kind == "location"
         weight = np.exp(H.beta) / np.exp(H.beta).sum()
         second = weight @ (H.nu + (H.tau - weight @ H.tau) ** 2)
@@ -185,7 +185,7 @@ def test_starts_from_data_are_measures_near_the_data(gating):
 def test_jitter_is_small_and_in_natural_units(gating):
     G = measure(gating, (2, 2), 1)
     spread = np.array([1e-4])
-    H = starts.jitter(G, spread, np.random.default_rng(0), 0.01)
+    H = starts.jitter(G, np.array([-spread, spread]), np.random.default_rng(0), 0.01)
     sd = np.sqrt(G.nu)
     assert (np.abs(H.tau - G.tau) < 0.05 * sd).all()
     assert (np.abs(H.eta - G.eta)[:, 0] * spread[0] < 0.05 * sd).all()

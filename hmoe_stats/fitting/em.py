@@ -12,11 +12,12 @@ import pandas as pd
 
 from .. import kernels
 from . import starts
-from .newton import projected_norm
-from .problem import Problem, check_problem
+from .newton import smallest_eigenvalue
+from .problem import Problem, check_problem, one_thread
 from .result import FitResult
 
 
+@one_thread
 def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
     """Fit an HMoE by EM from one start.
 
@@ -51,17 +52,17 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
     X, y, gating, k2 = check_problem(X, y, gating, k2)
     check_positive("max_iter", max_iter, whole=True)
     check_positive("tol", tol)
-    problem = Problem(X, y, gating, k2, start=starts.check_start(start, gating, k2, X.shape[1]))
+    starts.check_start(start, gating, k2, X.shape[1])
     rng = np.random.default_rng(starts.key(seed, gating, k2))
-    if start is None:
-        z = problem.from_measure(starts.from_clusters(problem, rng))
-    else:
-        z = problem.from_measure(start if start.k2 == k2 else starts.embed(start, k2, rng))
+    if start is not None and start.k2 != k2:  # exact copies of an expert would stay copies for ever
+        start = starts.split(start, k2, X, rng, number=0)[0]
+    problem = Problem(X, y, gating, k2, start=start)
+    z = problem.from_measure(starts.from_clusters(problem, rng) if start is None else start)
     z, path = run(problem, z, 0.0, max_iter, tol)
-    converged = len(path) > 1 and path[-1] - path[-2] < tol
+    converged = len(path) > 1 and abs(path[-1] - path[-2]) < tol + 1e-12 * abs(path[-1])
 
-    _, gradient, _ = problem.derivatives(z, 0.0)
-    norm = projected_norm(problem, z, gradient)
+    _, gradient, information = problem.derivatives(z, 0.0)
+    norm = float(np.abs(problem.data_score(np.where(problem.fixed, 0.0, gradient))).max()) / problem.n
     floored = np.exp((z * problem.scale - problem.default_floor)[problem.slices["log_nu"]]) < 1.001
     status = "degenerate" if floored.any() else "converged" if converged else "max_iter"
     messages = {
@@ -78,6 +79,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         n_iter=len(path) - 1,
         path=np.array(path),
         starts=pd.DataFrame([row]),
+        smallest_eigenvalue=smallest_eigenvalue(problem, z, gradient, information),
         message=messages[status],
     )
 
@@ -93,7 +95,7 @@ def run(problem, z, eps, max_iter, tol):
     """EM from z: the last coordinates, and the log-likelihood before the first and after every iteration."""
     _, _, off, a, b, omega, beta, eta, tau, nu = problem.kernel_args(z)
     shift = problem.n * np.log(problem.y_scale)
-    kinds, floor = problem.kinds, np.exp(problem.default_floor[problem.slices["log_nu"]])
+    kinds, floor = problem.kinds, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
     path = []
     for iteration in range(max_iter + 1):
         value, r = kernels.responsibilities(

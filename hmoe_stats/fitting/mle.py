@@ -13,13 +13,15 @@
    smaller model it contains.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from .. import kernels
 from . import em, starts
-from .newton import free_information, maximise, polish
-from .problem import Problem, check_problem
+from .newton import maximise, polish, smallest_eigenvalue
+from .problem import Problem, check_problem, one_thread
 from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
@@ -29,6 +31,7 @@ EM_ROWS = 5000  # EM warms a start on at most so many rows
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
 
 
+@one_thread
 def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0):
     """Maximum-likelihood fit of an HMoE in a box, with a certificate.
 
@@ -77,34 +80,35 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     em.check_positive("max_iter", max_iter, whole=True)
     if n_starts is not None:
         em.check_positive("n_starts", n_starts, whole=True)
-    problem = Problem(X, y, gating, k2, bounds, start)
     rng = np.random.default_rng(starts.key(seed, gating, k2))
 
-    smaller = _smaller(start, k2)
-    nested = None
+    smaller, nested, inside = _smaller(start, k2), None, start
     if smaller is not None:
         nested = fit_mle(X, y, gating, smaller, start, n_starts, bounds, tol, max_iter, seed)
-    eps = problem.smoothing
-    runs = [(kind, _climb(problem, z, max_iter)) for kind, z in _starts(problem, start, nested, n_starts, rng)]
+        inside = starts.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
+    problem = Problem(X, y, gating, k2, bounds, inside)
+    runs = [(kind, _climb(problem, z, max_iter)) for kind, z in _starts(problem, X, start, nested, n_starts, rng)]
     if nested is not None:
         for i in range(problem.k1):
             shape = tuple(m - (g == i) for g, m in enumerate(k2))
             if shape[i] and (start is None or starts.contains(shape, start.k2)):
                 fewer = Problem(X, y, gating, shape, bounds)
-                runs += _exchange(problem, fewer, i, max(runs, key=_value)[1], n_starts or GROWN_STARTS, rng, max_iter)
-    runs.sort(key=_value, reverse=True)  # stable: ties keep the order of the starts
+                best = _leaders(problem, sorted((run for _, run in runs), key=lambda run: -run.value))[0]
+                runs += _exchange(problem, fewer, i, best, n_starts or GROWN_STARTS, rng, max_iter)
+    runs.sort(key=lambda run: -run[1].value)  # stable: ties keep the order of the starts
 
+    eps = problem.smoothing * FINAL_SMOOTHING
     finals = []
-    for optimum in _leaders([run for _, run in runs]):
-        agree = sum(abs(run.value - optimum.value) <= AGREE for _, run in runs)
-        finals.append((agree, _finish(problem, optimum.z, eps * FINAL_SMOOTHING, tol, max_iter)))
+    for run in _leaders(problem, [run for _, run in runs]):
+        agree = sum(abs(other.value - run.value) <= AGREE for _, other in runs)
+        finals.append((agree, _finish(problem, run.z, run.path, eps, tol, max_iter)))
     if nested is not None:
-        z = problem.from_measure(starts.embed(nested.measure, k2, rng))
-        best = max(problem.log_likelihood(run.z, 0.0) for _, run in finals)
-        if problem.log_likelihood(z, 0.0) > best:
-            finals.append((1, _finish(problem, z, eps * FINAL_SMOOTHING, tol, max_iter)))
-            finals.append((1, maximise(problem, z, eps * FINAL_SMOOTHING, tol, max_iter=0)))
-    return _result(problem, X, y, runs, finals, eps * FINAL_SMOOTHING, tol)
+        z = problem.from_measure(inside)
+        sound = [run for _, run in finals if not _degenerate(problem, run)] or [run for _, run in finals]
+        if problem.log_likelihood(z, 0.0) > max(problem.log_likelihood(run.z, 0.0) for run in sound):
+            finals.append((1, _finish(problem, z, [], eps, tol, max_iter)))
+            finals.append((1, maximise(problem, z, eps, tol, max_iter=0)))
+    return _result(problem, X, y, runs, finals, eps, tol)
 
 
 def _smaller(start, k2):
@@ -123,13 +127,12 @@ def _smaller(start, k2):
     return start.k2 if start is not None and start.k2 != k2 else None
 
 
-def _starts(problem, start, nested, n_starts, rng):
+def _starts(problem, X, start, nested, n_starts, rng):
     """Yield (kind, z) of every start."""
     count = n_starts or (BASE_STARTS if nested is None else GROWN_STARTS)
-    spread = np.where(problem.X.std(axis=0) > 0, problem.X.std(axis=0), 1.0) * problem.x_scale
     if start is not None and nested is None:
         for number in range(count):
-            measure = start if number == 0 else starts.jitter(start, spread, rng, 0.1 * (1 + number % 4))
+            measure = start if number == 0 else starts.jitter(start, X, rng, 0.1 * (1 + number % 4))
             yield "truth", problem.from_measure(measure)
         return
     grown = 0
@@ -141,7 +144,7 @@ def _starts(problem, start, nested, n_starts, rng):
         for measure in starts.insertions(problem, nested.measure, rng, added) if added else ():
             yield "insert", problem.from_measure(measure)
         for number in range(grown - added):
-            measure, kind = starts.split(nested.measure, problem.k2, spread, rng, number)
+            measure, kind = starts.split(nested.measure, problem.k2, X, rng, number)
             yield f"split:{kind}", problem.from_measure(measure)
     few = problem.thinned(rng, EM_ROWS)
     for number in range(count - grown):
@@ -167,22 +170,21 @@ def _climb(problem, z, max_iter):
     return maximise(problem, z, problem.smoothing, tol=1e-6, max_iter=max_iter, gain=1e-4)
 
 
-def _value(run):
-    return run[1].value
-
-
-def _leaders(runs):
-    """The best runs, at most `LEADERS`, those that met another one's optimum left out."""
-    leaders = []
+def _leaders(problem, runs):
+    """The best runs, at most `LEADERS`: sound ones if there are any, those that met another one's optimum left out."""
+    leaders, flawed = [], []
     for run in runs:
-        if len(leaders) < LEADERS and all(abs(run.value - other.value) > AGREE for other in leaders):
-            leaders.append(run)
-    return leaders
+        if len(leaders) == LEADERS:
+            break
+        if all(abs(run.value - other.value) > AGREE for other in (*leaders, *flawed)):
+            (flawed if _degenerate(problem, run) else leaders).append(run)
+    return leaders or flawed[:LEADERS]
 
 
-def _finish(problem, z, eps, tol, max_iter):
-    optimum = maximise(problem, z, eps, tol=min(tol, 1e-9), max_iter=max_iter)
-    return polish(problem, optimum, eps)
+def _finish(problem, z, path, eps, tol, max_iter):
+    """Climb on from z to the tight tolerance; the path so far stays the head of the new one if both have one eps."""
+    optimum = polish(problem, maximise(problem, z, eps, tol=min(tol, 1e-9), max_iter=max_iter), eps)
+    return optimum if problem.laplace or not path else replace(optimum, path=[*path, *optimum.path[1:]])
 
 
 def _degenerate(problem, optimum):
@@ -206,8 +208,6 @@ def _result(problem, X, y, runs, finals, eps, tol):
     measure = problem.to_measure(best.z)
     active = problem.active(best.z, best.gradient)
     score = problem.data_score(np.where(active | problem.fixed, 0.0, best.gradient))
-    matrix, free = free_information(problem, best.z, best.gradient, best.information)
-    smallest = float(np.linalg.eigvalsh(matrix)[0]) / problem.n if free.any() else np.nan
 
     names = np.array(measure.parameter_names())
     on_bound = tuple(names[active].tolist()) + _separated(problem, measure, X)
@@ -240,7 +240,7 @@ def _result(problem, X, y, runs, finals, eps, tol):
         path=np.array(best.path),
         starts=table,
         active_bounds=on_bound,
-        smallest_eigenvalue=smallest,
+        smallest_eigenvalue=smallest_eigenvalue(problem, best.z, best.gradient, best.information),
         n_agree=agree,
         smoothing=eps,
         bounds=problem.bounds,

@@ -76,7 +76,7 @@ def maximise(problem, z, eps, tol, max_iter, gain=1e-9):
         if good:
             z, norm = trial, new_norm
             value, gradient, information = new
-        elif 0 <= predicted <= rounding:
+        elif 0 <= predicted <= rounding and (norm <= tol or length < 1e-6):
             converged = norm <= tol  # nothing left that double precision could tell
             break
         else:
@@ -96,7 +96,7 @@ def polish(problem, optimum, eps, steps=3):
         norm = projected_norm(problem, trial, gradient)
         if not (norm < optimum.norm and value >= optimum.value - 1e-14 * np.sqrt(problem.n) * (1.0 + abs(value))):
             break
-        optimum = Optimum(trial, value, gradient, information, norm, optimum.converged, optimum.path)
+        optimum = Optimum(trial, value, gradient, information, norm, optimum.converged, [*optimum.path, value])
     return optimum
 
 
@@ -106,12 +106,12 @@ def projected_norm(problem, z, gradient):
     return float(np.abs(gradient[free]).max(initial=0.0)) / problem.n
 
 
-def free_information(problem, z, gradient, information):
-    """Information on the coordinates that can move, gate translations given a positive eigenvalue; and their mask."""
+def smallest_eigenvalue(problem, z, gradient, information):
+    """Of the information over n on the coordinates that can move, gate translations left out; NaN where none can."""
     free = ~(problem.fixed | problem.active(z, gradient))
     matrix = information.copy()
     _stiffen(problem, matrix, free)
-    return matrix[np.ix_(free, free)], free
+    return float(np.linalg.eigvalsh(matrix[np.ix_(free, free)])[0]) / problem.n if free.any() else np.nan
 
 
 def _stiffen(problem, matrix, free):
@@ -140,7 +140,8 @@ def _step(problem, z, gradient, information, radius):
         here = z[index] + step[index]
         limit = np.where(leg > 0, problem.upper[index], problem.lower[index]) - here
         reach = np.full(index.size, np.inf)
-        np.divide(limit, leg, out=reach, where=leg != 0)
+        with np.errstate(over="ignore"):  # a vanishing leg meets its bound at infinity
+            np.divide(limit, leg, out=reach, where=leg != 0)
         fraction = min(1.0, max(reach.min(), 0.0))
         step[index] += fraction * leg
         if fraction == 1.0:
@@ -158,20 +159,20 @@ def _subproblem(matrix, right, radius):
     factor, failed = lapack.dpotrf(matrix, lower=1)
     if not failed:
         step, _ = lapack.dpotrs(factor, right, lower=1)
-        if np.dot(step, step) <= radius * radius:
+        if np.abs(step).max() <= radius and np.dot(step, step) <= radius * radius:
             return step
     values, vectors = np.linalg.eigh(matrix)
     along = vectors.T @ right
     smallest = values[0]
-    floor = max(0.0, -smallest) + 1e-14 * max(abs(smallest), abs(values[-1]), 1e-300)
+    floor = max(0.0, -smallest) + 1e-14 * max(abs(smallest), abs(values[-1])) + 1e-200
     shifted = values + floor
-    solution = along / shifted
+    solution = np.minimum(np.abs(along) / shifted, 2.0 * radius) * np.sign(along)
     if np.dot(solution, solution) <= radius * radius:
         if smallest < 0:  # the hard case: right has nothing along the most negative direction; go along it
-            short = np.sqrt(max(radius * radius - np.dot(solution, solution), 0.0))
-            solution[0] += short if along[0] >= 0 else -short
+            rest = radius * radius - np.dot(solution[1:], solution[1:])
+            solution[0] = np.sqrt(max(rest, 0.0)) * (1.0 if along[0] >= 0 else -1.0)
         return vectors @ solution
-    shift = floor
+    shift = max(floor, np.linalg.norm(along) / radius - values[-1])  # no smaller one can bring s inside
     for _ in range(60):  # Newton on 1/||s(shift)|| = 1/radius, monotone from the left
         shifted = values + shift
         solution = along / shifted

@@ -7,8 +7,10 @@ z = v / scale, whose entries are of order one.
 """
 
 import copy
+from functools import cache, wraps
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from .. import kernels
 from ..likelihood import check_data
@@ -17,6 +19,25 @@ from ..measure import MixingMeasure, check_gating, check_k2, vector_slices
 WIDE = ("a", "omega", "eta")
 SLOPE_LIMIT = 1000.0  # default bound of softmax slopes, per standard deviation of x: a step between neighbours
 VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of y
+
+
+@cache
+def _libraries():
+    return ThreadpoolController()
+
+
+def one_thread(fit):
+    """Decorate a fit to run its linear algebra on one thread.
+
+    Its matrices are small: threads would spin for nothing, up to ten times the time, and would change the last bits.
+    """
+
+    @wraps(fit)
+    def limited(*args, **kwargs):
+        with _libraries().limit(limits=1, user_api="blas"):
+            return fit(*args, **kwargs)
+
+    return limited
 
 
 def check_problem(X, y, gating, k2):
@@ -46,7 +67,7 @@ class Problem:
     bounds : dict or None
         Parameter -> half-width or (low, high), in the units of the data; None for the default box.
     start : MixingMeasure, optional
-        The default box is widened to contain it.
+        A measure of this shape; the default box is widened to contain it.
     """
 
     def __init__(self, X, y, gating, k2, bounds=None, start=None):
@@ -59,7 +80,8 @@ class Problem:
         self.laplace = (self.kinds[0] == 1 and self.k1 > 1) or (self.kinds[1] == 1 and max(k2) > 1)
 
         centre, spread = X.mean(axis=0), X.std(axis=0)
-        spread[spread <= 1e-13 * np.abs(X).max(axis=0, initial=1e-300)] = 1.0  # a constant column has no scale
+        self.constant = spread <= 1e-13 * np.abs(X).max(axis=0, initial=1e-300)
+        spread[self.constant] = 1.0
         own_box = bounds is None
         self.x_shift = centre if own_box else np.zeros(self.d)
         self.x_scale = spread if own_box and not self.laplace else np.ones(self.d)
@@ -75,6 +97,7 @@ class Problem:
             self._wide(self.scale, name)[:] = sx if letter == "L" else 1.0 / sx
         self._wide(self.scale, "eta")[:] = sy / sx
         self.scale[self.slices["tau"]] = sy
+        self.level = np.where(self.constant, self.X[0], 0.0)  # values of constant columns, else 0
         self._make_gates()
         self._make_box(bounds, start)
 
@@ -82,8 +105,11 @@ class Problem:
         return vector[self.slices[name]].reshape(-1, self.d)
 
     def _make_gates(self):
-        """Coordinates that do nothing (gates of one component), and the translations of the others."""
+        """Coordinates that do nothing (gates of one component, slopes on constant columns); translations of gates."""
         self.fixed = np.zeros(self.p, dtype=bool)
+        for name, kind in (("a", self.kinds[0]), ("omega", self.kinds[1]), ("eta", 0)):
+            if kind == 0:
+                self._wide(self.fixed, name)[:, self.constant] = True
         self.gauges = []
         gates = [("a", "b", 0, self.k1, self.kinds[0])]
         ends = zip(self.offsets[:-1], self.offsets[1:], strict=True)
@@ -94,7 +120,8 @@ class Problem:
             if hi - lo == 1:
                 self.fixed[slopes] = self.fixed[constants] = True
             else:
-                self.gauges += [constants] + ([slopes[:, c] for c in range(self.d)] if kind == 0 else [])
+                self.gauges.append(constants)
+                self.gauges += [slopes[:, c] for c in np.flatnonzero(~self.constant) if kind == 0]
 
     def _make_box(self, bounds, start):
         """`lower` and `upper` (p,), on z; `bounds`, the same in words and in the units of the data."""
@@ -116,9 +143,11 @@ class Problem:
         high[self.slices["log_nu"]] = np.log(100.0 * sy**2)
         self.default_floor = low.copy()  # only its log_nu part is read
 
-        if start is not None and start.k2 == self.k2:
+        if start is not None:
             v = self._inside(start)
             low, high = np.minimum(low, v), np.maximum(high, v)
+        if bounds is not None and not isinstance(bounds, dict):
+            raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {bounds!r}")
         for name, value in (bounds or {}).items():
             pair = _check_bound(name, value)
             where = self.slices["log_nu" if name == "nu" else name]
@@ -194,10 +223,15 @@ class Problem:
             if kind == 1:
                 gates += [(slopes - self.x_shift) / self.x_scale, intercepts]
             else:
-                gates += [slopes * self.x_scale, intercepts + slopes @ self.x_shift]
+                gates += self._fold(slopes * self.x_scale, intercepts + slopes @ self.x_shift)
         eta = G.eta * self.x_scale / self.y_scale
         tau = (G.tau + G.eta @ self.x_shift - self.y_shift) / self.y_scale
+        eta, tau = self._fold(eta, tau)
         return np.concatenate([part.ravel() for part in (*gates, eta, tau, np.log(G.nu) - 2.0 * np.log(self.y_scale))])
+
+    def _fold(self, slopes, intercepts):
+        """Move what slopes do on constant columns into the intercepts."""
+        return np.where(self.constant, 0.0, slopes), intercepts + slopes @ self.level
 
     def from_measure(self, G):
         """Coordinates of a measure of this shape, moved into the box."""

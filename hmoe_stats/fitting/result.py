@@ -29,9 +29,9 @@ class FitResult:
         `active_bounds`. "degenerate": an expert's variance lies on the default floor, or an expert holds fewer rows
         than it has parameters. "max_iter": the conditions do not hold to the tolerance.
     n_iter : int
-        Iterations of the best start.
+        Iterations on `path`.
     path : ndarray
-        Log-likelihoods of the best start, iteration by iteration (of the smoothed problem where one is solved).
+        Log-likelihoods of the best start, iteration by iteration; under Laplace gates those of the final smoothing.
     starts : pandas.DataFrame
         One row a start: kind, log_likelihood, score_norm, status, n_iter.
     active_bounds : tuple of str

@@ -123,12 +123,32 @@ def strata(k2, smaller):
     return int(np.prod([float(s) ** (m - s) for m, s in zip(big, small, strict=True)]))
 
 
-def jitter(G, x_spread, rng, size):
-    """Every parameter of G moved by about `size` of its natural unit (logits, or standard deviations of noise or x)."""
+def translate(G, shift):
+    """The measure of x - shift, given that of x: the same density in moved coordinates."""
+    gates = []
+    for letter, slopes, intercepts in ((G.gating[0], G.a, G.b), (G.gating[1], G.omega, G.beta)):
+        gates.append((slopes - shift, intercepts) if letter == "L" else (slopes, intercepts + slopes @ shift))
+    (a, b), (omega, beta) = gates
+    return G.replace(a=a, b=b, omega=omega, beta=beta, tau=G.tau + G.eta @ shift)
+
+
+def centre_and_spread(X):
+    """Mean and standard deviation of each covariate, (d,) each; a constant one has spread 1."""
+    spread = X.std(axis=0)
+    return X.mean(axis=0), np.where(spread > 0, spread, 1.0)
+
+
+def jitter(G, X, rng, size):
+    """Every parameter of G moved by about `size` of its natural unit (logits, or standard deviations of noise or x).
+
+    Slopes turn about the centre of the covariates X (n, d), so that starts do not depend on the origin of x.
+    """
+    centre, x_spread = centre_and_spread(X)
+    G = translate(G, centre)
     noise = lambda *shape: size * rng.standard_normal(shape)  # noqa: E731
     sd = np.sqrt(G.nu)
     unit = [x_spread if letter == "L" else 1.0 / x_spread for letter in G.gating]
-    return G.replace(
+    moved = G.replace(
         a=G.a + noise(*G.a.shape) * unit[0],
         b=G.b + noise(*G.b.shape),
         omega=G.omega + noise(*G.omega.shape) * unit[1],
@@ -137,18 +157,19 @@ def jitter(G, x_spread, rng, size):
         tau=G.tau + noise(G.tau.size) * sd,
         nu=G.nu * np.exp(noise(G.nu.size)),
     )
+    return translate(moved, -centre)
 
 
 CANDIDATES = 1000  # experts scored by `insertions`
 KINDS = ("location", "slope", "gate", "scale", "mixed")
 
 
-def split(G, k2, x_spread, rng, number):
+def split(G, k2, X, rng, number):
     """A measure of shape `k2` near G: experts (and groups) copied as `embed` does, and the copies pulled apart.
 
     The start's `number` decides the stratum (which experts are copied) and, slower, the kind of pull: in location
     (variances shrunk to keep the second moment), in slope, in the gate, in scale, or in all of these. Barycentres of
-    the copies stay where G has them.
+    the copies stay where G has them, with slopes measured at the centre of the covariates X (n, d).
 
     Returns
     -------
@@ -157,6 +178,8 @@ def split(G, k2, x_spread, rng, number):
     """
     n_strata = strata(k2, G.k2)
     kind = KINDS[(number // n_strata) % len(KINDS)]
+    centre, x_spread = centre_and_spread(X)
+    G = translate(G, centre)
     measure, groups, leaves = _embed(G, k2, rng, number % n_strata, lambda m: rng.dirichlet(np.full(m, 4.0)))
     fields = {name: getattr(measure, name).copy() for name in ("a", "b", "omega", "eta", "tau", "nu")}
     slope_unit = [x_spread if letter == "L" else 1.0 / x_spread for letter in G.gating]
@@ -177,7 +200,7 @@ def split(G, k2, x_spread, rng, number):
         fields["omega"][members] += size["gate"] * _pull(rng, weight, G.d) * slope_unit[1]
         left = max(1.0 - weight @ shift**2, 0.3)
         fields["nu"][members] *= left * np.exp(0.7 * size["scale"] * _pull(rng, weight, 1)[:, 0])
-    return measure.replace(**fields), kind
+    return translate(measure.replace(**fields), -centre), kind
 
 
 def insertions(problem, G, rng, count):
@@ -214,22 +237,22 @@ def insertions(problem, G, rng, count):
     for entry in settled:
         if len(chosen) < count and all(group.differ(entry, other) for other in chosen):
             chosen.append(entry)
-    return [_insert(G, problem.k2, G.offsets[i + 1], *entry[1:]) for entry in chosen]
+    return [translate(_insert(group.G, problem.k2, group.hi, *entry[1:]), -group.centre) for entry in chosen]
 
 
 class _Group:
     """Group i of a fitted G on the data, to which an expert (omega, beta, eta, tau, nu) may be added."""
 
     def __init__(self, problem, G, i):
-        self.G, self.lo, self.hi = G, G.offsets[i], G.offsets[i + 1]
-        self.kind = problem.kinds[1]
-        self.X = problem.X * problem.x_scale + problem.x_shift
-        self.y = problem.y * problem.y_scale + problem.y_shift
+        X = problem.X * problem.x_scale + problem.x_shift
+        self.centre, self.spread = centre_and_spread(X)
+        self.X, self.y = X - self.centre, problem.y * problem.y_scale + problem.y_shift
+        self.G = G = translate(G, self.centre)  # everything below is in centred covariates
+        self.lo, self.hi, self.kind = G.offsets[i], G.offsets[i + 1], problem.kinds[1]
         self.design = np.column_stack([self.X, np.ones(problem.n)])
         unit = problem.y_scale**2
         log_nu = problem.slices["log_nu"]
         self.nu_low, self.nu_high = (np.exp(bound[log_nu][0]) * unit for bound in (problem.lower, problem.upper))
-        self.spread = np.where(self.X.std(axis=0) > 0, self.X.std(axis=0), 1.0)
         self.low, self.high = self.X.min(axis=0), self.X.max(axis=0)
 
         weights = kernels.gate_weights(self.X, *G.kernel_args())
@@ -259,8 +282,9 @@ class _Group:
         nu = np.clip(G.nu[j] * np.exp(rng.standard_normal(CANDIDATES)), self.nu_low, self.nu_high)
         state = self.log_sum, self.log_p, self.gate, self.held
         first, second = kernels.insertion_gains(self.X, self.y, self.kind, omega, eta, tau, nu, *state)
-        first, second = np.maximum(first, 0.0), np.maximum(second, 1e-300)
-        return first * first / (2.0 * second), omega, np.log(np.maximum(first / second, 1e-6)), eta, tau, nu
+        helps = (first > 0) & (second > 1e-200) & np.isfinite(second)
+        weight = np.where(helps, first, 0.0) / np.where(helps, second, 1.0)  # the best weight of the quadratic model
+        return 0.5 * weight * np.maximum(first, 0.0), omega, np.log(np.clip(weight, 1e-6, 1e6)), eta, tau, nu
 
     def settle(self, omega, beta, eta, tau, nu, steps=8):
         """EM of the new expert and its intercept, all else fixed: (gain, omega, beta, eta, tau, nu)."""
@@ -268,7 +292,7 @@ class _Group:
         for step in range(steps + 1):
             h = expit(np.minimum(score + beta, 50.0))
             ratio = h * self._ratio(eta, tau, nu)
-            p = 1.0 + ratio - h * self.held
+            p = np.maximum(1.0 + ratio - h * self.held, 1e-300)  # 0 where a saturated gate leaves a row to no one
             if step == steps:
                 break
             r = ratio / p
@@ -282,7 +306,7 @@ class _Group:
             held = r + (1.0 - h) * self.held / p
             curvature = (held * h * (1.0 - h)).sum()
             beta = beta + np.clip((r - held * h).sum() / max(curvature, 1e-10), -1.0, 1.0)
-        return np.log(np.maximum(p, 1e-300)).sum(), omega, beta, eta, tau, nu
+        return np.log(p).sum(), omega, beta, eta, tau, nu
 
     def differ(self, one, other):
         """True unless two settled experts are much the same."""
