@@ -43,8 +43,8 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     k2 : sequence of int
         Number of experts in each group.
     start : MixingMeasure, optional
-        Starts are made around it (the estimator is then local to it). It may be smaller than `k2`. Without it starts
-        are made from the data.
+        Starts are made around it; the estimator is then local to it: experts are added near those of their own group
+        only. It may be smaller than `k2`. Without it starts are made from the data, and experts are added anywhere.
     n_starts : int, optional
         Number of starts at every stage of growth; by default 8 for the smallest model and 24 for each larger one.
     bounds : dict, optional
@@ -94,7 +94,8 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
             if shape[i] and (start is None or starts.contains(shape, start.k2)):
                 fewer = Problem(X, y, gating, shape, bounds)
                 best = _leaders(problem, sorted((run for _, run in runs), key=lambda run: -run.value))[0]
-                runs += _exchange(problem, fewer, i, best, n_starts or GROWN_STARTS, rng, max_iter)
+                inserted = max(2 * (n_starts or GROWN_STARTS) // 3, 1)
+                runs += _exchange(problem, fewer, i, best, inserted, start is None, rng, max_iter)
     runs.sort(key=lambda run: -run[1].value)  # stable: ties keep the order of the starts
 
     eps = problem.smoothing * FINAL_SMOOTHING
@@ -141,7 +142,7 @@ def _starts(problem, X, start, nested, n_starts, rng):
         # one expert more in one group: most are put where the likelihood asks for them
         single = nested.measure.k1 == problem.k1 and nested.measure.n_experts == problem.K - 1
         added = 2 * grown // 3 if single else 0
-        for measure in starts.insertions(problem, nested.measure, rng, added) if added else ():
+        for measure in starts.insertions(problem, nested.measure, rng, added, start is None) if added else ():
             yield "insert", problem.from_measure(measure)
         for number in range(grown - added):
             measure, kind = starts.split(nested.measure, problem.k2, X, rng, number)
@@ -153,7 +154,7 @@ def _starts(problem, X, start, nested, n_starts, rng):
         yield make.__name__, z
 
 
-def _exchange(problem, fewer, i, best, count, rng, max_iter):
+def _exchange(problem, fewer, i, best, count, anywhere, rng, max_iter):
     """Take one expert out of group i of the best fit, the one least missed, and put another where it is wanted most.
 
     Greedy growth can settle one group while the others are still short of experts; this looks at each again.
@@ -162,7 +163,7 @@ def _exchange(problem, fewer, i, best, count, rng, max_iter):
     without = [starts.drop(measure, j) for j in range(problem.offsets[i], problem.offsets[i + 1])]
     climbed = [_climb(fewer, fewer.from_measure(G), max_iter) for G in without]
     kept = fewer.to_measure(max(climbed, key=lambda run: run.value).z)
-    inserted = starts.insertions(problem, kept, rng, max(2 * count // 3, 1))
+    inserted = starts.insertions(problem, kept, rng, count, anywhere)
     return [("exchange", _climb(problem, problem.from_measure(G), max_iter)) for G in inserted]
 
 

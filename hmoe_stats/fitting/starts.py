@@ -203,7 +203,7 @@ def split(G, k2, X, rng, number):
     return translate(measure.replace(**fields), -centre), kind
 
 
-def insertions(problem, G, rng, count):
+def insertions(problem, G, rng, count, anywhere):
     """Measures with one expert more than the fitted G, put where the data ask for it.
 
     A small weight c on a new expert N with gate weight h in a group of density l changes log p by c g h (N - l) / p to
@@ -220,6 +220,9 @@ def insertions(problem, G, rng, count):
     rng : numpy.random.Generator
     count : int
         Number of measures wanted; fewer are returned where fewer differ.
+    anywhere : bool
+        Look near experts of other groups too; else only near those of the group that grows, which keeps an estimator
+        around a truth local to it.
 
     Returns
     -------
@@ -227,7 +230,7 @@ def insertions(problem, G, rng, count):
     """
     (i,) = (g for g in range(G.k1) if problem.k2[g] == G.k2[g] + 1)
     group = _Group(problem, G, i)
-    gains, *experts = group.candidates(rng)
+    gains, *experts = group.candidates(rng, anywhere)
     # half of those settled are the best of all, half the best of separate lots, which keeps them apart
     lots = np.array_split(rng.permutation(gains.size), min(count, gains.size))
     chosen = {*np.argsort(-gains, kind="stable")[:count], *(lot[np.argmax(gains[lot])] for lot in lots)}
@@ -269,12 +272,11 @@ class _Group:
         log_expert = -0.5 * ((self.y - self.X @ eta - tau) ** 2 / nu + np.log(2 * np.pi * nu))
         return self.gate * np.exp(np.minimum(log_expert - self.log_p, 50.0))
 
-    def candidates(self, rng):
+    def candidates(self, rng, anywhere):
         """First-order gain (0 where negative), omega, beta, eta, tau, nu of `CANDIDATES` random experts."""
         G, size = self.G, (CANDIDATES, self.G.d)
-        # near an expert of the group, or of any: rows that another group explains badly are worth having too
         own, any_ = rng.integers(self.lo, self.hi, CANDIDATES), rng.integers(G.n_experts, size=CANDIDATES)
-        j = np.where(np.arange(CANDIDATES) % 2, own, any_)
+        j = np.where(np.arange(CANDIDATES) % 2, own, any_) if anywhere else own
         omega = rng.uniform(self.low, self.high, size) if self.kind == 1 else rng.uniform(-4, 4, size) / self.spread
         pivot, sd = self.X[rng.integers(len(self.X), size=CANDIDATES)], np.sqrt(G.nu[j])
         eta = G.eta[j] + 1.2 * sd[:, None] / self.spread * rng.standard_normal(size)
