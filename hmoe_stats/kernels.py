@@ -42,7 +42,10 @@ LOG_2PI = math.log(2.0 * math.pi)
 # Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
 _OPTIONS = dict(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 # The exponential adds and subtracts a large constant to round; reassociation would cancel it.
-_EXACT = _OPTIONS | dict(fastmath={"contract", "nsz"})
+_EXACT = _OPTIONS | dict(fastmath={"contract", "nsz"}, forceinline=True)
+# Helpers are inlined into the kernels that use them: shared as symbols, which of several equal but differently
+# optimised copies runs would depend on what was compiled and what was loaded from the cache, and show in the last bit.
+_INNER = _OPTIONS | dict(forceinline=True)
 
 
 @intrinsic
@@ -96,7 +99,7 @@ if config.DISABLE_JIT:  # intrinsics exist in compiled code only
 # -- small pieces, each along one block of samples ---------------------------------------------------------------------
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _load(X, start, nb, x):
     """Copy rows start : start + nb of X into x (d, BLOCK), one covariate a row."""
     for c in range(X.shape[1]):
@@ -105,7 +108,7 @@ def _load(X, start, nb, x):
             row[s] = X[start + s, c]
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _logit(kind, x, nb, slope, intercept, eps2, out):
     """Gate score of one component: out = s(x, slope) + intercept."""
     d = x.shape[0]
@@ -129,7 +132,7 @@ def _logit(kind, x, nb, slope, intercept, eps2, out):
             out[s] = intercept - math.sqrt(out[s])
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _direction(x, nb, centre, eps2, out):
     """Gradient of -sqrt(||x - centre||^2 + eps2) in the centre: out (d, nb); its length stands in out's last row."""
     d = x.shape[0]
@@ -149,7 +152,7 @@ def _direction(x, nb, centre, eps2, out):
             o[s] = (row[s] - w) / (length[s] if length[s] > 0.0 else 1.0)
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total, top):
     """Logits of components lo : hi less their maximum, exponentials `weights` of these, and their sum `total`."""
     if hi - lo == 1:
@@ -178,7 +181,7 @@ def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total,
             total[s] += g[s]
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _mean(x, nb, slope, intercept, out):
     row, w = x[0], slope[0]
     for s in range(nb):
@@ -189,7 +192,7 @@ def _mean(x, nb, slope, intercept, out):
             out[s] += w * row[s]
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _forward(X, y, start, model, work):
     """Load rows start : start + BLOCK and run them through gates and experts; return how many rows there were.
 
@@ -239,7 +242,7 @@ def _forward(X, y, start, model, work):
     return nb
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _sum_log(nb, top, mass, S1, part):
     """sum_s top + log(mass / S1): one logarithm for every eight samples, of their product."""
     total = 0.0
@@ -256,7 +259,7 @@ def _sum_log(nb, top, mass, S1, part):
     return total
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _dot(f, g, nb):
     total = 0.0
     for s in range(nb):
@@ -264,7 +267,7 @@ def _dot(f, g, nb):
     return total
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _sum(f, nb):
     total = 0.0
     for s in range(nb):
@@ -272,7 +275,7 @@ def _sum(f, nb):
     return total
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _workspace(d, k1, K):
     """x, y, U, G, S1, V, H, S2, E, top, mass, part."""
     return (
@@ -367,7 +370,7 @@ def responsibilities(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, e
     return total - 0.5 * n * LOG_2PI, out
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _posteriors(y, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W):
     """Turn E into r, G and H into gates; fill R (k1, nb), Z = r z and W = r w (K, nb)."""
     for i in range(off.size - 1):
@@ -389,7 +392,7 @@ def _posteriors(y, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W):
                 w[s] = 0.5 * (z[s] * res - r[s])
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _add_score(w, phi, nb, first, d, out):
     """out[first : first + d + 1] += sum over samples of w times (features, 1)."""
     for c in range(d):
@@ -397,7 +400,7 @@ def _add_score(w, phi, nb, first, d, out):
     out[first + d] += _sum(w, nb)
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _public_order(k1, K, d):
     """Where entry k of the inner order, scalar by scalar with (slopes, constant) together, sits in `to_vector`."""
     order = np.empty(k1 * (d + 1) + K * (2 * d + 3), np.int64)
@@ -471,7 +474,7 @@ def score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
 # -- observed information ---------------------------------------------------------------------------------------------
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _fill(w, phi, nb, first, d, F):
     """Rows first : first + d + 1 of F are w times (features, 1)."""
     for c in range(d):
@@ -483,7 +486,7 @@ def _fill(w, phi, nb, first, d, F):
         o[s] = w[s]
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _add_outer(F, p, nb, H):
     """H += F F' on the lower triangle, in tiles of 4 x 4; F has its rows padded to a multiple of 4."""
     for i in range(0, p, 4):
@@ -527,7 +530,7 @@ def _add_outer(F, p, nb, H):
             H[i + 3, j + 3] += h33
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _add_pair(w, phi, psi, nb, d, row, col, H, tmp):
     """H[row.., col..] -= sum of w (phi, 1)(psi, 1)'; entries above the diagonal are never read."""
     for c in range(d + 1):
@@ -542,7 +545,7 @@ def _add_pair(w, phi, psi, nb, d, row, col, H, tmp):
             H[row + c, col + e] -= _dot(left, psi[e], nb) if e < d else _sum(left, nb)
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _add_row(w, psi, nb, d, row, col, H):
     """As `_add_pair`, for a row scalar without features (log nu)."""
     for e in range(d):
@@ -550,7 +553,7 @@ def _add_row(w, psi, nb, d, row, col, H):
     H[row, col + d] -= _sum(w, nb)
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _add_curvature(w, toward, nb, d, row, H, tmp):
     """H -= sum of w times the second derivative of -sqrt(||x - a||^2 + eps2) in a: (u u' - I) / length."""
     length = toward[d]
@@ -565,7 +568,7 @@ def _add_curvature(w, toward, nb, d, row, H, tmp):
             H[row + c, row + e] -= _dot(tmp, toward[e], nb)
 
 
-@njit(**_OPTIONS)
+@njit(**_INNER)
 def _add_expert(x, y, nb, eta, tau, nu, r, row_mu, row_nu, I, part, tmp):  # noqa: E741
     """Second derivatives of one expert's log-density, weighted by r: mu mu, lam mu, lam lam."""
     d = x.shape[0]

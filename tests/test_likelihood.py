@@ -419,3 +419,22 @@ def test_kernels_are_right_as_plain_python_too():
     root = Path(__file__).resolve().parents[1]
     run = subprocess.run([*command, "-k", chosen], env=env, cwd=root, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_fresh_and_cached_kernels_agree_to_the_last_bit(tmp_path):
+    """A study's table must not show which of its processes compiled the kernels and which found them on disk."""
+    script = (
+        "import hmoe_stats as hs\n"
+        "for gating in ('SS', 'LL'):\n"
+        "    G = hs.datasets.truth('C2', gating)\n"
+        "    X, y = hs.sample(G, 300, x=hs.Uniform(-3, 3), seed=1)\n"
+        "    fit = hs.fit_mle(X, y, gating, (2, 3), start=G, n_starts=2)\n"
+        "    print(fit.measure.to_vector().tobytes().hex(), hs.log_density(fit.measure, X, y).tobytes().hex())\n"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    run = lambda: subprocess.run(  # noqa: E731
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    fresh, cached = run(), run()
+    assert fresh.stdout == cached.stdout
+    assert list(tmp_path.rglob("*.nbi"))

@@ -203,7 +203,7 @@ def split(G, k2, X, rng, number):
     return translate(measure.replace(**fields), -centre), kind
 
 
-def insertions(problem, G, rng, count, anywhere):
+def insertions(problem, G, rng, count, anywhere=True):
     """Measures with one expert more than the fitted G, put where the data ask for it.
 
     A small weight c on a new expert N with gate weight h in a group of density l changes log p by c g h (N - l) / p to
