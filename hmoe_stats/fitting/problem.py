@@ -136,8 +136,10 @@ class Problem:
                 self._wide(low, wide)[:], self._wide(high, wide)[:] = -limit, limit
                 reach = np.abs(np.stack([x_low, x_high])).max(axis=0) @ limit
             else:
-                self._wide(low, wide)[:], self._wide(high, wide)[:] = mid - 1.5 * half, mid + 1.5 * half
-                reach = 4.0 * np.linalg.norm(half)
+                # for d = 1 a centre outside the data can be written as one on its edge
+                wide_half = (1.5 if self.d == 1 else 3.0) * half
+                self._wide(low, wide)[:], self._wide(high, wide)[:] = mid - wide_half, mid + wide_half
+                reach = 3.0 * np.linalg.norm(wide_half)
             low[self.slices[flat]], high[self.slices[flat]] = -reach - 50.0, reach + 50.0
         low[self.slices["log_nu"]] = np.log(VARIANCE_FLOOR * sy**2)
         high[self.slices["log_nu"]] = np.log(100.0 * sy**2)
