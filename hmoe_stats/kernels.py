@@ -96,7 +96,27 @@ if config.DISABLE_JIT:  # intrinsics exist in compiled code only
     _exp = math.exp
 
 
+# Sums over samples stand in loops of their own, which write to no array: whether a loop that does may be vectorised is
+# decided at run time, by where its arrays lie, and a sum would show that in its last bit.
+
+
 # -- small pieces, each along one block of samples ---------------------------------------------------------------------
+
+
+@njit(**_INNER)
+def _dot(f, g, nb):
+    total = 0.0
+    for s in range(nb):
+        total += f[s] * g[s]
+    return total
+
+
+@njit(**_INNER)
+def _sum(f, nb):
+    total = 0.0
+    for s in range(nb):
+        total += f[s]
+    return total
 
 
 @njit(**_INNER)
@@ -245,9 +265,8 @@ def _forward(X, y, start, model, work):
 @njit(**_INNER)
 def _sum_log(nb, top, mass, S1, part):
     """sum_s top + log(mass / S1): one logarithm for every eight samples, of their product."""
-    total = 0.0
+    total = _sum(top, nb)
     for s in range(nb):
-        total += top[s]
         part[s] = mass[s] / S1[s]
     step = nb // 8
     for s in range(step):
@@ -256,22 +275,6 @@ def _sum_log(nb, top, mass, S1, part):
         total += math.log(product)
     for s in range(8 * step, nb):
         total += math.log(part[s])
-    return total
-
-
-@njit(**_INNER)
-def _dot(f, g, nb):
-    total = 0.0
-    for s in range(nb):
-        total += f[s] * g[s]
-    return total
-
-
-@njit(**_INNER)
-def _sum(f, nb):
-    total = 0.0
-    for s in range(nb):
-        total += f[s]
     return total
 
 
@@ -848,3 +851,54 @@ def insertion_gains(X, y, kind, omega, eta, tau, nu, log_sum, log_p, gate, held)
             first[k] += one
             second[k] += two
     return first, second
+
+
+@njit(**_OPTIONS)
+def insertion_sums(X, y, kind, omega, beta, eta, tau, nu, log_sum, log_p, gate, held):
+    """What one EM step of an expert added to a group needs; of the fitted model as in `insertion_gains`.
+
+    With h = expit(s(x, omega) + beta - log_sum) the new expert's share of the group's gate, log p changes by
+    log(q), q = 1 + h (g N / p - held). Returns sum log q; for r = h g N / (p q), the posterior of the new expert, the
+    moments of (x, 1)(x, 1)' (d+1, d+1), of (x, 1) e (d+1,) and of e^2, e = y - eta'x - tau; and score and information
+    of beta.
+    """
+    n, d = X.shape
+    xx, xe = np.zeros((d + 1, d + 1)), np.zeros(d + 1)
+    x, t, e, r, q = np.ones((d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    one, two = np.empty(BLOCK), np.empty(BLOCK)
+    precision, constant = 0.5 / nu, -0.5 * (math.log(nu) + LOG_2PI)
+    ee = gain = score = information = 0.0
+    for start in range(0, n, BLOCK):
+        nb = min(BLOCK, n - start)
+        _load(X, start, nb, x)
+        _logit(kind, x[:d], nb, omega, beta, 0.0, t)
+        _mean(x[:d], nb, eta, tau, e)
+        for s in range(nb):
+            e[s] = y[start + s] - e[s]
+            expert = _exp(min(constant - e[s] * e[s] * precision - log_p[start + s], 50.0))
+            h = 1.0 / (1.0 + _exp(min(log_sum[start + s] - t[s], 500.0)))
+            r[s] = h * gate[start + s] * expert
+            q[s] = max(1.0 + r[s] - h * held[start + s], 1e-300)  # 0 where a saturated gate leaves a row to no one
+            r[s] /= q[s]
+            total = r[s] + (1.0 - h) * held[start + s] / q[s]
+            one[s] = r[s] - total * h
+            two[s] = total * h * (1.0 - h)
+        for s in range(nb):
+            q[s] = math.log(q[s])
+        gain += _sum(q, nb)
+        score += _sum(one, nb)
+        information += _sum(two, nb)
+        for c in range(d + 1):
+            f = x[c]
+            for s in range(nb):
+                t[s] = r[s] * f[s]
+            xe[c] += _dot(t, e, nb)
+            for k in range(c + 1):
+                xx[c, k] += _dot(t, x[k], nb)
+        for s in range(nb):
+            t[s] = r[s] * e[s]
+        ee += _dot(t, e, nb)
+    for c in range(d + 1):
+        for k in range(c):
+            xx[k, c] = xx[c, k]
+    return gain, xx, xe, ee, score, information

@@ -438,3 +438,62 @@ def test_fresh_and_cached_kernels_agree_to_the_last_bit(tmp_path):
     fresh, cached = run(), run()
     assert fresh.stdout == cached.stdout
     assert list(tmp_path.rglob("*.nbi"))
+
+
+@pytest.mark.parametrize("gating", ["SS", "LL"])
+def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
+    """Equal input gives equal bits wherever it is in memory: sums must not depend on checks made at run time."""
+    G = hs.datasets.truth("C2", gating)
+    X, y = hs.sample(G, 250, x=hs.Uniform(-3, 3), seed=1)
+    G, kind = G.kernel_args(), G.kernel_args()[1]
+    r = kernels.responsibilities(X, y, *G, 0.0)[1]
+    state = [rng.normal(size=250), rng.normal(size=250) - 3, rng.uniform(size=250), rng.uniform(size=250)]
+    experts = [rng.normal(size=(5, 1)), rng.normal(size=(5, 1)), rng.normal(size=5), rng.uniform(0.1, 1.0, 5)]
+    calls = {
+        kernels.log_likelihood: (X, y, *G, 0.01),
+        kernels.log_density: (X, y, *G, 0.01),
+        kernels.responsibilities: (X, y, *G, 0.01),
+        kernels.score: (X, y, *G, 0.01),
+        kernels.information: (X, y, *G, 0.01),
+        kernels.gate_weights: (X, *G),
+        kernels.expert_sums: (X, y, r),
+        kernels.residual_sums: (X, y, r, G[7], G[8]),
+        kernels.gate_information: (X, r[:2], kind, G[5][:2].copy(), G[6][:2].copy(), 0.01),
+        kernels.insertion_gains: (X, y, kind, *experts, *state),
+        kernels.insertion_sums: (X, y, kind, np.array([0.3]), -1.0, np.array([0.2]), 1.0, 0.5, *state),
+    }
+    for kernel, arguments in calls.items():
+        seen, rubbish = set(), []
+        for _ in range(scale(60, 2)):
+            rubbish = [*rubbish[-20:], np.full(rng.integers(1, 3000), rng.normal())]
+            moved = [np.array(a) if isinstance(a, np.ndarray) else a for a in arguments]
+            result = kernel(*moved)
+            parts = result if isinstance(result, tuple) else (result,)
+            seen.add(b"".join(np.asarray(part).tobytes() for part in parts))
+        assert len(seen) == 1, kernel.__name__
+
+
+def test_insertion_kernels_against_numpy(rng):
+    """First-order gains, and the sums of one EM step, of an expert added to a group."""
+    n, d = 300, 2
+    X, y = rng.normal(size=(n, d)), rng.normal(size=n)
+    log_sum, log_p = rng.normal(size=n), rng.normal(size=n) - 2
+    gate, held = rng.uniform(0.1, 1.0, n), rng.uniform(0.0, 1.0, n)
+    omega, eta, tau, nu, beta = rng.normal(size=(3, d)), rng.normal(size=(3, d)), rng.normal(size=3), np.ones(3), -0.7
+    for kind in (0, 1):
+        first, second = kernels.insertion_gains(X, y, kind, omega, eta, tau, nu, log_sum, log_p, gate, held)
+        for k in range(3):
+            score = X @ omega[k] if kind == 0 else -np.linalg.norm(X - omega[k], axis=1)
+            expert = gate * norm.pdf(y, X @ eta[k] + tau[k], 1.0) / np.exp(log_p)
+            change = np.exp(score - log_sum) * (expert - held)
+            np.testing.assert_allclose([first[k], second[k]], [change.sum(), (change**2).sum()], rtol=1e-10)
+            state = log_sum, log_p, gate, held
+            got = kernels.insertion_sums(X, y, kind, omega[k], beta, eta[k], tau[k], nu[k], *state)
+            h = 1 / (1 + np.exp(log_sum - score - beta))
+            q = 1 + h * (expert - held)
+            r, x1 = h * expert / q, np.column_stack([X, np.ones(n)])
+            e, total = y - X @ eta[k] - tau[k], (h * expert + (1 - h) * held) / q
+            want = [np.log(q).sum(), (x1.T * r) @ x1, (x1.T * r) @ e, r @ e**2]
+            want += [(r - total * h).sum(), (total * h * (1 - h)).sum()]
+            for mine, hers in zip(got, want, strict=True):
+                np.testing.assert_allclose(mine, hers, rtol=1e-9, atol=1e-10)

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
-from scipy.special import expit, logsumexp
+from scipy.special import logsumexp
 
 from .. import kernels
 from ..measure import GATINGS, MixingMeasure, check_k2
@@ -161,6 +161,7 @@ def jitter(G, X, rng, size):
 
 
 CANDIDATES = 1000  # experts scored by `insertions`
+SETTLED = 3  # followed by EM for each measure wanted: so many of the best, and as many of separate lots
 KINDS = ("location", "slope", "gate", "scale", "mixed")
 
 
@@ -232,8 +233,9 @@ def insertions(problem, G, rng, count, anywhere=True):
     group = _Group(problem, G, i)
     gains, *experts = group.candidates(rng, anywhere)
     # half of those settled are the best of all, half the best of separate lots, which keeps them apart
-    lots = np.array_split(rng.permutation(gains.size), min(count, gains.size))
-    chosen = {*np.argsort(-gains, kind="stable")[:count], *(lot[np.argmax(gains[lot])] for lot in lots)}
+    lots = np.array_split(rng.permutation(gains.size), SETTLED * count)
+    best = np.argsort(-gains, kind="stable")[: SETTLED * count]
+    chosen = {*best, *(lot[np.argmax(gains[lot])] for lot in lots)}
     candidates = [[values[k] for values in experts] for k in sorted(chosen) if gains[k] > 0]
     settled = sorted((group.settle(*expert) for expert in candidates), key=lambda entry: -entry[0])
     chosen = []
@@ -252,7 +254,6 @@ class _Group:
         self.X, self.y = X - self.centre, problem.y * problem.y_scale + problem.y_shift
         self.G = G = translate(G, self.centre)  # everything below is in centred covariates
         self.lo, self.hi, self.kind = G.offsets[i], G.offsets[i + 1], problem.kinds[1]
-        self.design = np.column_stack([self.X, np.ones(problem.n)])
         unit = problem.y_scale**2
         log_nu = problem.slices["log_nu"]
         self.nu_low, self.nu_high = (np.exp(bound[log_nu][0]) * unit for bound in (problem.lower, problem.upper))
@@ -266,11 +267,6 @@ class _Group:
         self.gate = weights[:, own].sum(axis=1)
         self.held = (weights[:, own] * np.exp(log_experts[:, own] - log_p[:, None])).sum(axis=1)  # R = g l / p
         self.log_sum = logsumexp(_scores(self.kind, self.X, G.omega[own]) + G.beta[own], axis=1)
-
-    def _ratio(self, eta, tau, nu):
-        """g N / p of an expert, row by row."""
-        log_expert = -0.5 * ((self.y - self.X @ eta - tau) ** 2 / nu + np.log(2 * np.pi * nu))
-        return self.gate * np.exp(np.minimum(log_expert - self.log_p, 50.0))
 
     def candidates(self, rng, anywhere):
         """First-order gain (0 where negative), omega, beta, eta, tau, nu of `CANDIDATES` random experts."""
@@ -288,27 +284,18 @@ class _Group:
         weight = np.where(helps, first, 0.0) / np.where(helps, second, 1.0)  # the best weight of the quadratic model
         return 0.5 * weight * np.maximum(first, 0.0), omega, np.log(np.clip(weight, 1e-6, 1e6)), eta, tau, nu
 
-    def settle(self, omega, beta, eta, tau, nu, steps=8):
+    def settle(self, omega, beta, eta, tau, nu, steps=6):
         """EM of the new expert and its intercept, all else fixed: (gain, omega, beta, eta, tau, nu)."""
-        score = _scores(self.kind, self.X, omega[None])[:, 0] - self.log_sum
+        state = self.log_sum, self.log_p, self.gate, self.held
         for step in range(steps + 1):
-            h = expit(np.minimum(score + beta, 50.0))
-            ratio = h * self._ratio(eta, tau, nu)
-            p = np.maximum(1.0 + ratio - h * self.held, 1e-300)  # 0 where a saturated gate leaves a row to no one
-            if step == steps:
-                break
-            r = ratio / p
-            weight = r.sum()
-            if not weight > self.G.d + 2:
-                break
-            moments = self.design.T * r
-            line = np.linalg.lstsq(moments @ self.design, moments @ self.y, rcond=1e-12)[0]
-            eta, tau = line[:-1], line[-1]
-            nu = np.clip(r @ (self.y - self.design @ line) ** 2 / weight, self.nu_low, self.nu_high)
-            held = r + (1.0 - h) * self.held / p
-            curvature = (held * h * (1.0 - h)).sum()
-            beta = beta + np.clip((r - held * h).sum() / max(curvature, 1e-10), -1.0, 1.0)
-        return np.log(p).sum(), omega, beta, eta, tau, nu
+            sums = kernels.insertion_sums(self.X, self.y, self.kind, omega, beta, eta, tau, nu, *state)
+            gain, xx, xe, ee, score, information = sums
+            if step == steps or not xx[-1, -1] > self.G.d + 2:
+                return gain, omega, beta, eta, tau, nu
+            move = np.linalg.lstsq(xx, xe, rcond=1e-12)[0]
+            eta, tau = eta + move[:-1], tau + move[-1]
+            nu = np.clip(max(ee - xe @ move, 0.0) / xx[-1, -1], self.nu_low, self.nu_high)
+            beta = beta + np.clip(score / max(information, 1e-10), -1.0, 1.0)
 
     def differ(self, one, other):
         """True unless two settled experts are much the same."""
