@@ -105,8 +105,7 @@ def bench_kernels(n=100_000):
 def bench_fits(sizes=(1_000, 10_000, 100_000), patience=20.0):
     """One start, climbed by us, by L-BFGS and by NumPy EM towards the same log-likelihood, as far as each gets.
 
-    EM that does not arrive within `patience` seconds is extrapolated from its last iterations as if it converged
-    geometrically from there, which flatters it.
+    EM is stopped after `patience` seconds; how far it still is from the optimum stands beside its time.
     """
     rows = []
     for gating in ("SS", "LL"):
@@ -114,7 +113,7 @@ def bench_fits(sizes=(1_000, 10_000, 100_000), patience=20.0):
         for k2 in ((2, 2), (3, 3)):
             for n in sizes:
                 X, y = hs.sample(G0, n, x=hs.Uniform(-3, 3), seed=n)
-                problem = Problem(X, y, gating, k2, BOX, G0)
+                problem = Problem(X, y, gating, k2, BOX)
                 rng = np.random.default_rng(n)
                 G = starts.jitter(G0, X, rng, 0.1)
                 if k2 != G0.k2:
@@ -158,16 +157,8 @@ def em(G, x, y, k2, gating, target, patience, seconds):
         if value > target - 1e-3 or (len(path) > 5 and path[-1] - path[-2] < 1e-12):
             break
     took = time.perf_counter() - begin
-    short = target - path[-1]
-    extrapolated = False
-    if short > 1e-3 and len(path) > 20:
-        then = target - path[-len(path) // 4]
-        rate = np.log(then / short) / (len(path) // 4) if then > short else 0.0
-        if rate > 0:
-            took *= 1.0 + np.log(short / 1e-3) / rate / len(path)
-            extrapolated = True
-    row = {"EM / Newton": took / seconds, "EM iterations": len(path)}
-    return row | {"EM short by": short, "extrapolated": extrapolated}
+    # where EM is still short, or has settled elsewhere, the ratio is only a lower bound
+    return {"EM / Newton, at least": took / seconds, "EM iterations": len(path), "EM short by": target - path[-1]}
 
 
 def main(names):
