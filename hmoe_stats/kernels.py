@@ -822,83 +822,77 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
 
 
 @njit(**_OPTIONS)
-def insertion_gains(X, y, kind, omega, eta, tau, nu, log_sum, log_p, gate, held):
-    """First-order gain in log-likelihood of each of C experts added to a group with a small weight.
+def insertion_gains(
+    X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, i, w_slope, w_const, slope, const, var
+):
+    """What a small weight on each of C experts, added to group i, would do to the log-likelihood.
 
-    Experts omega (C, d), eta (C, d), tau (C,), nu (C,). Of the fitted model, by row: log_sum, the logarithm of the
-    group's gate sum; log_p; gate, the group's weight g; held, its posterior g l / p. With the change of log p per unit
-    weight, d = exp(s(x, omega) - log_sum) (g N / p - held), returns (sum d, sum d^2), each (C,).
+    Expert c has gate score s(x, w_slope[c]) + w_const[c] and density N(slope[c]' x + const[c], var[c]); w_slope, slope
+    (C, d), the others (C,). The change of log p per unit weight is, with g_i the weight of the group, R_i its posterior
+    and sum_l exp(v_l) the sum of its gate,
+
+        d = exp(s(x, w_slope) + w_const) / sum_l exp(v_l) (g_i N / p - R_i).
+
+    Returns sums over rows of d (C,), of d^2 (C,), of d S (C, p) and of S S' (p, p), with S the scores of the parameters
+    that the model has already, scalar by scalar.
     """
     n, d = X.shape
-    C = tau.size
-    first, second = np.zeros(C), np.zeros(C)
-    x, score, mean = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    k1, K, C = off.size - 1, tau.size, const.size
+    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
+    work = _workspace(d, k1, K)
+    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    toward, log_sum, log_p = np.empty((d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    p = k1 * (d + 1) + K * (2 * d + 3)
+    first_v = k1 * (d + 1)
+    first_mu = first_v + K * (d + 1)
+    first_nu = first_mu + K * (d + 1)
+    padded = (p + 3) // 4 * 4
+    F, outer = np.zeros((padded, BLOCK)), np.zeros((padded, padded))
+    first, second, cross = np.zeros(C), np.zeros(C), np.zeros((C, p))
     for start in range(0, n, BLOCK):
-        nb = min(BLOCK, n - start)
-        _load(X, start, nb, x)
-        for k in range(C):
-            _logit(kind, x, nb, omega[k], 0.0, 0.0, score)
-            _mean(x, nb, eta[k], tau[k], mean)
-            precision, constant = 0.5 / nu[k], -0.5 * (math.log(nu[k]) + LOG_2PI)
-            one = two = 0.0
+        nb = _forward(X, y, start, model, work)
+        for s in range(nb):
+            log_p[s] = top[s] + math.log(mass[s] / S1[s])
+        # V holds logits less their maximum, which one logit gives back
+        _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, log_sum)
+        for s in range(nb):
+            log_sum[s] += math.log(S2[i, s]) - V[off[i], s]
+        _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
+        for g in range(k1):
+            if k1 > 1:
+                if kind1 == 1:
+                    _direction(x, nb, a[g], eps * eps, toward)
+                for s in range(nb):
+                    part[s] = R[g, s] - G[g, s]
+                _fill(part, toward if kind1 == 1 else x, nb, g * (d + 1), d, F)
+            for j in range(off[g], off[g + 1]):
+                if off[g + 1] - off[g] > 1:
+                    if kind2 == 1:
+                        _direction(x, nb, omega[j], eps * eps, toward)
+                    for s in range(nb):
+                        part[s] = E[j, s] - R[g, s] * H[j, s]
+                    _fill(part, toward if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
+                _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
+                for s in range(nb):
+                    F[first_nu + j, s] = W[j, s]
+        _add_outer(F, padded, nb, outer)
+        gate, held = G[i], R[i]
+        score, mean = U[0], part
+        for c in range(C):
+            _logit(kind2, x, nb, w_slope[c], w_const[c], eps * eps, score)
+            _mean(x, nb, slope[c], const[c], mean)
+            precision, constant = 0.5 / var[c], -0.5 * math.log(var[c])
             for s in range(nb):
-                residual = y[start + s] - mean[s]
-                relative = _exp(min(score[s] - log_sum[start + s], 50.0))
-                expert = _exp(min(constant - residual * residual * precision - log_p[start + s], 50.0))
-                change = relative * (gate[start + s] * expert - held[start + s])
-                one += change
-                two += change * change
-            first[k] += one
-            second[k] += two
-    return first, second
-
-
-@njit(**_OPTIONS)
-def insertion_sums(X, y, kind, omega, beta, eta, tau, nu, log_sum, log_p, gate, held):
-    """What one EM step of an expert added to a group needs; of the fitted model as in `insertion_gains`.
-
-    With h = expit(s(x, omega) + beta - log_sum) the new expert's share of the group's gate, log p changes by
-    log(q), q = 1 + h (g N / p - held). Returns sum log q; for r = h g N / (p q), the posterior of the new expert, the
-    moments of (x, 1)(x, 1)' (d+1, d+1), of (x, 1) e (d+1,) and of e^2, e = y - eta'x - tau; and score and information
-    of beta.
-    """
-    n, d = X.shape
-    xx, xe = np.zeros((d + 1, d + 1)), np.zeros(d + 1)
-    x, t, e, r, q = np.ones((d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    one, two = np.empty(BLOCK), np.empty(BLOCK)
-    precision, constant = 0.5 / nu, -0.5 * (math.log(nu) + LOG_2PI)
-    ee = gain = score = information = 0.0
-    for start in range(0, n, BLOCK):
-        nb = min(BLOCK, n - start)
-        _load(X, start, nb, x)
-        _logit(kind, x[:d], nb, omega, beta, 0.0, t)
-        _mean(x[:d], nb, eta, tau, e)
-        for s in range(nb):
-            e[s] = y[start + s] - e[s]
-            expert = _exp(min(constant - e[s] * e[s] * precision - log_p[start + s], 50.0))
-            h = 1.0 / (1.0 + _exp(min(log_sum[start + s] - t[s], 500.0)))
-            r[s] = h * gate[start + s] * expert
-            q[s] = max(1.0 + r[s] - h * held[start + s], 1e-300)  # 0 where a saturated gate leaves a row to no one
-            r[s] /= q[s]
-            total = r[s] + (1.0 - h) * held[start + s] / q[s]
-            one[s] = r[s] - total * h
-            two[s] = total * h * (1.0 - h)
-        for s in range(nb):
-            q[s] = math.log(q[s])
-        gain += _sum(q, nb)
-        score += _sum(one, nb)
-        information += _sum(two, nb)
-        for c in range(d + 1):
-            f = x[c]
-            for s in range(nb):
-                t[s] = r[s] * f[s]
-            xe[c] += _dot(t, e, nb)
-            for k in range(c + 1):
-                xx[c, k] += _dot(t, x[k], nb)
-        for s in range(nb):
-            t[s] = r[s] * e[s]
-        ee += _dot(t, e, nb)
-    for c in range(d + 1):
-        for k in range(c):
-            xx[k, c] = xx[c, k]
-    return gain, xx, xe, ee, score, information
+                residual = yb[s] - mean[s]
+                relative = _exp(min(score[s] - log_sum[s], 50.0))
+                expert = _exp(min(constant - residual * residual * precision - log_p[s], 50.0))
+                mean[s] = relative * (gate[s] * expert - held[s])
+            first[c] += _sum(mean, nb)
+            second[c] += _dot(mean, mean, nb)
+            for k in range(p):
+                cross[c, k] += _dot(mean, F[k], nb)
+    for k in range(p):
+        for e in range(k):
+            outer[e, k] = outer[k, e]
+    return first, second, cross, outer[:p, :p].copy()

@@ -13,26 +13,30 @@
    smaller model it contains.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from .. import kernels
+from ..measure import MixingMeasure
 from . import em, starts
-from .newton import maximise, polish, smallest_eigenvalue
+from .newton import Optimum, begin, climb_on, maximise, polish, smallest_eigenvalue
 from .problem import Problem, check_problem, one_thread
 from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 BASE_STARTS, GROWN_STARTS = 8, 24
-LEADERS = 3
-EM_ROWS = 5000  # EM warms a start on at most so many rows
+CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
+STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
+LEADERS = 3  # optima carried on
+EXCHANGED = 2  # of which so many exchange experts
+EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
 
 
 @one_thread
-def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0):
+def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False):
     """Maximum-likelihood fit of an HMoE in a box, with a certificate.
 
     Parameters
@@ -43,8 +47,7 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     k2 : sequence of int
         Number of experts in each group.
     start : MixingMeasure, optional
-        Starts are made around it; the estimator is then local to it: experts are added near those of their own group
-        only. It may be smaller than `k2`. Without it starts are made from the data, and experts are added anywhere.
+        Starts are made around it; it may be smaller than `k2`. Without it starts are made from the data.
     n_starts : int, optional
         Number of starts at every stage of growth; by default 8 for the smallest model and 24 for each larger one.
     bounds : dict, optional
@@ -59,6 +62,11 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
         Newton iterations of one start at most.
     seed : int or numpy.random.SeedSequence
         Key of the starts' random numbers.
+    local : bool
+        With a `start`: return the best optimum local to it, in which the experts of each group stay in the Voronoi
+        cells of one group of `start`, in the squared distance mean of (d eta' x + d tau)^2 / nu* + (d nu / nu*)^2.
+        Elsewhere the box may hold better optima in which one group takes over an expert of another; they do not last
+        as n grows, but slow what is measured before.
 
     Returns
     -------
@@ -76,41 +84,124 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     only if no other optimum was found.
     """
     X, y, gating, k2 = check_problem(X, y, gating, k2)
+    if not isinstance(local, bool | np.bool_) or (local and start is None):
+        raise ValueError(f"local must be True or False, and False without a start; got {local!r}")
     start = starts.check_start(start, gating, k2, X.shape[1])
     em.check_positive("tol", tol)
     em.check_positive("max_iter", max_iter, whole=True)
     if n_starts is not None:
         em.check_positive("n_starts", n_starts, whole=True)
-    rng = np.random.default_rng(starts.key(seed, gating, k2))
+    return _Search(X, y, gating, start, n_starts, bounds, tol, max_iter, seed, local).fit(k2)[0]
 
-    smaller, nested, inside = _smaller(start, k2), None, start
-    if smaller is not None:
-        nested = fit_mle(X, y, gating, smaller, start, n_starts, bounds, tol, max_iter, seed)
-        inside = starts.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
-    problem = Problem(X, y, gating, k2, bounds, inside)
-    runs = [(kind, _climb(problem, z, max_iter)) for kind, z in _starts(problem, X, start, nested, n_starts, rng)]
-    if nested is not None:
-        for i in range(problem.k1):
-            shape = tuple(m - (g == i) for g, m in enumerate(k2))
-            if shape[i] and (start is None or starts.contains(shape, start.k2)):
-                fewer = Problem(X, y, gating, shape, bounds)
-                best = _leaders(problem, sorted((run for _, run in runs), key=lambda run: -run.value))[0]
-                inserted = max(2 * (n_starts or GROWN_STARTS) // 3, 1)
-                runs += _exchange(problem, fewer, i, best, inserted, start is None, rng, max_iter)
-    runs.sort(key=lambda run: -run[1].value)  # stable: ties keep the order of the starts
 
-    eps = problem.smoothing * FINAL_SMOOTHING
-    finals = []
-    for run in _leaders(problem, [run for _, run in runs]):
-        agree = sum(abs(other.value - run.value) <= AGREE for _, other in runs)
-        finals.append((agree, _finish(problem, run.z, run.path, eps, tol, max_iter)))
-    if nested is not None:
-        z = problem.from_measure(inside)
-        sound = [run for _, run in finals if not _degenerate(problem, run)] or [run for _, run in finals]
-        if problem.log_likelihood(z, 0.0) > max(problem.log_likelihood(run.z, 0.0) for run in sound):
-            finals.append((1, _finish(problem, z, [], eps, tol, max_iter)))
-            finals.append((1, maximise(problem, z, eps, tol, max_iter=0)))
-    return _result(problem, X, y, runs, finals, eps, tol)
+@dataclass
+class _Search:
+    """The arguments of a fit that all sizes of the model share."""
+
+    X: np.ndarray
+    y: np.ndarray
+    gating: str
+    start: MixingMeasure | None
+    n_starts: int | None
+    bounds: dict | None
+    tol: float
+    max_iter: int
+    seed: int | np.random.SeedSequence
+    local: bool
+
+    def fit(self, k2):
+        """The result, and the measures of the best optima seen, the best first."""
+        rng = np.random.default_rng(starts.key(self.seed, self.gating, k2))
+        smaller, leaders, inside = _smaller(self.start, k2), [], self.start
+        if smaller is not None:
+            nested, leaders = self.fit(smaller)
+            inside = starts.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
+        problem = self.problem(k2, inside)
+        runs = _race(problem, self.starts(problem, leaders, rng), self.max_iter)
+        if leaders:
+            runs += self.exchanges(problem, smaller, runs, rng)
+        runs.sort(key=lambda run: -run.value)  # stable: ties keep the order of the starts
+
+        eps = problem.smoothing * FINAL_SMOOTHING
+        finals = [self.finish(problem, run, eps) for run in _distinct(runs)[:LEADERS]]
+        if leaders:
+            z = problem.from_measure(inside)
+            if problem.log_likelihood(z, 0.0) > max(run.exact(problem) for run in _sound(finals)):
+                embedded = _Run("embedded", begin(problem, z, eps))
+                finals += [self.finish(problem, embedded, eps), embedded]
+        finals.sort(key=lambda run: (bool(run.flaw), -run.exact(problem)))
+        measures = [problem.to_measure(run.optimum.z) for run in finals]
+        return _result(problem, self.X, self.y, runs, finals, eps, self.tol), measures
+
+    def problem(self, k2, inside=None):
+        home = self.start if self.local else None
+        return Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home)
+
+    def starts(self, problem, leaders, rng):
+        """(kind, z) of every start; `leaders` are the best optima of the smaller model."""
+        count, out = self.n_starts or (GROWN_STARTS if leaders else BASE_STARTS), []
+        if self.start is not None and not leaders:
+            for number in range(count):
+                measure = starts.jitter(self.start, self.X, rng, 0.1 * (1 + number % 4)) if number else self.start
+                out.append(("truth", problem.from_measure(measure)))
+            return out
+        if leaders:
+            grown = count if self.start is not None else max(count - CLUSTER_STARTS, (count + 1) // 2)
+            best = leaders[0]
+            if best.k1 == problem.k1 and best.n_experts == problem.K - 1:
+                share = -(-grown // (len(leaders) + 1))  # twice as many for the best
+                for number, G in enumerate(leaders):
+                    wanted = share if number else grown - share * (len(leaders) - 1)
+                    out += [("insert", z) for z in starts.insertions(problem, G, rng, max(wanted, 0))]
+            else:
+                for number in range(grown):
+                    measure, kind = starts.split(best, problem.k2, self.X, rng, number)
+                    out.append((f"split:{kind}", problem.from_measure(measure)))
+            count -= grown
+        few = problem.thinned(rng, EM_ROWS)
+        for number in range(count):
+            make = starts.from_clusters if number % 2 == 0 else starts.random
+            z, _ = em.run(few, few.from_measure(make(few, rng)), few.smoothing, EM_STEPS, tol=1e-3)
+            out.append((make.__name__, z))
+        return out
+
+    def exchanges(self, problem, smaller, runs, rng):
+        """Let each group of the best fits in turn place one of its experts again, until that helps no group.
+
+        The expert whose loss costs least is taken out, and others are put where the likelihood asks for one: growth,
+        which settled one group while others were still short of experts, is looked at again.
+        """
+        found = []
+        shrunk = [tuple(m - (g == i) for g, m in enumerate(problem.k2)) for i in range(problem.k1)]
+        open_ = [i for i, k2 in enumerate(shrunk) if k2[i] and (self.start is None or starts.contains(k2, self.start.k2))]
+        settled = {i for i in open_ if shrunk[i] == smaller}
+        for _ in range(3 * problem.k1):
+            i = next((i for i in open_ if i not in settled), None)
+            if i is None:
+                break
+            best = _distinct(runs + found)[0].value
+            for run in _distinct(runs + found)[:EXCHANGED]:
+                found += self.exchange(problem, self.problem(shrunk[i]), i, run, rng)
+            settled.add(i)
+            if _distinct(runs + found)[0].value > best + AGREE:
+                settled = {i}
+        return found
+
+    def exchange(self, problem, fewer, i, run, rng):
+        measure = problem.to_measure(run.optimum.z)
+        members = range(problem.offsets[i], problem.offsets[i + 1])
+        entries = [("drop", fewer.from_measure(starts.drop(measure, j))) for j in members]
+        kept = fewer.to_measure(_distinct(_race(fewer, entries, self.max_iter))[0].optimum.z)
+        again = starts.insertions(problem, kept, rng, max((self.n_starts or GROWN_STARTS) // 2, 1))
+        return _race(problem, [("exchange", z) for z in again], self.max_iter)
+
+    def finish(self, problem, run, eps):
+        """Climb on to the tight tolerance; the path so far stays the head of the new one if both have one eps."""
+        optimum = maximise(problem, run.optimum.z, eps, min(self.tol, 1e-9), self.max_iter)
+        optimum = polish(problem, optimum, eps)
+        if not problem.laplace:
+            optimum = replace(optimum, path=[*run.optimum.path, *optimum.path[1:]])
+        return replace(run, optimum=optimum, flaw=_flaw(problem, optimum))
 
 
 def _smaller(start, k2):
@@ -129,71 +220,82 @@ def _smaller(start, k2):
     return start.k2 if start is not None and start.k2 != k2 else None
 
 
-def _starts(problem, X, start, nested, n_starts, rng):
-    """Yield (kind, z) of every start."""
-    count = n_starts or (BASE_STARTS if nested is None else GROWN_STARTS)
-    if start is not None and nested is None:
-        for number in range(count):
-            measure = start if number == 0 else starts.jitter(start, X, rng, 0.1 * (1 + number % 4))
-            yield "truth", problem.from_measure(measure)
-        return
-    grown = 0
-    if nested is not None:
-        grown = count if start is not None else (count + 1) // 2
-        # one expert more in one group: most are put where the likelihood asks for them
-        single = nested.measure.k1 == problem.k1 and nested.measure.n_experts == problem.K - 1
-        added = 2 * grown // 3 if single else 0
-        for measure in starts.insertions(problem, nested.measure, rng, added, start is None) if added else ():
-            yield "insert", problem.from_measure(measure)
-        for number in range(grown - added):
-            measure, kind = starts.split(nested.measure, problem.k2, X, rng, number)
-            yield f"split:{kind}", problem.from_measure(measure)
-    few = problem.thinned(rng, EM_ROWS)
-    for number in range(count - grown):
-        make = starts.from_clusters if number % 2 == 0 else starts.random
-        z, _ = em.run(few, few.from_measure(make(few, rng)), few.smoothing, max_iter=50, tol=1e-3)
-        yield make.__name__, z
+@dataclass
+class _Run:
+    """A start on its way."""
+
+    kind: str
+    optimum: Optimum
+    flaw: str = ""  # why it is no estimate
+    status: str = "running"  # then "converged", "max_iter", or why it fell out: "behind", "merged"
+    agree: int = 1  # starts that came to the same optimum
+
+    @property
+    def value(self):
+        return self.optimum.value
+
+    def exact(self, problem):
+        """Log-likelihood of the model itself, distances unsmoothed."""
+        return problem.log_likelihood(self.optimum.z, 0.0)
 
 
-def _exchange(problem, fewer, i, best, count, anywhere, rng, max_iter):
-    """Take one expert out of group i of the best fit, the one least missed, and put another where it is wanted most.
+def _race(problem, entries, max_iter):
+    """Climb all starts to a loose tolerance, `STRIDE` iterations at a time: a list of `_Run`.
 
-    Greedy growth can settle one group while the others are still short of experts; this looks at each again.
+    Those that come level with another are merged into it; those more than `BEHIND` below the leader fall out.
     """
-    measure = problem.to_measure(best.z)
-    without = [starts.drop(measure, j) for j in range(problem.offsets[i], problem.offsets[i + 1])]
-    climbed = [_climb(fewer, fewer.from_measure(G), max_iter) for G in without]
-    kept = fewer.to_measure(max(climbed, key=lambda run: run.value).z)
-    inserted = starts.insertions(problem, kept, rng, count, anywhere)
-    return [("exchange", _climb(problem, problem.from_measure(G), max_iter)) for G in inserted]
+    runs = [_Run(kind, begin(problem, z, problem.smoothing)) for kind, z in entries]
+    while any(run.status == "running" for run in runs):
+        for run in runs:
+            if run.status == "running":
+                before = run.optimum.n_iter
+                run.optimum = climb_on(problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4)
+                if run.optimum.converged:
+                    run.status = "converged"
+                elif run.optimum.n_iter >= max_iter or run.optimum.n_iter < before + STRIDE:
+                    run.status = "max_iter"
+                run.flaw = _flaw(problem, run.optimum)
+        here = sorted((run for run in runs if run.status not in ("behind", "merged")), key=lambda run: -run.value)
+        lead = _sound(here)[0].value
+        kept = []
+        for run in here:
+            same = next((other for other in kept if _same(run, other)), None)
+            if same is not None:
+                run.status = "merged"
+                same.agree += run.agree
+            elif run.status == "running" and run.value < lead - BEHIND:
+                run.status = "behind"
+            else:
+                kept.append(run)
+    return runs
 
 
-def _climb(problem, z, max_iter):
-    return maximise(problem, z, problem.smoothing, tol=1e-6, max_iter=max_iter, gain=1e-4)
+def _same(run, other):
+    return abs(run.value - other.value) <= AGREE and bool(run.flaw) == bool(other.flaw)
 
 
-def _leaders(problem, runs):
-    """The best runs, at most `LEADERS`: sound ones if there are any, those that met another one's optimum left out."""
-    leaders, flawed = [], []
-    for run in runs:
-        if len(leaders) == LEADERS:
-            break
-        if all(abs(run.value - other.value) > AGREE for other in (*leaders, *flawed)):
-            (flawed if _degenerate(problem, run) else leaders).append(run)
-    return leaders or flawed[:LEADERS]
+def _sound(runs):
+    """The runs without a flaw if there are any, else all."""
+    return [run for run in runs if not run.flaw] or runs
 
 
-def _finish(problem, z, path, eps, tol, max_iter):
-    """Climb on from z to the tight tolerance; the path so far stays the head of the new one if both have one eps."""
-    optimum = polish(problem, maximise(problem, z, eps, tol=min(tol, 1e-9), max_iter=max_iter), eps)
-    return optimum if problem.laplace or not path else replace(optimum, path=[*path, *optimum.path[1:]])
+def _distinct(runs):
+    """The sound runs at the end of their climb, the best first, one for every optimum."""
+    out = []
+    ended = _sound([run for run in runs if run.status in ("converged", "max_iter")])
+    for run in sorted(ended, key=lambda run: -run.value):
+        if not any(_same(run, other) for other in out):
+            out.append(run)
+    return out
 
 
-def _degenerate(problem, optimum):
-    """Why an optimum is no estimate: a variance on the default floor, or an expert with hardly any rows. Else ''."""
+def _flaw(problem, optimum):
+    """Why an optimum is no estimate: a variance on the default floor, an expert with hardly any rows or far from home."""
     log_nu = (optimum.z * problem.scale - problem.default_floor)[problem.slices["log_nu"]]
     if (log_nu < 0.01).any():
         return "an expert's variance lies on the default floor"
+    if not problem.is_home(optimum.z):
+        return "an expert lies nearest to another group's expert of the start"
     if np.isinf(problem.default_floor[-1]):
         return ""  # the caller bounds the variances: every point of the box is an estimate
     _, r = kernels.responsibilities(problem.X, problem.y, *problem.kernel_args(optimum.z), 0.0)
@@ -203,9 +305,8 @@ def _degenerate(problem, optimum):
 
 
 def _result(problem, X, y, runs, finals, eps, tol):
-    ranked = [(problem.log_likelihood(run.z, 0.0), agree, run, _degenerate(problem, run)) for agree, run in finals]
-    sound = [entry for entry in ranked if not entry[3]] or ranked
-    _, agree, best, flaw = max(sound, key=lambda entry: entry[0])
+    final = finals[0]
+    best, flaw = final.optimum, final.flaw
 
     measure = problem.to_measure(best.z)
     active = problem.active(best.z, best.gradient)
@@ -224,13 +325,13 @@ def _result(problem, X, y, runs, finals, eps, tol):
     table = pd.DataFrame(
         [
             {
-                "kind": kind,
+                "kind": run.kind,
                 "log_likelihood": run.value,
-                "score_norm": run.norm,
-                "status": "converged" if run.converged else "max_iter",
-                "n_iter": run.n_iter,
+                "score_norm": run.optimum.norm,
+                "status": run.status,
+                "n_iter": run.optimum.n_iter,
             }
-            for kind, run in runs
+            for run in runs
         ]
     )
     return FitResult(
@@ -243,7 +344,7 @@ def _result(problem, X, y, runs, finals, eps, tol):
         starts=table,
         active_bounds=on_bound,
         smallest_eigenvalue=smallest_eigenvalue(problem, best.z, best.gradient, best.information),
-        n_agree=agree,
+        n_agree=final.agree,
         smoothing=eps,
         bounds=problem.bounds,
         message=message,

@@ -24,6 +24,7 @@ class Optimum:
     norm: float  # projected gradient, largest absolute entry over n
     converged: bool
     path: list
+    radius: float = 1.0  # of the trust region, for climbing on
 
     @property
     def n_iter(self):
@@ -42,7 +43,7 @@ def maximise(problem, z, eps, tol, max_iter, gain=1e-9):
     tol : float
         On the largest absolute projected gradient divided by n.
     max_iter : int
-        Evaluations of the derivatives.
+        Evaluations of the derivatives, the first one aside.
     gain : float
         On the log-likelihood that one more step is predicted to add.
 
@@ -51,16 +52,28 @@ def maximise(problem, z, eps, tol, max_iter, gain=1e-9):
     Optimum
         Its path never falls by more than rounding.
     """
+    return climb_on(problem, begin(problem, z, eps), eps, tol, max_iter, gain)
+
+
+def begin(problem, z, eps):
+    """Where a climb from z begins."""
     z = problem.project(z)
     value, gradient, information = problem.derivatives(z, eps)
-    path, radius, converged = [value], 1.0, False
-    norm = projected_norm(problem, z, gradient)
-    for _ in range(max_iter):
+    return Optimum(z, value, gradient, information, projected_norm(problem, z, gradient), False, [value])
+
+
+def climb_on(problem, optimum, eps, tol, max_iter, gain=1e-9):
+    """As `maximise`, from where an earlier climb at the same `eps` was left; its path is continued."""
+    z, value, gradient, information = optimum.z, optimum.value, optimum.gradient, optimum.information
+    norm, radius, path, converged = optimum.norm, optimum.radius, list(optimum.path), False
+    for spent in range(max_iter + 1):
         step = _step(problem, z, gradient, information, radius)
         predicted = gradient @ step - 0.5 * step @ information @ step
         rounding = 1e-15 * np.sqrt(problem.n) * (1.0 + abs(value))
         if norm <= tol and predicted <= max(gain, rounding):
             converged = True
+            break
+        if spent == max_iter:
             break
         trial = problem.project(z + step)
         new = problem.derivatives(trial, eps)
@@ -84,7 +97,7 @@ def maximise(problem, z, eps, tol, max_iter, gain=1e-9):
         path.append(value)
         if radius < 1e-12:
             break
-    return Optimum(z, value, gradient, information, norm, converged, path)
+    return Optimum(z, value, gradient, information, norm, converged, path, radius)
 
 
 def polish(problem, optimum, eps, steps=3):

@@ -68,9 +68,11 @@ class Problem:
         Parameter -> half-width or (low, high), in the units of the data; None for the default box.
     start : MixingMeasure, optional
         A measure of this shape; the default box is widened to contain it.
+    home : MixingMeasure, optional
+        Of any shape: the measure that a local estimator stays with, see `is_home`.
     """
 
-    def __init__(self, X, y, gating, k2, bounds=None, start=None):
+    def __init__(self, X, y, gating, k2, bounds=None, start=None, home=None):
         self.gating, self.k2 = gating, k2
         self.k1, self.K, (self.n, self.d) = len(k2), sum(k2), X.shape
         self.offsets = np.concatenate([[0], np.cumsum(k2)])
@@ -97,6 +99,7 @@ class Problem:
             self._wide(self.scale, name)[:] = sx if letter == "L" else 1.0 / sx
         self._wide(self.scale, "eta")[:] = sy / sx
         self.scale[self.slices["tau"]] = sy
+        self.home = home
         self.level = np.where(self.constant, self.X[0], 0.0)  # values of constant columns, else 0
         self._make_gates()
         self._make_box(bounds, start)
@@ -146,7 +149,7 @@ class Problem:
         self.default_floor = low.copy()  # only its log_nu part is read
 
         if start is not None:
-            v = self._inside(start)
+            v = self.inside(start).to_vector()
             low, high = np.minimum(low, v), np.maximum(high, v)
         if bounds is not None and not isinstance(bounds, dict):
             raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {bounds!r}")
@@ -218,8 +221,8 @@ class Problem:
         slopes = slopes / self.x_scale
         return slopes, intercepts - slopes @ self.x_shift
 
-    def _inside(self, G):
-        """Vector of a measure given in the units of the data, in those of the problem."""
+    def inside(self, G):
+        """The measure G, of any shape and in the units of the data, in those of the problem."""
         gates = []
         for kind, slopes, intercepts in ((self.kinds[0], G.a, G.b), (self.kinds[1], G.omega, G.beta)):
             if kind == 1:
@@ -229,7 +232,8 @@ class Problem:
         eta = G.eta * self.x_scale / self.y_scale
         tau = (G.tau + G.eta @ self.x_shift - self.y_shift) / self.y_scale
         eta, tau = self._fold(eta, tau)
-        return np.concatenate([part.ravel() for part in (*gates, eta, tau, np.log(G.nu) - 2.0 * np.log(self.y_scale))])
+        a, b, omega, beta = gates
+        return G.replace(a=a, b=b, omega=omega, beta=beta, eta=eta, tau=tau, nu=G.nu / self.y_scale**2)
 
     def _fold(self, slopes, intercepts):
         """Move what slopes do on constant columns into the intercepts."""
@@ -237,7 +241,7 @@ class Problem:
 
     def from_measure(self, G):
         """Coordinates of a measure of this shape, moved into the box."""
-        return self.project(self._inside(G) / self.scale)
+        return self.project(self.inside(G).to_vector() / self.scale)
 
     def project(self, z):
         """The nearest writing of z in the box: gates translated to the middle of the box, then clipped."""
@@ -246,6 +250,20 @@ class Problem:
             values = z[where]
             z[where] = values + (self.box_centre[where[0]] - 0.5 * (values.max() + values.min()))
         return np.where(self.fixed, 0.0, np.clip(z, self.lower, self.upper))
+
+    def is_home(self, z):
+        """True unless a group has experts nearest to experts of different groups of `home`."""
+        if self.home is None:
+            return True
+        G = self.to_measure(z)
+        X = self.X * self.x_scale + self.x_shift
+        line = np.column_stack([G.eta, G.tau])[:, None] - np.column_stack([self.home.eta, self.home.tau])
+        moments = np.column_stack([X, np.ones(self.n)])
+        moments = moments.T @ moments / self.n
+        apart = np.einsum("jkc,ce,jke->jk", line, moments, line) / self.home.nu
+        apart += (G.nu[:, None] / self.home.nu - 1.0) ** 2
+        nearest = self.home.group[apart.argmin(axis=1)]
+        return all((nearest[lo:hi] == nearest[lo]).all() for lo, hi in zip(self.offsets[:-1], self.offsets[1:], strict=True))
 
     # -- the function and its derivatives ---------------------------------------------------------------------------
     def log_likelihood(self, z, eps):

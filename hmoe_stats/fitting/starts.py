@@ -8,7 +8,6 @@ import zlib
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
-from scipy.special import logsumexp
 
 from .. import kernels
 from ..measure import GATINGS, MixingMeasure, check_k2
@@ -161,7 +160,9 @@ def jitter(G, X, rng, size):
 
 
 CANDIDATES = 1000  # experts scored by `insertions`
-SETTLED = 3  # followed by EM for each measure wanted: so many of the best, and as many of separate lots
+APART = 1.0  # standard deviations (of noise for lines, of x for gates) by which experts differ
+REFINEMENTS = (0.5, 0.2)  # sizes of the moves that improve those kept
+CHILDREN = 8  # moves tried on each
 KINDS = ("location", "slope", "gate", "scale", "mixed")
 
 
@@ -204,13 +205,14 @@ def split(G, k2, X, rng, number):
     return translate(measure.replace(**fields), -centre), kind
 
 
-def insertions(problem, G, rng, count, anywhere=True):
-    """Measures with one expert more than the fitted G, put where the data ask for it.
+def insertions(problem, G, rng, count):
+    """Coordinates of starts with one expert more than the fitted G, put where the data ask for it.
 
-    A small weight c on a new expert N with gate weight h in a group of density l changes log p by c g h (N - l) / p to
-    first order (g the group's gate); with d_n this ratio at row n, the log-likelihood gains about
-    (sum d)^2 / (2 sum d^2). `CANDIDATES` random experts and gates are scored so (the gradient function of a mixture:
-    Lindsay 1983). The leaders are settled by a few EM steps of the new expert alone; the best that differ are taken.
+    A small weight w on a new expert changes log p by w d to first order (see `kernels.insertion_gains`). Of d, the part
+    in the span of the scores of G's own parameters is theirs already; with D the rest, the log-likelihood gains about
+    w sum d - w^2 / 2 sum D^2, here at the best w that the box allows (the gradient function of a mixture, Lindsay 1983,
+    as an efficient score). `CANDIDATES` random experts and gates are scored so; the best that differ are improved by
+    smaller and smaller moves.
 
     Parameters
     ----------
@@ -220,92 +222,121 @@ def insertions(problem, G, rng, count, anywhere=True):
         In the units of the data.
     rng : numpy.random.Generator
     count : int
-        Number of measures wanted; fewer are returned where fewer differ.
-    anywhere : bool
-        Look near experts of other groups too; else only near those of the group that grows, which keeps an estimator
-        around a truth local to it.
+        Number of starts wanted; fewer are returned where fewer differ.
 
     Returns
     -------
-    list of MixingMeasure
+    list of ndarray
+        Coordinates of `problem`, the best first.
     """
     (i,) = (g for g in range(G.k1) if problem.k2[g] == G.k2[g] + 1)
     group = _Group(problem, G, i)
-    gains, *experts = group.candidates(rng, anywhere)
-    # half of those settled are the best of all, half the best of separate lots, which keeps them apart
-    lots = np.array_split(rng.permutation(gains.size), SETTLED * count)
-    best = np.argsort(-gains, kind="stable")[: SETTLED * count]
-    chosen = {*best, *(lot[np.argmax(gains[lot])] for lot in lots)}
-    candidates = [[values[k] for values in experts] for k in sorted(chosen) if gains[k] > 0]
-    settled = sorted((group.settle(*expert) for expert in candidates), key=lambda entry: -entry[0])
-    chosen = []
-    for entry in settled:
-        if len(chosen) < count and all(group.differ(entry, other) for other in chosen):
-            chosen.append(entry)
-    return [translate(_insert(group.G, problem.k2, group.hi, *entry[1:]), -group.centre) for entry in chosen]
+    experts = group.apart(group.score(group.candidates(rng, CANDIDATES)), 2 * count)
+    for size in REFINEMENTS:
+        experts = group.improve(experts, rng, size)
+    experts = group.apart(experts, count)
+    return [group.insert({name: values[k] for name, values in experts.items()}) for k in range(experts["gain"].size)]
+
+
+EXPERT = ("omega", "eta", "tau", "nu")
 
 
 class _Group:
-    """Group i of a fitted G on the data, to which an expert (omega, beta, eta, tau, nu) may be added."""
+    """Group i of a fitted G on the data, to which an expert may be added; all in the units of the problem."""
 
     def __init__(self, problem, G, i):
-        X = problem.X * problem.x_scale + problem.x_shift
-        self.centre, self.spread = centre_and_spread(X)
-        self.X, self.y = X - self.centre, problem.y * problem.y_scale + problem.y_shift
-        self.G = G = translate(G, self.centre)  # everything below is in centred covariates
-        self.lo, self.hi, self.kind = G.offsets[i], G.offsets[i + 1], problem.kinds[1]
-        unit = problem.y_scale**2
-        log_nu = problem.slices["log_nu"]
-        self.nu_low, self.nu_high = (np.exp(bound[log_nu][0]) * unit for bound in (problem.lower, problem.upper))
-        self.low, self.high = self.X.min(axis=0), self.X.max(axis=0)
+        self.problem, self.G = problem, problem.inside(G)
+        self.i, self.kind = i, problem.kinds[1]
+        self.lo, self.hi = G.offsets[i], G.offsets[i + 1]
+        self.centre, self.spread = centre_and_spread(problem.X)
+        self.low, self.high = problem.X.min(axis=0), problem.X.max(axis=0)
+        self.box = {}
+        for name in ("omega", "beta", "eta", "tau", "log_nu"):
+            where = problem.slices[name]
+            low, high = (float((bound * problem.scale)[where][0]) for bound in (problem.lower, problem.upper))
+            if name == "beta" or (name == "omega" and self.kind == 0):  # only differences within the gate are bounded
+                mine = getattr(self.G, name)[self.lo : self.hi]
+                low, high = mine.max(axis=0) - (high - low), mine.min(axis=0) + (high - low)
+            self.box[name] = (low, np.maximum(low, high))
 
-        weights = kernels.gate_weights(self.X, *G.kernel_args())
-        log_p = kernels.log_density(self.X, self.y, *G.kernel_args(), 0.0)
-        log_experts = -0.5 * ((self.y[:, None] - self.X @ G.eta.T - G.tau) ** 2 / G.nu + np.log(2 * np.pi * G.nu))
-        own = slice(self.lo, self.hi)
-        self.log_p = log_p
-        self.gate = weights[:, own].sum(axis=1)
-        self.held = (weights[:, own] * np.exp(log_experts[:, own] - log_p[:, None])).sum(axis=1)  # R = g l / p
-        self.log_sum = logsumexp(_scores(self.kind, self.X, G.omega[own]) + G.beta[own], axis=1)
-
-    def candidates(self, rng, anywhere):
-        """First-order gain (0 where negative), omega, beta, eta, tau, nu of `CANDIDATES` random experts."""
-        G, size = self.G, (CANDIDATES, self.G.d)
-        own, any_ = rng.integers(self.lo, self.hi, CANDIDATES), rng.integers(G.n_experts, size=CANDIDATES)
-        j = np.where(np.arange(CANDIDATES) % 2, own, any_) if anywhere else own
+    def candidates(self, rng, count):
+        """Random experts: lines turned and moved from those of G, gates anywhere."""
+        G, size = self.G, (count, self.G.d)
+        own, any_ = rng.integers(self.lo, self.hi, count), rng.integers(G.n_experts, size=count)
+        j = own if self.problem.home is not None else np.where(np.arange(count) % 2, own, any_)
         omega = rng.uniform(self.low, self.high, size) if self.kind == 1 else rng.uniform(-4, 4, size) / self.spread
-        pivot, sd = self.X[rng.integers(len(self.X), size=CANDIDATES)], np.sqrt(G.nu[j])
+        pivot, sd = self.problem.X[rng.integers(self.problem.n, size=count)], np.sqrt(G.nu[j])
         eta = G.eta[j] + 1.2 * sd[:, None] / self.spread * rng.standard_normal(size)
-        tau = G.tau[j] + ((G.eta[j] - eta) * pivot).sum(axis=1) + 1.5 * sd * rng.standard_normal(CANDIDATES)
-        nu = np.clip(G.nu[j] * np.exp(rng.standard_normal(CANDIDATES)), self.nu_low, self.nu_high)
-        state = self.log_sum, self.log_p, self.gate, self.held
-        first, second = kernels.insertion_gains(self.X, self.y, self.kind, omega, eta, tau, nu, *state)
-        helps = (first > 0) & (second > 1e-200) & np.isfinite(second)
-        weight = np.where(helps, first, 0.0) / np.where(helps, second, 1.0)  # the best weight of the quadratic model
-        return 0.5 * weight * np.maximum(first, 0.0), omega, np.log(np.clip(weight, 1e-6, 1e6)), eta, tau, nu
+        tau = G.tau[j] + ((G.eta[j] - eta) * pivot).sum(axis=1) + 1.5 * sd * rng.standard_normal(count)
+        nu = G.nu[j] * np.exp(1.5 * rng.standard_normal(count))
+        return self._clip({"omega": omega, "eta": eta, "tau": tau, "nu": nu})
 
-    def settle(self, omega, beta, eta, tau, nu, steps=6):
-        """EM of the new expert and its intercept, all else fixed: (gain, omega, beta, eta, tau, nu)."""
-        state = self.log_sum, self.log_p, self.gate, self.held
-        for step in range(steps + 1):
-            sums = kernels.insertion_sums(self.X, self.y, self.kind, omega, beta, eta, tau, nu, *state)
-            gain, xx, xe, ee, score, information = sums
-            if step == steps or not xx[-1, -1] > self.G.d + 2:
-                return gain, omega, beta, eta, tau, nu
-            move = np.linalg.lstsq(xx, xe, rcond=1e-12)[0]
-            eta, tau = eta + move[:-1], tau + move[-1]
-            nu = np.clip(max(ee - xe @ move, 0.0) / xx[-1, -1], self.nu_low, self.nu_high)
-            beta = beta + np.clip(score / max(information, 1e-10), -1.0, 1.0)
+    def improve(self, experts, rng, size):
+        """The best of each expert and `CHILDREN` moved by about `size` natural units; slopes turn about the mean of x."""
+        many = {name: np.repeat(experts[name], CHILDREN, axis=0) for name in EXPERT}
+        noise = {name: size * rng.standard_normal(values.shape) for name, values in many.items()}
+        sd = np.sqrt(many["nu"])
+        turn = noise["eta"] * sd[:, None] / self.spread
+        moved = {
+            "omega": many["omega"] + noise["omega"] * (self.spread if self.kind == 1 else 1.0 / self.spread),
+            "eta": many["eta"] + turn,
+            "tau": many["tau"] + noise["tau"] * sd - turn @ self.centre,
+            "nu": many["nu"] * np.exp(noise["nu"]),
+        }
+        children = self.score(self._clip(moved))
+        best = np.arange(experts["gain"].size) * CHILDREN + children["gain"].reshape(-1, CHILDREN).argmax(axis=1)
+        children = {name: values[best] for name, values in children.items()}
+        better = children["gain"] > experts["gain"]
+        return {
+            name: np.where(better if values.ndim == 1 else better[:, None], children[name], values)
+            for name, values in experts.items()
+        }
 
-    def differ(self, one, other):
-        """True unless two settled experts are much the same."""
-        _, omega, _, eta, tau, nu = one
-        _, omega2, _, eta2, tau2, nu2 = other
-        sd = np.sqrt(min(nu, nu2))
+    def apart(self, experts, count):
+        """The best `count` of the experts that are not much the same as a better one."""
         ends = np.stack([self.low, self.high])
-        lines = np.abs(ends @ (eta - eta2) + tau - tau2).max() / sd
+        lines = ends @ experts["eta"].T + experts["tau"]
         unit = self.spread if self.kind == 1 else 1.0 / self.spread
-        return lines > 0.3 or abs(np.log(nu / nu2)) > 0.3 or (np.abs(omega - omega2) / unit).max() > 0.5
+        gates, log_nu = experts["omega"] / unit, np.log(experts["nu"])
+        chosen = []
+        for k in np.argsort(-experts["gain"], kind="stable"):
+            if len(chosen) == count or not experts["gain"][k] > -np.inf:
+                break
+            sd = np.sqrt(np.minimum(experts["nu"][k], experts["nu"][chosen]))
+            far = np.abs(lines[:, chosen] - lines[:, [k]]).max(axis=0) > APART * sd
+            far |= np.abs(log_nu[chosen] - log_nu[k]) > 0.7 * APART
+            far |= np.abs(gates[chosen] - gates[k]).max(axis=1) > APART
+            if far.all():
+                chosen.append(k)
+        return {name: values[chosen] for name, values in experts.items()}
+
+    def _clip(self, experts):
+        out = {name: np.clip(experts[name], *self.box[name]) for name in ("omega", "eta", "tau")}
+        return out | {"nu": np.clip(experts["nu"], *np.exp(self.box["log_nu"]))}
+
+    def score(self, experts):
+        """The experts with their `beta` and `gain`, the gain that the best intercept in the box promises."""
+        omega = experts["omega"]
+        pivot = -omega @ self.centre if self.kind == 0 else np.zeros(len(omega))  # intercepts count at the centre of x
+        args = (self.i, omega, pivot, experts["eta"], experts["tau"], experts["nu"])
+        first, second, cross, outer = kernels.insertion_gains(
+            self.problem.X, self.problem.y, *self.G.kernel_args(), 0.0, *args
+        )
+        values, vectors = np.linalg.eigh(outer)
+        known = values > 1e-10 * values[-1]
+        own = second - ((cross @ vectors[:, known]) ** 2 / values[known]).sum(axis=1)
+        tells = (own > 1e-7 * second) & np.isfinite(second) & (second > 1e-200)
+        own = np.where(tells, own, 1.0)
+        low, high = (np.exp(np.clip(bound - pivot, -600.0, 600.0)) for bound in self.box["beta"])
+        weight = np.clip(first / own, low, high)
+        gain = np.where(tells & (first > 0), weight * first - 0.5 * weight**2 * own, -np.inf)
+        return experts | {"beta": pivot + np.log(weight), "gain": gain}
+
+    def insert(self, entry):
+        """Coordinates of G with the expert as the last of its group."""
+        add = {name: np.insert(getattr(self.G, name), self.hi, entry[name], axis=0) for name in ("beta", *EXPERT)}
+        grown = self.G.replace(k2=self.problem.k2, **add)
+        return self.problem.project(grown.to_vector() / self.problem.scale)
 
 
 def drop(G, j):
@@ -313,18 +344,6 @@ def drop(G, j):
     k2 = tuple(m - (g == G.group[j]) for g, m in enumerate(G.k2))
     names = ("omega", "beta", "eta", "tau", "nu")
     return G.replace(k2=k2, **{name: np.delete(getattr(G, name), j, axis=0) for name in names})
-
-
-def _scores(kind, X, slopes):
-    """Gate scores without intercepts, (n, m)."""
-    if kind == 0:
-        return X @ slopes.T
-    return -np.sqrt(((X[:, None, :] - slopes) ** 2).sum(axis=2))
-
-
-def _insert(G, k2, place, omega, beta, eta, tau, nu):
-    add = {"omega": omega, "beta": beta, "eta": eta, "tau": tau, "nu": nu}
-    return G.replace(k2=k2, **{name: np.insert(getattr(G, name), place, value, axis=0) for name, value in add.items()})
 
 
 def _copies(owner, intercepts):
