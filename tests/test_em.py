@@ -207,6 +207,17 @@ def test_the_same_seed_gives_the_same_bits():
     assert hs.fit_em(X, y, "LL", (2, 2), max_iter=10, seed=8).measure != one.measure
 
 
+def test_a_saturated_gate_does_not_run_away():
+    """Where a gate is all zeros and ones its curvature underflows: a Newton step there would go anywhere."""
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x, y = np.sort(np.round(rng.standard_normal((2, 54))), axis=1)
+        start = measure("SS", (1, 1, 1), 1, seed, wild=1e9).replace(nu=np.ones(3))
+        fit = hs.fit_em(x, y, "SS", (1, 1, 1), start=start, max_iter=50)
+        assert np.abs(fit.measure.a).max() < 1e11
+        assert np.abs(fit.measure.b).max() < 1e11
+
+
 # -- M-steps ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,9 @@
 """Maximum likelihood: optima that an independent optimiser and the score confirm, nesting, boxes, equivariance."""
 
 import math
+import os
 
+import joblib
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -198,6 +200,46 @@ def test_repeatable_bits_and_seeds():
         np.testing.assert_allclose(other.measure.tau[order], fits[0].measure.tau[mine], atol=1e-6)
     about = [hs.fit_mle(X, y, "SS", (3,), start=G, n_starts=4, seed=9) for _ in range(2)]
     assert about[0].measure == about[1].measure
+
+
+def test_workers_of_a_pool_do_not_oversubscribe_the_machine():
+    """Whatever threads a pool leaves to its workers, a fit in each of them takes one, and numba starts none."""
+
+    def watched(seed):
+        import numba
+        from threadpoolctl import threadpool_info
+
+        from hmoe_stats.fitting.problem import Problem
+
+        blas = lambda: [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]  # noqa: E731
+        inside, real = [], Problem.derivatives
+
+        def derivatives(*args):
+            inside.append(blas())
+            return real(*args)
+
+        outside = blas()
+        X, y = hs.sample(G, 60, x=LAW, seed=seed)
+        Problem.derivatives = derivatives
+        try:
+            hs.fit_mle(X, y, "SS", (2,), n_starts=1)
+            hs.fit_em(X, y, "SS", (2,), max_iter=2)
+        finally:
+            Problem.derivatives = real
+        try:
+            return outside, inside, numba.threading_layer()
+        except ValueError:  # numba's way of saying that its threads have not been started
+            return outside, inside, None
+
+    G = flat()
+    with joblib.parallel_config("loky", inner_max_num_threads=2):
+        seen = joblib.Parallel(n_jobs=2)(joblib.delayed(watched)(seed) for seed in range(2))
+    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+    for outside, inside, layer in seen:
+        assert os.cpu_count() == 1 or max(outside) == 2  # there was something to limit
+        assert len(inside) > 2
+        assert all(threads == [1] * len(outside) for threads in inside)
+        assert layer is None
 
 
 def test_the_data_and_the_start_are_left_alone():

@@ -55,6 +55,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
     starts.check_start(start, gating, k2, X.shape[1])
     rng = np.random.default_rng(starts.key(seed, gating, k2))
     if start is not None and start.k2 != k2:  # exact copies of an expert would stay copies for ever
+        Problem(X, y, gating, start.k2, start=start)  # refuses what is too far away to be split
         start = starts.split(start, k2, X, rng, number=0)[0]
     problem = Problem(X, y, gating, k2, start=start)
     z = problem.from_measure(starts.from_clusters(problem, rng) if start is None else start)
@@ -144,14 +145,20 @@ def update_gate(X, r, kind, slopes, intercepts, eps, steps=5):
     m, d = slopes.shape
     aim = max(eps, np.mean(X.std(axis=0)) / np.sqrt(len(X))) if kind == 1 else 0.0
     slopes, intercepts = np.ascontiguousarray(slopes), np.ascontiguousarray(intercepts)
+    # a change of logits by so much takes a gate from one end to the other; where it is saturated, curvature vanishes
+    limit = 1e3 + (np.linalg.norm(np.ptp(X, axis=0)) if kind == 1 else 0.0)
+    size_of_x = np.abs(X).max(axis=0) if kind == 0 else np.ones(d)
     value, gradient, information = kernels.gate_information(X, r, kind, slopes, intercepts, aim)
     if aim != eps:
         value = kernels.gate_information(X, r, kind, slopes, intercepts, eps)[0]
     for _ in range(steps):
         values, vectors = np.linalg.eigh(information)
         size = np.abs(values)
-        size = np.maximum(size, 1e-8 * size.max() + 1e-300)
+        size = np.maximum(size, 1e-8 * size.max() + 1e-200)
         step = vectors @ ((vectors.T @ gradient) / size)
+        change = (np.abs(step[: m * d]).reshape(m, d) @ size_of_x + np.abs(step[m * d :])).max()
+        if change > limit:
+            step *= limit / change
         gain = 0.5 * gradient @ step
         if gain < 1e-10:
             break

@@ -14,11 +14,16 @@ from threadpoolctl import ThreadpoolController
 
 from .. import kernels
 from ..likelihood import check_data
-from ..measure import MixingMeasure, check_gating, check_k2, vector_slices
+from ..measure import LARGEST, MixingMeasure, check_gating, check_k2, vector_slices
 
 WIDE = ("a", "omega", "eta")
 SLOPE_LIMIT = 1000.0  # default bound of softmax slopes, per standard deviation of x: a step between neighbours
 VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of y
+# What a fit accepts; products and squares of such numbers stay far inside double precision and `measure.LARGEST`.
+SPREADS = 1e-18, 1e18  # standard deviations of x and y
+REACH = 1e30  # how far a start may lie from the data, in standard deviations
+BOX_REACH = 1e16  # how far the nearest point of a box may lie from 0, in standard deviations
+VARIANCES = 1e-30, 1e12  # nu of a start, and lower end of its box, relative to the variance of y
 
 
 @cache
@@ -48,13 +53,26 @@ def check_problem(X, y, gating, k2):
     free = (len(k2) - 1) * (d + 1) + (K - len(k2)) * (d + 1) + K * (d + 2)
     if y.size <= free:
         raise ValueError(f"X and y must have more rows than the model has free parameters, {free}; got {y.size}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread, width = np.std(y), np.std(X, axis=0)
-    if not np.isfinite(spread) or not np.isfinite(width).all():
-        raise ValueError("X and y must have a finite variance in double precision; rescale them")
-    if spread <= 1e-13 * np.abs(y).max():
-        raise ValueError(f"y must vary: all entries equal {y[0]:g}, and the likelihood is unbounded")
+    for name, columns in (("X", X), ("y", y[:, None])):
+        top = np.abs(columns).max(axis=0)
+        relative = np.std(columns / np.where(top > 0, top, 1.0), axis=0)  # squares of the entries may underflow
+        varies, spread = relative > 1e-13, relative * top
+        if name == "y" and not varies.all():
+            raise ValueError(f"y must vary: all entries equal {y[0]:g}, and the likelihood is unbounded")
+        wrong = varies & ((spread < SPREADS[0]) | (spread > SPREADS[1]))
+        if wrong.any():
+            wanted = f"between {SPREADS[0]:g} and {SPREADS[1]:g}"
+            raise ValueError(f"{name} must have a standard deviation {wanted}, rescale it; got {spread[wrong][0]:g}")
     return X, y, gating, k2
+
+
+def translate(G, shift):
+    """The measure of x - shift, given that of x: the same density in moved coordinates."""
+    gates = []
+    for letter, slopes, intercepts in ((G.gating[0], G.a, G.b), (G.gating[1], G.omega, G.beta)):
+        gates.append((slopes - shift, intercepts) if letter == "L" else (slopes, intercepts + slopes @ shift))
+    (a, b), (omega, beta) = gates
+    return G.replace(a=a, b=b, omega=omega, beta=beta, tau=G.tau + G.eta @ shift)
 
 
 class Problem:
@@ -102,14 +120,32 @@ class Problem:
         self.home = home
         self.level = np.where(self.constant, self.X[0], 0.0)  # values of constant columns, else 0
         self._make_gates()
+        if start is not None:
+            self._check_reach(start, centre, spread, y.mean(), np.std(y))
         self._make_box(bounds, start)
 
     def _wide(self, vector, name):
         return vector[self.slices[name]].reshape(-1, self.d)
 
+    def _check_reach(self, start, centre, spread, y_mean, y_spread):
+        """Raise a `ValueError` where a start is so far from the data that squares of residuals would overflow."""
+        G = translate(start, centre)
+        sx = np.where(self.constant, 0.0, spread)
+        parts = [G.b, G.beta, G.eta * sx / y_spread, (G.tau - y_mean) / y_spread]
+        parts += [part / spread if kind else part * sx for kind, part in zip(self.kinds, (G.a, G.omega), strict=True)]
+        far, nu = max(np.abs(part).max() for part in parts), G.nu / y_spread**2
+        if far > REACH:
+            raise ValueError(f"start must lie within {REACH:g} standard deviations of the data; got {far:g}")
+        if nu.min() < VARIANCES[0] or nu.max() > VARIANCES[1]:
+            wanted = f"between {VARIANCES[0]:g} and {VARIANCES[1]:g} times the variance of y"
+            raise ValueError(f"start must have nu {wanted}; got {nu.min():g} to {nu.max():g}")
+
     def _make_gates(self):
-        """Coordinates that do nothing (gates of one component, slopes on constant columns); translations of gates."""
-        self.fixed = np.zeros(self.p, dtype=bool)
+        """Coordinates that do nothing (gates of one component, slopes on constant columns); translations of gates.
+
+        The former rest at 0, or where a box excludes 0 at its nearest edge.
+        """
+        self.fixed, self.rest = np.zeros(self.p, dtype=bool), np.zeros(self.p)
         for name, kind in (("a", self.kinds[0]), ("omega", self.kinds[1]), ("eta", 0)):
             if kind == 0:
                 self._wide(self.fixed, name)[:, self.constant] = True
@@ -150,6 +186,10 @@ class Problem:
 
         if start is not None:
             v = self.inside(start).to_vector()
+            for where in self.gauges:  # `project` translates gates to one middle for all their components
+                v[where] -= 0.5 * (v[where].max() + v[where].min()) - 0.5 * (low[where[0]] + high[where[0]])
+                low[where] = min(low[where[0]], v[where].min())
+                high[where] = max(high[where[0]], v[where].max())
             low, high = np.minimum(low, v), np.maximum(high, v)
         if bounds is not None and not isinstance(bounds, dict):
             raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {bounds!r}")
@@ -159,7 +199,14 @@ class Problem:
             low[where], high[where] = np.log(pair) if name == "nu" else pair
             if name == "nu":
                 self.default_floor[:] = -np.inf
+                if not VARIANCES[0] <= pair[0] / sy**2 <= VARIANCES[1]:
+                    wanted = f"low between {VARIANCES[0]:g} and {VARIANCES[1]:g} times the variance of y, {sy**2:g}"
+                    raise ValueError(f"bounds['nu'] must have {wanted}; got {pair[0]:g}")
+            elif (far := np.abs(np.clip(0.0, *pair) / self.scale[where]).max()) > BOX_REACH:
+                wanted = f"come within {BOX_REACH:g} standard deviations of 0"
+                raise ValueError(f"bounds[{name!r}] must {wanted}; got {far:g}")
         self.lower, self.upper = low / self.scale, high / self.scale
+        self.rest = np.clip(0.0, self.lower, self.upper)
         bounded = np.isfinite(self.lower) & np.isfinite(self.upper)
         self.box_centre = np.zeros(self.p)
         self.box_centre[bounded] = 0.5 * (self.lower[bounded] + self.upper[bounded])
@@ -224,20 +271,22 @@ class Problem:
     def inside(self, G):
         """The measure G, of any shape and in the units of the data, in those of the problem."""
         gates = []
-        for kind, slopes, intercepts in ((self.kinds[0], G.a, G.b), (self.kinds[1], G.omega, G.beta)):
+        levels = (("a", self.kinds[0], G.a, G.b), ("omega", self.kinds[1], G.omega, G.beta))
+        for wide, kind, slopes, intercepts in levels:
             if kind == 1:
                 gates += [(slopes - self.x_shift) / self.x_scale, intercepts]
             else:
-                gates += self._fold(slopes * self.x_scale, intercepts + slopes @ self.x_shift)
+                gates += self._fold(wide, slopes * self.x_scale, intercepts + slopes @ self.x_shift)
         eta = G.eta * self.x_scale / self.y_scale
         tau = (G.tau + G.eta @ self.x_shift - self.y_shift) / self.y_scale
-        eta, tau = self._fold(eta, tau)
+        eta, tau = self._fold("eta", eta, tau)
         a, b, omega, beta = gates
         return G.replace(a=a, b=b, omega=omega, beta=beta, eta=eta, tau=tau, nu=G.nu / self.y_scale**2)
 
-    def _fold(self, slopes, intercepts):
-        """Move what slopes do on constant columns into the intercepts."""
-        return np.where(self.constant, 0.0, slopes), intercepts + slopes @ self.level
+    def _fold(self, name, slopes, intercepts):
+        """Set slopes on constant columns to where they rest, and move what they did into the intercepts."""
+        rest = self._wide(self.rest * self.scale, name)[0]  # one value a column: the box is the same for all rows
+        return np.where(self.constant, rest, slopes), intercepts + (slopes - rest) @ self.level
 
     def from_measure(self, G):
         """Coordinates of a measure of this shape, moved into the box."""
@@ -245,11 +294,11 @@ class Problem:
 
     def project(self, z):
         """The nearest writing of z in the box: gates translated to the middle of the box, then clipped."""
-        z = np.where(self.fixed, 0.0, z)
+        z = np.where(self.fixed, self.rest, z)
         for where in self.gauges:
             values = z[where]
             z[where] = values + (self.box_centre[where[0]] - 0.5 * (values.max() + values.min()))
-        return np.where(self.fixed, 0.0, np.clip(z, self.lower, self.upper))
+        return np.clip(z, self.lower, self.upper)
 
     def is_home(self, z):
         """True unless a group has experts nearest to experts of different groups of `home`."""
@@ -263,7 +312,7 @@ class Problem:
         apart = np.einsum("jkc,ce,jke->jk", line, moments, line) / self.home.nu
         apart += (G.nu[:, None] / self.home.nu - 1.0) ** 2
         nearest = self.home.group[apart.argmin(axis=1)]
-        return all((nearest[lo:hi] == nearest[lo]).all() for lo, hi in zip(self.offsets[:-1], self.offsets[1:], strict=True))
+        return (nearest == nearest[self.offsets[np.repeat(np.arange(self.k1), self.k2)]]).all()
 
     # -- the function and its derivatives ---------------------------------------------------------------------------
     def log_likelihood(self, z, eps):
@@ -310,6 +359,8 @@ def _check_bound(name, value):
         low, high = (-float(value), float(value)) if np.ndim(value) == 0 else (float(v) for v in value)
     except (TypeError, ValueError):
         raise ValueError(f"bounds[{name!r}] must be a half-width or a pair (low, high); got {value!r}") from None
+    if any(np.isfinite(end) and abs(end) > LARGEST for end in (low, high)):
+        raise ValueError(f"bounds[{name!r}] must have ends of at most {LARGEST:g} in size; got ({low:g}, {high:g})")
     if not low < high or (name == "nu" and low <= 0):
         wanted = "0 < low < high" if name == "nu" else "low < high"
         raise ValueError(f"bounds[{name!r}] must have {wanted}; got ({low:g}, {high:g})")

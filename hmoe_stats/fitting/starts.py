@@ -11,6 +11,7 @@ from scipy.cluster.vq import kmeans2
 
 from .. import kernels
 from ..measure import GATINGS, MixingMeasure, check_k2
+from .problem import translate
 
 
 def key(seed, gating, k2):
@@ -122,19 +123,10 @@ def strata(k2, smaller):
     return int(np.prod([float(s) ** (m - s) for m, s in zip(big, small, strict=True)]))
 
 
-def translate(G, shift):
-    """The measure of x - shift, given that of x: the same density in moved coordinates."""
-    gates = []
-    for letter, slopes, intercepts in ((G.gating[0], G.a, G.b), (G.gating[1], G.omega, G.beta)):
-        gates.append((slopes - shift, intercepts) if letter == "L" else (slopes, intercepts + slopes @ shift))
-    (a, b), (omega, beta) = gates
-    return G.replace(a=a, b=b, omega=omega, beta=beta, tau=G.tau + G.eta @ shift)
-
-
 def centre_and_spread(X):
     """Mean and standard deviation of each covariate, (d,) each; a constant one has spread 1."""
     spread = X.std(axis=0)
-    return X.mean(axis=0), np.where(spread > 0, spread, 1.0)
+    return X.mean(axis=0), np.where(spread > 1e-13 * np.abs(X).max(axis=0), spread, 1.0)  # else rounding alone
 
 
 def jitter(G, X, rng, size):
