@@ -173,7 +173,8 @@ class _Search:
         """
         found = []
         shrunk = [tuple(m - (g == i) for g, m in enumerate(problem.k2)) for i in range(problem.k1)]
-        open_ = [i for i, k2 in enumerate(shrunk) if k2[i] and (self.start is None or starts.contains(k2, self.start.k2))]
+        allowed = [k2[i] and (self.start is None or starts.contains(k2, self.start.k2)) for i, k2 in enumerate(shrunk)]
+        open_ = np.flatnonzero(allowed).tolist()
         settled = {i for i in open_ if shrunk[i] == smaller}
         for _ in range(3 * problem.k1):
             i = next((i for i in open_ if i not in settled), None)
@@ -290,7 +291,7 @@ def _distinct(runs):
 
 
 def _flaw(problem, optimum):
-    """Why an optimum is no estimate: a variance on the default floor, an expert with hardly any rows or far from home."""
+    """Why an optimum is no estimate: a variance on the default floor, an expert astray or with hardly any rows."""
     log_nu = (optimum.z * problem.scale - problem.default_floor)[problem.slices["log_nu"]]
     if (log_nu < 0.01).any():
         return "an expert's variance lies on the default floor"

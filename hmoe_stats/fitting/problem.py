@@ -66,15 +66,6 @@ def check_problem(X, y, gating, k2):
     return X, y, gating, k2
 
 
-def translate(G, shift):
-    """The measure of x - shift, given that of x: the same density in moved coordinates."""
-    gates = []
-    for letter, slopes, intercepts in ((G.gating[0], G.a, G.b), (G.gating[1], G.omega, G.beta)):
-        gates.append((slopes - shift, intercepts) if letter == "L" else (slopes, intercepts + slopes @ shift))
-    (a, b), (omega, beta) = gates
-    return G.replace(a=a, b=b, omega=omega, beta=beta, tau=G.tau + G.eta @ shift)
-
-
 class Problem:
     """Log-likelihood of one data set and shape of model over optimiser coordinates z (p,), with its box.
 
@@ -129,11 +120,12 @@ class Problem:
 
     def _check_reach(self, start, centre, spread, y_mean, y_spread):
         """Raise a `ValueError` where a start is so far from the data that squares of residuals would overflow."""
-        G = translate(start, centre)
         sx = np.where(self.constant, 0.0, spread)
-        parts = [G.b, G.beta, G.eta * sx / y_spread, (G.tau - y_mean) / y_spread]
-        parts += [part / spread if kind else part * sx for kind, part in zip(self.kinds, (G.a, G.omega), strict=True)]
-        far, nu = max(np.abs(part).max() for part in parts), G.nu / y_spread**2
+        parts = [start.eta * sx / y_spread, (start.tau + start.eta @ centre - y_mean) / y_spread]
+        levels = (self.kinds[0], start.a, start.b), (self.kinds[1], start.omega, start.beta)
+        for kind, slopes, intercepts in levels:
+            parts += [(slopes - centre) / spread, intercepts] if kind else [slopes * sx, intercepts + slopes @ centre]
+        far, nu = max(np.abs(part).max() for part in parts), start.nu / y_spread**2
         if far > REACH:
             raise ValueError(f"start must lie within {REACH:g} standard deviations of the data; got {far:g}")
         if nu.min() < VARIANCES[0] or nu.max() > VARIANCES[1]:

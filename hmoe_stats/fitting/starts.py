@@ -11,7 +11,6 @@ from scipy.cluster.vq import kmeans2
 
 from .. import kernels
 from ..measure import GATINGS, MixingMeasure, check_k2
-from .problem import translate
 
 
 def key(seed, gating, k2):
@@ -121,6 +120,15 @@ def strata(k2, smaller):
     big, small = sorted(k2, reverse=True), sorted(smaller, reverse=True)
     small += [small[-1]] * (len(big) - len(small))
     return int(np.prod([float(s) ** (m - s) for m, s in zip(big, small, strict=True)]))
+
+
+def translate(G, shift):
+    """The measure of x - shift, given that of x: the same density in moved coordinates."""
+    gates = []
+    for letter, slopes, intercepts in ((G.gating[0], G.a, G.b), (G.gating[1], G.omega, G.beta)):
+        gates.append((slopes - shift, intercepts) if letter == "L" else (slopes, intercepts + slopes @ shift))
+    (a, b), (omega, beta) = gates
+    return G.replace(a=a, b=b, omega=omega, beta=beta, tau=G.tau + G.eta @ shift)
 
 
 def centre_and_spread(X):
@@ -264,7 +272,7 @@ class _Group:
         return self._clip({"omega": omega, "eta": eta, "tau": tau, "nu": nu})
 
     def improve(self, experts, rng, size):
-        """The best of each expert and `CHILDREN` moved by about `size` natural units; slopes turn about the mean of x."""
+        """The best of each expert and `CHILDREN` moved by about `size` natural units, slopes about the mean of x."""
         many = {name: np.repeat(experts[name], CHILDREN, axis=0) for name in EXPERT}
         noise = {name: size * rng.standard_normal(values.shape) for name, values in many.items()}
         sd = np.sqrt(many["nu"])
