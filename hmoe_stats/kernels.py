@@ -37,6 +37,7 @@ from numba import config, njit, types
 from numba.extending import intrinsic
 
 BLOCK = 256
+NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_log`
 LOG_2PI = math.log(2.0 * math.pi)
 
 # Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
@@ -174,29 +175,49 @@ def _direction(x, nb, centre, eps2, out):
 
 @njit(**_INNER)
 def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total, top):
-    """Logits of components lo : hi less their maximum, exponentials `weights` of these, and their sum `total`."""
-    if hi - lo == 1:
-        one, g = logits[lo], weights[lo]
+    """Logits of components lo : hi less a common number, exponentials `weights` of these, and their sum `total`.
+
+    The number is the logit of the first component, which saves its exponential; where a row of the block has logits
+    further than `NEAR` apart it is the largest one, so that nothing overflows.
+    """
+    one, g = logits[lo], weights[lo]
+    if hi - lo > 1:
+        _logit(kind, x, nb, slopes[lo], intercepts[lo], eps2, one)
         for s in range(nb):
-            one[s] = 0.0
-            g[s] = 1.0
-            total[s] = 1.0
-        return
-    for j in range(lo, hi):
-        row = logits[j]
-        _logit(kind, x, nb, slopes[j], intercepts[j], eps2, row)
-        if j == lo:
+            top[s] = 0.0
+        for j in range(lo + 1, hi):
+            row = logits[j]
+            _logit(kind, x, nb, slopes[j], intercepts[j], eps2, row)
             for s in range(nb):
-                top[s] = row[s]
-        else:
+                row[s] -= one[s]
+                top[s] = max(top[s], abs(row[s]))
+    for s in range(nb):
+        one[s] = 0.0
+        g[s] = 1.0
+        total[s] = 1.0
+    if hi - lo == 1:
+        return
+    far = 0.0
+    for s in range(nb):
+        far += 0.0 if top[s] <= NEAR else 1.0
+    if far > 0.0:
+        for s in range(nb):
+            top[s] = 0.0
+        for j in range(lo + 1, hi):
+            row = logits[j]
             for s in range(nb):
                 top[s] = max(top[s], row[s])
-    for s in range(nb):
-        total[s] = 0.0
-    for j in range(lo, hi):
+        for s in range(nb):
+            one[s] = -top[s]
+            g[s] = _exp(one[s])
+            total[s] = g[s]
+        for j in range(lo + 1, hi):
+            row = logits[j]
+            for s in range(nb):
+                row[s] -= top[s]
+    for j in range(lo + 1, hi):
         row, g = logits[j], weights[j]
         for s in range(nb):
-            row[s] -= top[s]
             g[s] = _exp(row[s])
             total[s] += g[s]
 
@@ -854,7 +875,7 @@ def insertion_gains(
         nb = _forward(X, y, start, model, work)
         for s in range(nb):
             log_p[s] = top[s] + math.log(mass[s] / S1[s])
-        # V holds logits less their maximum, which one logit gives back
+        # V holds logits less a common number, which one logit gives back
         _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, log_sum)
         for s in range(nb):
             log_sum[s] += math.log(S2[i, s]) - V[off[i], s]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from .. import kernels
 from . import starts
-from .newton import smallest_eigenvalue
+from .newton import spectrum
 from .problem import Problem, check_problem, one_thread
 from .result import FitResult
 
@@ -71,6 +71,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         "converged": f"the log-likelihood rose by less than {tol:g} in the last iteration",
         "max_iter": f"{max_iter} iterations were not enough",
     }
+    eigenvalues, eigenvectors = spectrum(problem, z, gradient, information)
     row = {"kind": "start", "log_likelihood": path[-1], "score_norm": norm, "status": status, "n_iter": len(path) - 1}
     return FitResult(
         measure=problem.to_measure(z),
@@ -80,7 +81,8 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         n_iter=len(path) - 1,
         path=np.array(path),
         starts=pd.DataFrame([row]),
-        smallest_eigenvalue=smallest_eigenvalue(problem, z, gradient, information),
+        eigenvalues=eigenvalues,
+        eigenvectors=eigenvectors,
         message=messages[status],
     )
 

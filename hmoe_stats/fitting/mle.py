@@ -21,7 +21,7 @@ import pandas as pd
 from .. import kernels
 from ..measure import MixingMeasure
 from . import em, starts
-from .newton import Optimum, begin, climb_on, maximise, polish, smallest_eigenvalue
+from .newton import Optimum, begin, climb_on, maximise, polish, spectrum
 from .problem import Problem, check_problem, one_thread
 from .result import FitResult
 
@@ -123,7 +123,8 @@ class _Search:
         runs.sort(key=lambda run: -run.value)  # stable: ties keep the order of the starts
 
         eps = problem.smoothing * FINAL_SMOOTHING
-        finals = [self.finish(problem, run, eps) for run in _distinct(runs)[:LEADERS]]
+        optima = _distinct(runs)
+        finals = [self.finish(problem, run, eps) for run in optima[:LEADERS]]
         if leaders:
             z = problem.from_measure(inside)
             if problem.log_likelihood(z, 0.0) > max(run.exact(problem) for run in _sound(finals)):
@@ -131,7 +132,7 @@ class _Search:
                 finals += [self.finish(problem, embedded, eps), embedded]
         finals.sort(key=lambda run: (bool(run.flaw), -run.exact(problem)))
         measures = [problem.to_measure(run.optimum.z) for run in finals]
-        return _result(problem, self.X, self.y, runs, finals, eps, self.tol), measures
+        return _result(problem, self.X, self.y, runs, optima, finals, eps, self.tol), measures
 
     def problem(self, k2, inside=None):
         home = self.start if self.local else None
@@ -285,8 +286,11 @@ def _distinct(runs):
     out = []
     ended = _sound([run for run in runs if run.status in ("converged", "max_iter")])
     for run in sorted(ended, key=lambda run: -run.value):
-        if not any(_same(run, other) for other in out):
+        same = next((k for k, other in enumerate(out) if _same(run, other)), None)
+        if same is None:
             out.append(run)
+        else:
+            out[same] = replace(out[same], agree=out[same].agree + run.agree)
     return out
 
 
@@ -305,9 +309,11 @@ def _flaw(problem, optimum):
     return ""
 
 
-def _result(problem, X, y, runs, finals, eps, tol):
+def _result(problem, X, y, runs, optima, finals, eps, tol):
     final = finals[0]
     best, flaw = final.optimum, final.flaw
+    others = [run.exact(problem) for run in finals[1:] if not _same(run, final)]
+    gap = final.exact(problem) - max(others) if others else np.inf
 
     measure = problem.to_measure(best.z)
     active = problem.active(best.z, best.gradient)
@@ -315,8 +321,12 @@ def _result(problem, X, y, runs, finals, eps, tol):
 
     names = np.array(measure.parameter_names())
     on_bound = tuple(names[active].tolist()) + _separated(problem, measure, X)
+    eigenvalues, eigenvectors = spectrum(problem, best.z, best.gradient, best.information)
+    saddle = not best.converged and eigenvalues.size and eigenvalues[0] < -1e-6 * np.abs(eigenvalues).max()
     if flaw:
         status, message = "degenerate", flaw
+    elif saddle:
+        status, message = "max_iter", f"a direction of negative information is left, eigenvalue {eigenvalues[0]:.1e}"
     elif best.norm > tol:
         status, message = "max_iter", f"the projected score over n is {best.norm:.1e}, above tol = {tol:g}"
     elif on_bound:
@@ -344,8 +354,11 @@ def _result(problem, X, y, runs, finals, eps, tol):
         path=np.array(best.path),
         starts=table,
         active_bounds=on_bound,
-        smallest_eigenvalue=smallest_eigenvalue(problem, best.z, best.gradient, best.information),
+        n_optima=len(optima),
+        gap=gap,
         n_agree=final.agree,
+        eigenvalues=eigenvalues,
+        eigenvectors=eigenvectors,
         smoothing=eps,
         bounds=problem.bounds,
         message=message,

@@ -8,7 +8,7 @@ radius exist they are used, else the subproblem is solved through the eigenvalue
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
+from scipy.linalg import lapack, null_space
 
 MAX_LEGS = 12  # bounds met on the way of one step
 
@@ -119,12 +119,22 @@ def projected_norm(problem, z, gradient):
     return float(np.abs(gradient[free]).max(initial=0.0)) / problem.n
 
 
-def smallest_eigenvalue(problem, z, gradient, information):
-    """Of the information over n on the coordinates that can move, gate translations left out; NaN where none can."""
+def spectrum(problem, z, gradient, information):
+    """Eigenvalues (m,), ascending, and eigenvectors (p, m) of the information over n, where z can move.
+
+    Directions along bounds that the gradient presses against are left out, and the translations of gates, along which
+    the likelihood is constant.
+    """
     free = ~(problem.fixed | problem.active(z, gradient))
-    matrix = information.copy()
-    _stiffen(problem, matrix, free)
-    return float(np.linalg.eigvalsh(matrix[np.ix_(free, free)])[0]) / problem.n if free.any() else np.nan
+    constraints = [np.eye(z.size)[~free]]
+    for where in problem.gauges:
+        if free[where].all():
+            row = np.zeros((1, z.size))
+            row[0, where] = where.size**-0.5
+            constraints.append(row)
+    basis = null_space(np.concatenate(constraints))
+    values, vectors = np.linalg.eigh(basis.T @ information @ basis / problem.n)
+    return values, basis @ vectors
 
 
 def _stiffen(problem, matrix, free):

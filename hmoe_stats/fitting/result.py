@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import eigh
 
 from ..measure import MixingMeasure
 
@@ -33,14 +34,23 @@ class FitResult:
     path : ndarray
         Log-likelihoods of the best start, iteration by iteration; under Laplace gates those of the final smoothing.
     starts : pandas.DataFrame
-        One row a start: kind, log_likelihood, score_norm, status, n_iter.
+        One row a start of the last stage of growth: kind, log_likelihood, score_norm, n_iter and status, the way it
+        ended: "converged", "max_iter", "merged" (level with another start) or "behind" (fallen out of the race).
     active_bounds : tuple of str
         Names of the parameters on a bound.
-    smallest_eigenvalue : float
-        Smallest eigenvalue of the projected observed information divided by n, in standardised units, with gate
-        translations removed. Close to 0 in over-specified fits; clearly negative would be a saddle point.
+    n_optima : int
+        Number of distinct optima at which starts ended, more than 0.01 apart in log-likelihood; flawed ones left out.
+    gap : float
+        Log-likelihood by which the best of them stands above the second; inf where there is no second.
     n_agree : int
-        How many starts of the last stage ended within 0.01 of this optimum's log-likelihood.
+        Number of starts that came to the best one.
+    eigenvalues : ndarray, (m,)
+        Of the projected observed information divided by n, ascending, in standardised units, along the directions in
+        which the parameters can move: bounds that the score presses against and translations of gates are left out.
+        Close to 0 in over-specified fits; clearly negative would be a saddle point. Empty where nothing can move.
+    eigenvectors : ndarray, (p, m)
+        Their directions, a row a parameter of `measure.parameter_names()`, in standardised units; see
+        `null_directions`.
     smoothing : float
         The eps of the smoothed Laplace distance sqrt(||x - a||^2 + eps^2) at which the score vanishes; 0 for softmax.
     bounds : dict
@@ -57,8 +67,11 @@ class FitResult:
     path: np.ndarray
     starts: pd.DataFrame
     active_bounds: tuple = ()
-    smallest_eigenvalue: float = np.nan
+    n_optima: int = 1
+    gap: float = np.inf
     n_agree: int = 1
+    eigenvalues: np.ndarray = field(default_factory=lambda: np.empty(0))
+    eigenvectors: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     smoothing: float = 0.0
     bounds: dict = field(default_factory=dict)
     message: str = ""
@@ -68,13 +81,55 @@ class FitResult:
         """True if the first-order conditions hold (status "converged" or "boundary"); never at an iteration cap."""
         return self.status in ("converged", "boundary")
 
+    @property
+    def smallest_eigenvalue(self):
+        """The first of `eigenvalues`; NaN where there is none."""
+        return float(self.eigenvalues[0]) if self.eigenvalues.size else np.nan
+
+    def null_directions(self, below=0.02):
+        """Flat directions of the log-likelihood at the optimum, in words: the combinations of parameters it ignores.
+
+        Every parameter v_k is measured by its own standard error were all others known, 1 / sqrt(n I_kk). Along v the
+        information is then lambda = v' I v / sum I_kk v_k^2: 1 for parameters that do not interact, 0 where a change in
+        some is made good by the others.
+
+        Parameters
+        ----------
+        below : float
+            Directions with a smaller lambda are listed.
+
+        Returns
+        -------
+        DataFrame
+            One row a direction, the flattest first: ``information`` (lambda), and ``direction``, its entries of at
+            least a fifth of the largest, scaled to 1: ``"tau[1] - 0.97 tau[2] + 0.41 omega[1,0]"``.
+        """
+        V, names = self.eigenvectors, self.measure.parameter_names()
+        own = np.maximum((V**2 * self.eigenvalues).sum(axis=1), 1e-12 * np.abs(self.eigenvalues).max(initial=1e-300))
+        rows = []
+        if V.size:
+            values, vectors = eigh(np.diag(self.eigenvalues), V.T @ (own[:, None] * V))
+            vectors = np.sqrt(own)[:, None] * (V @ vectors)
+            rows = [(value, _in_words(vectors[:, k], names)) for k, value in enumerate(values) if value < below]
+        return pd.DataFrame(rows, columns=["information", "direction"])
+
     def __repr__(self):
         lines = [
             f"FitResult: {self.status} ({self.message})",
             f"  log-likelihood {self.log_likelihood:.6f}, score norm {self.score_norm:.1e}, {self.n_iter} iterations",
-            f"  {self.n_agree} of {len(self.starts)} starts agree, smallest eigenvalue {self.smallest_eigenvalue:.1e}"
+            f"  {self.n_agree} of {len(self.starts)} starts agree; {self.n_optima} optima, the next {self.gap:.2f} lower",
+            f"  smallest eigenvalue {self.smallest_eigenvalue:.1e}"
             + (f", smoothing {self.smoothing:.1e}" if self.smoothing else ""),
         ]
         if self.active_bounds:
             lines.append("  on a bound: " + ", ".join(self.active_bounds))
         return "\n".join([*lines, repr(self.measure)])
+
+
+def _in_words(vector, names):
+    """The larger entries of a direction as a sum, the largest first and positive."""
+    order = np.argsort(-np.abs(vector), kind="stable")
+    vector = vector / vector[order[0]]
+    terms = [(vector[k], names[k]) for k in order if abs(vector[k]) >= 0.2]
+    words = "".join(f" {'-' if size < 0 else '+'} {abs(size):.2f} {name}" for size, name in terms[1:])
+    return terms[0][1] + words
