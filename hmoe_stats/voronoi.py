@@ -132,8 +132,8 @@ class _Cells:
     def gate_free(self, level, i=None):
         """Whether a gate is unidentified: that of level 1, or of fitted group i at level 2.
 
-        It is if all its true components are doubled, unless a true Laplace gate is pinned by its kinks: centres at
-        least two, distinct and inside the support. At level 2 it also is if `averages_out`.
+        It is if all its true components are doubled, unless a true Laplace gate is pinned by its kinks: centres not all
+        equal, and inside the support. At level 2 it also is if `averages_out`.
         """
         G0 = self.true.measure
         if level == 2 and averages_out(G0, self.group[i], len(self.groups_of(self.group[i]))):
@@ -144,7 +144,7 @@ class _Cells:
             there = _experts(G0, self.group[i])
             cells = self.expert[_experts(self.fit.measure, i)] - there.start
             doubled, centres = np.bincount(cells, minlength=G0.k2[self.group[i]]).min() >= 2, G0.omega[there]
-        distinct = len(centres) > 1 and len(np.unique(centres, axis=0)) == len(centres)
+        distinct = (centres != centres[0]).any()
         inside = G0.d > 1 or ((centres > self.low) & (centres < self.high)).all()
         return bool(doubled and not (G0.gating[level - 1] == "L" and distinct and inside))
 
@@ -367,8 +367,8 @@ def voronoi_loss(G, G0, form="sharp", x=None):
     Notes
     -----
     If every true component of a gate has two fitted copies or more, a softmax gate is not identified: adding the same
-    slope to one copy of each leaves the density as it is. The same goes for Laplace centres that are not at least two,
-    distinct and inside the support, and for a level-2 gate with two equal slopes (centres) whose group is shared by
+    slope to one copy of each leaves the density as it is. The same goes for Laplace centres that are all equal, or not
+    all inside the support, and for a level-2 gate with two equal slopes (centres) whose group is shared by
     two fitted groups or more. The sharp form then drops the slopes and masses of that gate (of level 1: also the
     masses of Laplace gates below it, which are averages under the level-1 gate); the published form keeps them, and
     need not vanish at such a writing of the truth.
