@@ -441,6 +441,16 @@ def test_shared_cells_by_formula(m):
         assert statuses == ({"derived"} if m > 3 else {"open"} if gating == "LS" else {"as reported"})
 
 
+def test_interactions_with_tau_in_shared_cells():
+    """(4, 4, 2) on (2, 2): m = 2 and m = 6 leave an expert that no group splits. LS needs a split within a group."""
+    expected = {"SS": (4 / 3, 12 / 7), "SL": (4 / 3, 12 / 7), "LS": (1, 12 / 7), "LL": (1, 1)}
+    for gating, values in expected.items():
+        table = rates(measure(gating, (2, 2)), (4, 4, 2))
+        assert (theory(table, 2, "eta", "barycentre"), theory(table, 6, "eta", "barycentre")) == pytest.approx(values)
+        omega = [theory(table, m, "omega", "weighted") for m in (3, 4, 5)]  # two and two in one group, at least
+        assert omega == [np.inf if gating[1] == "S" else 1.5] * 3
+
+
 @pytest.mark.parametrize("form", ["sharp", "published"])
 def test_every_shared_row_has_a_source(form):
     key = ["level", "m", "cell", "regime", "parameter", "kind"]

@@ -50,6 +50,8 @@ def test_equations_are_taylor_coefficients(m, order, kind):
         atoms = random_atoms(seed, m, kind)
         expected = coefficients(order, **atoms)
         np.testing.assert_allclose(system.residuals(**atoms), [expected[i] for i in system.indices], atol=1e-13)
+    if kind == "no interaction":
+        np.testing.assert_array_equal(system.residuals(**(atoms | {"omega": np.ones(m)})), system.residuals(**atoms))
     degrees = list(itertools.product(range(order + 1), repeat=2))
     wanted = {(q, n) for q, n in degrees if 1 <= q + n <= order and n >= (kind == "unidentified")}
     wanted = {(q, n) for q, n in wanted if q == 0} if kind == "location-scale" else wanted

@@ -1,19 +1,9 @@
-"""The polynomial systems behind the exponent r(m) of an expert intercept in a cell of m fitted experts.
+"""r(m): how high an order the polynomial system of m atoms has non-trivial solutions to, from all sides.
 
-Fitted experts i of one true expert, with weights c_i > 0 and differences omega_i, eta_i, tau_i, nu_i (d = 1), leave the
-density as it is up to the terms of
-
-    sum_i c_i exp(omega_i x + (eta_i x + tau_i) D + nu_i D^2 / 2) = sum_{q, l} S_{q,l} x^q D^l,      D = d/d mean,
-
-beyond the first. The weighted degree of S_{q,l} is q + l, with weights 1, 2, 1, 2 of omega, eta, tau, nu. r(m) is the
-smallest r such that S_{q,l} = 0 for 1 <= q + l <= r has only trivial solutions, those with all tau_i = 0. Kinds:
-
-- ``"location-scale"``: q = 0, no covariates (Ho and Nguyen 2016: r(2) = 4, r(3) = 6);
-- ``"no interaction"``: omega = 0;
-- ``"regular"``: all (q, l), softmax gates that are identified. S_{2,0} = sum c_i omega_i^2 / 2 = 0 forces omega = 0;
-- ``"unidentified"``: l >= 1 only, as a common factor of all softmax gates of a group is not seen.
-
-All four have the same r: q = 0 gives the first system, and its solutions extend by omega = eta = 0.
+r(m) is the smallest r such that the equations S_{q,l} = 0 of orders 1 to r (`equations`) have only trivial solutions,
+those with all tau_i = 0; it is the exponent of an expert intercept in a cell of m fitted experts. It is 2m, for all
+four kinds of system: q = 0 gives the location-scale one, and its solutions extend by omega = eta = 0. Here are a
+decision by algebra (m = 2), a solution of the orders below 2m (any m), a numerical infimum, and the proof (`r`).
 """
 
 from dataclasses import dataclass
@@ -22,125 +12,11 @@ from math import factorial
 import numpy as np
 from scipy.optimize import least_squares
 
-KINDS = ("location-scale", "no interaction", "regular", "unidentified")
-_UNKNOWNS = {
-    "location-scale": ("c", "tau", "nu"),
-    "no interaction": ("c", "tau", "nu", "eta"),
-    "regular": ("c", "tau", "nu", "eta", "omega"),
-    "unidentified": ("c", "tau", "nu", "eta", "omega"),
-}
+from .polynomials import KINDS, PolynomialSystem, equations, whole
+
+__all__ = ["KINDS", "PolynomialSystem", "equations", "gauss_hermite", "groebner", "infimum", "r"]
+
 _ZERO = 1e-10  # an infimum below it is a zero to the optimiser; true zeros come out below 1e-12
-
-
-# -- the equations ----------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class PolynomialSystem:
-    """The equations S_{q,l} = 0 of one kind, for m atoms, up to an order. Made by `equations`."""
-
-    m: int
-    order: int
-    kind: str
-
-    @property
-    def unknowns(self):
-        """Names of the unknowns, each one value an atom."""
-        return _UNKNOWNS[self.kind]
-
-    @property
-    def indices(self):
-        """((q, l), ...) of the equations, by order q + l, then by q."""
-        low = 1 if self.kind == "unidentified" else 0
-        by_order = ((q, order - q) for order in range(1, self.order + 1) for q in range(order + 1))
-        return tuple((q, n) for q, n in by_order if n >= low and (q == 0 or self.kind != "location-scale"))
-
-    def residuals(self, c, tau, nu, eta=0.0, omega=0.0):
-        """S_{q,l} of each of the `indices`; (n_equations,). Arguments: (m,) arrays."""
-        table = self._table(tau, nu, eta, omega)
-        return np.array([(c * table[q, n]).sum() for q, n in self.indices])
-
-    def jacobian(self, c, tau, nu, eta=0.0, omega=0.0):
-        """Derivatives of `residuals` in the unknowns: (n_equations, len(unknowns), m)."""
-        table = self._table(tau, nu, eta, omega)
-        zero = np.zeros(self.m)
-        # exp(...) differentiated in a parameter is a shift of the table
-        shifts = {"c": (0, 0, 1.0), "tau": (0, 1, c), "nu": (0, 2, c / 2), "eta": (1, 1, c), "omega": (1, 0, c)}
-        rows = []
-        for q, n in self.indices:
-            moves = (shifts[name] for name in self.unknowns)
-            rows.append([factor * table.get((q - dq, n - dn), zero) for dq, dn, factor in moves])
-        return np.array(rows)
-
-    def _table(self, tau, nu, eta, omega):
-        """(q, l) -> coefficient of x^q D^l in the exponential, atom by atom; numbers or symbols.
-
-        From its derivative in D: l T[q,l] = tau T[q,l-1] + eta T[q-1,l-1] + nu T[q,l-2].
-        """
-        table = {(0, 0): tau * 0 + 1}
-        for q in range(1 if self.kind == "location-scale" else self.order + 1):
-            if q:
-                table[q, 0] = omega * table[q - 1, 0] / q
-            for n in range(1, self.order - q + 1):
-                total = tau * table[q, n - 1]
-                total = total + eta * table[q - 1, n - 1] if q else total
-                table[q, n] = (total + nu * table[q, n - 2] if n > 1 else total) / n
-        return table
-
-    def expressions(self):
-        """The left-hand sides as SymPy expressions in symbols c1, ..., omega<m>; a list in the order of `indices`."""
-        import sympy
-
-        values = {name: np.array(sympy.symbols(f"{name}1:{self.m + 1}")) for name in self.unknowns}
-        return [sympy.expand(expression) for expression in self.residuals(**values)]
-
-    def __repr__(self):
-        unknowns = ", ".join(self.unknowns)
-        size = f"{len(self.indices)} equations of order 1 to {self.order}"
-        return f"{self.kind} system: {size} in {unknowns} of {self.m} atoms"
-
-
-def equations(m, order, kind="location-scale"):
-    """The polynomial system of m atoms up to an order.
-
-    Parameters
-    ----------
-    m : int
-        Number of atoms (fitted experts in the cell), at least 1.
-    order : int
-        Largest weighted degree q + l, at least 1.
-    kind : {"location-scale", "no interaction", "regular", "unidentified"}
-        Which equations, and in which unknowns; see the module.
-
-    Returns
-    -------
-    PolynomialSystem
-        With ``unknowns``, ``indices`` ((q, l) of each equation), ``residuals``, ``jacobian``, ``expressions`` (SymPy).
-
-    Raises
-    ------
-    ValueError
-        If an argument is not as above.
-
-    Notes
-    -----
-    The equations of arXiv 2305.03288 (softmax) and Ho and Nguyen 2016 (location-scale), with factorials: S_{q,l} is
-
-        sum_i c_i sum_{s, t} omega_i^(q-s) eta_i^s tau_i^(l-s-2t) (nu_i/2)^t / ((q-s)! s! (l-s-2t)! t!).
-    """
-    return PolynomialSystem(_whole("m", m, 1), _whole("order", order, 1), _kind(kind))
-
-
-def _kind(kind):
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {kind!r}")
-    return kind
-
-
-def _whole(name, value, low, high=None):
-    ok = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not ok or value < low or (high is not None and value > high):
-        span = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name} must be an integer {span}; got {value!r}")
-    return int(value)
 
 
 # -- two atoms, decided by algebra ------------------------------------------------------------------------------------
@@ -152,7 +28,6 @@ class GroebnerResult:
     kind: str
     basis: tuple  # of str, with c1 = tau1 = 1; lexicographic, c2 last
     elimination: str  # generator of the ideal's polynomials in c2 alone, factored; "0" if there is none
-    positive_roots: int  # of the elimination polynomial
     family: dict  # unknown -> str, rational in c2 = c > 0; empty if there is none
     trivial: bool
 
@@ -167,7 +42,7 @@ def groebner(m=2, order=4, kind="location-scale"):
     """Decide by a Groebner basis whether two atoms have a non-trivial solution with positive weights.
 
     A non-trivial solution can be labelled and scaled such that c1 = tau1 = 1. The basis, lexicographic with the other
-    weight c = c2 last, then tells which c are possible: the positive roots (counted by Sturm's theorem) of its
+    weight c = c2 last, then tells which c are possible: the positive roots (isolated exactly) of its
     polynomial in c alone, or all c if it has none, and then what the other unknowns are as functions of c.
 
     Parameters
@@ -192,7 +67,7 @@ def groebner(m=2, order=4, kind="location-scale"):
     """
     import sympy
 
-    m, order = _whole("m", m, 2, 2), _whole("order", order, 3, 4)
+    m, order = whole("m", m, 2, 2), whole("order", order, 3, 4)
     system = equations(m, order, kind)
     fixed = {sympy.Symbol("c1"): 1, sympy.Symbol("tau1"): 1}
     c = sympy.Symbol("c2")
@@ -206,18 +81,18 @@ def groebner(m=2, order=4, kind="location-scale"):
         positive = [root for root in sympy.Poly(in_c[0], c).real_roots() if root > 0] if in_c[0].free_symbols else []
         if positive:
             raise RuntimeError(f"the basis leaves c = {positive}; whether the other unknowns are real is not decided")
-        return GroebnerResult(order, kind, texts, str(sympy.factor(in_c[0])), 0, {}, True)
+        return GroebnerResult(order, kind, texts, str(sympy.factor(in_c[0])), {}, True)
     solution = sympy.solve(found, others, dict=True)[0]
     family = {s: sympy.factor(value.subs({t: 0 for t in others})) for s, value in solution.items()}
     values = {t: family.get(t, sympy.Integer(0)) for t in others}
     if any(sympy.simplify(e.subs(values)) != 0 for e in found):
         raise RuntimeError(f"the basis leaves all c, but no family of solutions was found: {texts}")
     family = {"c1": "1", "tau1": "1"} | {str(t): str(value) for t, value in sorted(values.items(), key=str)}
-    return GroebnerResult(order, kind, texts, "0", 0, family, False)
+    return GroebnerResult(order, kind, texts, "0", family, False)
 
 
 # -- from below: an explicit solution of orders 1 to 2m - 1 -----------------------------------------------------------
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GaussHermite:
     """A solution of the orders below 2m, and what is left of the equations. Made by `gauss_hermite`."""
 
@@ -269,7 +144,7 @@ def gauss_hermite(m, tilt=0.0):
     which has no terms with l >= 1; the rule is exact for polynomials in s of degree 2m - 1, and the term x^q D^l has
     degree q + l at most. At tilt 0: E(Z + i W)^l = 0 for independent standard normal Z, W and l >= 1.
     """
-    m = _whole("m", m, 2, 40)
+    m = whole("m", m, 2, 40)
     if not isinstance(tilt, (int, float, np.number)) or not np.isfinite(tilt) or np.iscomplexobj(tilt):
         raise ValueError(f"tilt must be a finite number; got {tilt!r}")
     z, c = np.polynomial.hermite_e.hermegauss(m)
@@ -283,7 +158,7 @@ def gauss_hermite(m, tilt=0.0):
 
 
 # -- from above: the infimum of the equations' norm -------------------------------------------------------------------
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Infimum:
     """The smallest norm that a multistart search found. Made by `infimum`."""
 
@@ -343,8 +218,8 @@ def infimum(m, order, kind="location-scale", seed=0, starts=12, floor=0.02):
     gives 1e-16 to 1e-12; order 2m gives 0.36, 0.10, 0.030, 8.7e-3, 2.4e-3, 6.6e-4, 1.7e-4 for m = 2, ..., 8, and the
     same for all kinds where they were computed (m <= 4).
     """
-    m, system = _whole("m", m, 2), equations(m, order, kind)
-    starts = _whole("starts", starts, 2)
+    m, system = whole("m", m, 2), equations(m, order, kind)
+    starts = whole("starts", starts, 2)
     if not isinstance(floor, (int, float, np.number)) or np.iscomplexobj(floor) or not 0 < floor * m < 1:
         raise ValueError(f"floor must be a weight between 0 and 1/m = {1 / m:.3g}; got {floor!r}")
     degree = np.array([q + n for q, n in system.indices])
@@ -399,7 +274,7 @@ def _spawn(seed, n):
 
 
 # -- both sides -------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Order:
     """r(m) = 2m with the numbers that stand behind it. Made by `r`."""
 
@@ -458,7 +333,7 @@ def r(m, kind="location-scale", seed=0, starts=12):
     where an exact zero still comes out below 1e-12. Time, not double precision, is the limit: a second at m = 4, ten
     at m = 8; most starts end at the same value to m = 7, two thirds of them at m = 8. Beyond, only the theorem speaks.
     """
-    m = _whole("m", m, 2, 8)
+    m = whole("m", m, 2, 8)
     below, above = gauss_hermite(m), infimum(m, 2 * m, kind, seed, starts)
     confirmed = below.residual < 1e-12 and above.status == "positive"
     return Order(m, 2 * m, below, above, "confirmed" if confirmed else "theorem only")
