@@ -27,31 +27,38 @@ _TIE = 1e-6  # weight of the gate slopes when groups are matched: it decides bet
 # -- exponents: a term with exponent kappa is of the order of the Hellinger distance --------------------------------
 
 
-def kappa_gate(m, level, gating, d, form="sharp"):
+def kappa_gate(m, level, gating, d, form="sharp", compensated=False):
     """Exponent of a gate slope or centre, ``a`` (level 1) or ``omega`` (level 2), in a cell of m fitted components.
 
     Sharp (derived): 2 under softmax gates; 3/2 under Laplace gates with d = 1, whose kink gives one window of width
-    s and height s to a split of width s; 2 for d >= 2 (up to a logarithm at d = 2). Published (arXiv 2410.02935, as
-    reported): r(m) wherever a softmax gate is present, 2 for LL.
+    s and height s to a split of width s; 2 for d >= 2 (up to a logarithm at d = 2). 4 for omega under softmax if
+    fitted groups share the true group and split different experts of it (`compensated`: every expert is split in some
+    group), as their errors of order s^2 cancel in the mean over the groups. Published (arXiv 2410.02935, as reported):
+    r(m) wherever a softmax gate is present, 2 for LL.
     """
     if m == 1:
         return 1.0
     if form == "published":
         return 2.0 if gating == "LL" else kappa_tau(m)
-    return 1.5 if gating[level - 1] == "L" and d == 1 else 2.0
+    if gating[level - 1] == "L":
+        return 1.5 if d == 1 else 2.0
+    return 4.0 if compensated else 2.0
 
 
-def kappa_eta(m, gating, form="sharp", tilted=False):
+def kappa_eta(m, gating, form="sharp", tilted=False, compensated=False):
     """Exponent of an expert slope in a cell of m fitted experts.
 
-    Sharp (derived): 2; max(2, m) where a softmax gate is unidentified (`tilted`). Published (arXiv 2410.02935, as
-    reported): r(m)/2 wherever a softmax gate is present, 2 for LL.
+    Sharp (derived): 2; max(2, m) where a softmax gate is unidentified (`tilted`); at most max(2, 4m/(m + 2)) where
+    omega has exponent 4 (`compensated`, as in `kappa_gate`). Published (arXiv 2410.02935, as reported): r(m)/2
+    wherever a softmax gate is present, 2 for LL.
     """
     if m == 1:
         return 1.0
     if form == "published":
         return 2.0 if gating == "LL" else kappa_nu(m)
-    return max(2.0, float(m)) if tilted else 2.0
+    if tilted:
+        return max(2.0, float(m))
+    return max(2.0, 4.0 * m / (m + 2)) if compensated else 2.0
 
 
 def kappa_tau(m):
@@ -67,6 +74,16 @@ def kappa_nu(m):
 def kappa_mass(n_groups):
     """Exponent of a level-2 cell mass where `n_groups` fitted groups share a true group (derived)."""
     return 1.0 if n_groups == 1 else 2.0
+
+
+def averages_out(G0, j, n_groups):
+    """Whether `n_groups` fitted groups of true group j leave its gate unidentified although each has the right size.
+
+    They do if two of its experts have equal gate slopes (centres): their shares are constant, and a constant is the
+    mean over the fitted groups of other constants (derived).
+    """
+    gates = G0.omega[_experts(G0, j)]
+    return n_groups > 1 and len(np.unique(gates, axis=0)) < len(gates)
 
 
 # -- cells ----------------------------------------------------------------------------------------------------------
@@ -106,20 +123,28 @@ class _Cells:
         mass = np.bincount(self.expert[here] - there.start, self.fit.experts[here], self.true.measure.k2[self.group[i]])
         return np.abs(mass - self.true.experts[there])
 
+    def compensated(self, j):
+        """Whether the fitted groups of true group j, two or more, split all of its experts under softmax gates."""
+        n_groups, G0 = len(self.groups_of(j)), self.true.measure
+        sizes = np.bincount(self.expert, minlength=G0.n_experts)[_experts(G0, j)]
+        return bool(G0.gating[1] == "S" and n_groups > 1 and len(sizes) > 1 and sizes.min() > n_groups)
+
     def gate_free(self, level, i=None):
         """Whether a gate is unidentified: that of level 1, or of fitted group i at level 2.
 
-        It is if all its true components are doubled, unless a true Laplace gate is pinned by its kinks: centres at
-        least two, distinct and inside the support.
+        It is if all its true components are doubled, unless a true Laplace gate is pinned by its kinks: centres not all
+        equal, and inside the support. At level 2 it also is if `averages_out`.
         """
         G0 = self.true.measure
+        if level == 2 and averages_out(G0, self.group[i], len(self.groups_of(self.group[i]))):
+            return True
         if level == 1:
             doubled, centres = np.bincount(self.group, minlength=G0.k1).min() >= 2, G0.a
         else:
             there = _experts(G0, self.group[i])
             cells = self.expert[_experts(self.fit.measure, i)] - there.start
             doubled, centres = np.bincount(cells, minlength=G0.k2[self.group[i]]).min() >= 2, G0.omega[there]
-        distinct = len(centres) > 1 and len(np.unique(centres, axis=0)) == len(centres)
+        distinct = (centres != centres[0]).any()
         inside = G0.d > 1 or ((centres > self.low) & (centres < self.high)).all()
         return bool(doubled and not (G0.gating[level - 1] == "L" and distinct and inside))
 
@@ -342,8 +367,9 @@ def voronoi_loss(G, G0, form="sharp", x=None):
     Notes
     -----
     If every true component of a gate has two fitted copies or more, a softmax gate is not identified: adding the same
-    slope to one copy of each leaves the density as it is. The same goes for Laplace centres that are not at least two,
-    distinct and inside the support. The sharp form then drops the slopes and masses of that gate (of level 1: also the
+    slope to one copy of each leaves the density as it is. The same goes for Laplace centres that are all equal, or not
+    all inside the support, and for a level-2 gate with two equal slopes (centres) whose group is shared by
+    two fitted groups or more. The sharp form then drops the slopes and masses of that gate (of level 1: also the
     masses of Laplace gates below it, which are averages under the level-1 gate); the published form keeps them, and
     need not vanish at such a writing of the truth.
     """
@@ -359,7 +385,7 @@ def voronoi_loss(G, G0, form="sharp", x=None):
 
     loss = 0.0
     for j in range(true.k1):
-        groups = cells.groups_of(j)
+        groups, compensated = cells.groups_of(j), cells.compensated(j)
         if not free1:
             loss += abs(cells.fit.groups[groups].sum() - cells.true.groups[j])
         for i in groups:
@@ -374,11 +400,12 @@ def voronoi_loss(G, G0, form="sharp", x=None):
             for e in range(*_experts(fit, i).indices(fit.n_experts)):
                 leaf = cells.expert[e]
                 m = int(sizes[leaf])
-                gap = np.linalg.norm(fit.eta[e] - true.eta[leaf]) ** kappa_eta(m, true.gating, form, tilted)
+                kappa = kappa_eta(m, true.gating, form, tilted, compensated)
+                gap = np.linalg.norm(fit.eta[e] - true.eta[leaf]) ** kappa
                 gap += abs(fit.tau[e] - true.tau[leaf]) ** kappa_tau(m) + abs(fit.nu[e] - true.nu[leaf]) ** kappa_nu(m)
                 if not free2:
                     apart = np.linalg.norm(fit.omega[e] - true.omega[leaf])
-                    gap += apart ** kappa_gate(m, 2, gate2, true.d, form)
+                    gap += apart ** kappa_gate(m, 2, gate2, true.d, form, compensated)
                 term += cells.fit.experts[e] * gap
             loss += cells.fit.groups[i] * term
     return float(loss)

@@ -37,7 +37,7 @@ def slopes(study, frame):
 
         - slope, ci_low, ci_high: of `hmoe_stats.fit_rate`, at 95 %; NaN where there is none, and `note` says why;
         - alpha_published, alpha_derived: theory's exponents (expected slope -alpha), NaN where theory says nothing; the
-          slower one if the cells of that size can belong to identified and unidentified groups;
+          slowest one if cells of that size can be of several kinds (identified or not, in one fitted group or several);
         - n_sizes, replicates: sample sizes used, and the smallest number of replicates at one of them (a split cell of
           a given size need not occur in every fit);
         - failed, to_do: fits of that gating and k2, over all sizes, that reached no optimum, and that have no result.
@@ -252,7 +252,7 @@ def _references(study, part):
 def _label(level, size, parameter, kind):
     if level == 0:
         return parameter
-    return f"{parameter} {kind}" + (f", {size} in cell" if level == 2 else "")
+    return f"{parameter} {kind}" + (f", {size} in cell" if level == 2 or size > 1 else "")
 
 
 def _interval(row):

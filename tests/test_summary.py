@@ -153,6 +153,25 @@ def test_mixed_regimes_take_the_slower_exponent():
     assert pick(table, size=2, parameter="omega", statistic="mean")["alpha_derived"].item() == 0.0
 
 
+def test_more_groups_than_the_truth_has():
+    more = study(k2=[[2, 2, 2]])
+    rows = []
+    for gating in more.gatings:
+        for n in SIZES:
+            for replicate in range(2):
+                cell = ("C2", gating, "2,2,2", n, replicate, "converged", -1.0)
+                a, tau = (0.25, 0.125) if gating == "SS" else (1 / 3, 0.125)
+                rows.append((*cell, 1, "0", 2, "a", "weighted", (1 + 0.1 * replicate) * n**-a))
+                rows.append((*cell, 1, "1", 1, "a", "weighted", (1 + 0.1 * replicate) * n**-0.5))
+                rows.append((*cell, 2, "0,0", 2, "tau", "weighted", (1 + 0.1 * replicate) * n**-tau))
+    table = slopes(more, pd.DataFrame(rows, columns=results(study()).columns))
+    assert len(table) == 18
+    np.testing.assert_allclose(table["slope"], -table["alpha_derived"])
+    text = format_slopes(table)
+    assert text.count("a weighted, 2 in cell") == 2
+    assert text.count("a weighted  ") == 2
+
+
 def test_format_slopes_is_readable():
     table = slopes(study(), results(study()))
     text = format_slopes(table)

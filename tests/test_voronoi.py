@@ -401,6 +401,13 @@ def test_laplace_centres_that_no_kink_tells_apart_are_free():
     G = pick(G0, [0, 1, 0, 1, 2, 3], (4, 2), omega=[[0.5], [0.5], [-1.5], [-1.5], [1.2], [-0.4]])
     assert hellinger(G, G0, x=LAW) < 1e-10
     assert_zero(G, G0, forms=("sharp",))
+    # two of three equal: the kink of the third still tells them apart
+    G0 = truth("LL", k2=(3, 1), omega=[0.5, 0.5, -0.8, 0.0])
+    G = pick(G0, [0, 1, 2, 0, 1, 2, 3], (6, 1))
+    other = np.array(G.omega)
+    other[:3] += 0.3
+    assert hellinger(G.replace(omega=other), G0, x=LAW) > 1e-3
+    assert voronoi_loss(G.replace(omega=other), G0, x=LAW) > 1e-3
     # a centre outside the support has no kink there: the slopes are not counted once all experts are doubled
     for centre, counted in ((4.0, False), (2.0, True)):
         G0 = truth("LL", omega=[centre, -0.8, 1.2, -0.4])
@@ -518,6 +525,8 @@ def test_exponents():
             assert [kappa_gate(m, level, gating, 1, "published") for m in (1, 2, 3)] == expected
         assert [kappa_eta(m, gating) for m in (1, 2, 3)] == [1, 2, 2]
         assert [kappa_eta(m, gating, tilted=True) for m in (1, 2, 3)] == [1, 2, 3]
+        assert [kappa_eta(m, gating, compensated=True) for m in (1, 2, 3, 6)] == pytest.approx([1, 2, 2.4, 3])
+        assert kappa_gate(3, 2, gating, 1, compensated=True) == (1.5 if gating[1] == "L" else 4)
         assert [kappa_eta(m, gating, "published") for m in (1, 2, 3)] == ([1, 2, 2] if gating == "LL" else [1, 2, 3])
 
 

@@ -1,0 +1,140 @@
+"""The polynomial equations that the fitted experts of one true expert solve if they are hard to tell from it.
+
+Fitted experts i of one true expert, with weights c_i > 0 and differences omega_i, eta_i, tau_i, nu_i (d = 1), leave the
+density as it is up to the terms of
+
+    sum_i c_i exp(omega_i x + (eta_i x + tau_i) D + nu_i D^2 / 2) = sum_{q, l} S_{q,l} x^q D^l,      D = d/d mean,
+
+beyond the first. The weighted degree, or order, of S_{q,l} is q + l, with weights 1, 2, 1, 2 of omega, eta, tau, nu.
+Solutions with all tau_i = 0 are trivial. Kinds of system:
+
+- ``"location-scale"``: q = 0, no covariates (Ho and Nguyen 2016: r(2) = 4, r(3) = 6);
+- ``"no interaction"``: omega = 0;
+- ``"regular"``: all (q, l), softmax gates that are identified. S_{2,0} = sum c_i omega_i^2 / 2 = 0 forces omega = 0;
+- ``"unidentified"``: l >= 1 only, as a common factor of all softmax gates of a group is not seen.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+KINDS = ("location-scale", "no interaction", "regular", "unidentified")
+_UNKNOWNS = {
+    "location-scale": ("c", "tau", "nu"),
+    "no interaction": ("c", "tau", "nu", "eta"),
+    "regular": ("c", "tau", "nu", "eta", "omega"),
+    "unidentified": ("c", "tau", "nu", "eta", "omega"),
+}
+
+
+@dataclass(frozen=True)
+class PolynomialSystem:
+    """The equations S_{q,l} = 0 of one kind, for m atoms, up to an order. Made by `equations`."""
+
+    m: int
+    order: int
+    kind: str
+
+    @property
+    def unknowns(self):
+        """Names of the unknowns, each one value an atom."""
+        return _UNKNOWNS[self.kind]
+
+    @property
+    def indices(self):
+        """((q, l), ...) of the equations, by order q + l, then by q."""
+        low = 1 if self.kind == "unidentified" else 0
+        by_order = ((q, order - q) for order in range(1, self.order + 1) for q in range(order + 1))
+        return tuple((q, n) for q, n in by_order if n >= low and (q == 0 or self.kind != "location-scale"))
+
+    def residuals(self, c, tau, nu, eta=0.0, omega=0.0):
+        """S_{q,l} of each of the `indices`; (n_equations,). Arguments: (m,) arrays; those not unknown count as 0."""
+        table = self._table(tau, nu, eta, omega)
+        return np.array([(c * table[q, n]).sum() for q, n in self.indices])
+
+    def jacobian(self, c, tau, nu, eta=0.0, omega=0.0):
+        """Derivatives of `residuals` in the unknowns: (n_equations, len(unknowns), m)."""
+        table = self._table(tau, nu, eta, omega)
+        zero = np.zeros(self.m)
+        # exp(...) differentiated in a parameter is a shift of the table
+        shifts = {"c": (0, 0, 1.0), "tau": (0, 1, c), "nu": (0, 2, c / 2), "eta": (1, 1, c), "omega": (1, 0, c)}
+        rows = []
+        for q, n in self.indices:
+            moves = (shifts[name] for name in self.unknowns)
+            rows.append([factor * table.get((q - dq, n - dn), zero) for dq, dn, factor in moves])
+        return np.array(rows)
+
+    def _table(self, tau, nu, eta, omega):
+        """(q, l) -> coefficient of x^q D^l in the exponential, atom by atom; numbers or symbols.
+
+        From its derivative in D: l T[q,l] = tau T[q,l-1] + eta T[q-1,l-1] + nu T[q,l-2].
+        """
+        omega = omega if "omega" in self.unknowns else 0.0
+        table = {(0, 0): tau * 0 + 1}
+        for q in range(1 if self.kind == "location-scale" else self.order + 1):
+            if q:
+                table[q, 0] = omega * table[q - 1, 0] / q
+            for n in range(1, self.order - q + 1):
+                total = tau * table[q, n - 1]
+                total = total + eta * table[q - 1, n - 1] if q else total
+                table[q, n] = (total + nu * table[q, n - 2] if n > 1 else total) / n
+        return table
+
+    def expressions(self):
+        """The left-hand sides as SymPy expressions in symbols c1, ..., omega<m>; a list in the order of `indices`."""
+        import sympy
+
+        values = {name: np.array(sympy.symbols(f"{name}1:{self.m + 1}")) for name in self.unknowns}
+        return [sympy.expand(expression) for expression in self.residuals(**values)]
+
+    def __repr__(self):
+        unknowns = ", ".join(self.unknowns)
+        size = f"{len(self.indices)} equations of order 1 to {self.order}"
+        return f"{self.kind} system: {size} in {unknowns} of {self.m} atoms"
+
+
+def equations(m, order, kind="location-scale"):
+    """The polynomial system of m atoms up to an order.
+
+    Parameters
+    ----------
+    m : int
+        Number of atoms (fitted experts in the cell), at least 1.
+    order : int
+        Largest weighted degree q + l, at least 1.
+    kind : {"location-scale", "no interaction", "regular", "unidentified"}
+        Which equations, and in which unknowns; see the module.
+
+    Returns
+    -------
+    PolynomialSystem
+        With ``unknowns``, ``indices`` ((q, l) of each equation), ``residuals``, ``jacobian``, ``expressions`` (SymPy).
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above.
+
+    Notes
+    -----
+    The equations of arXiv 2305.03288 (softmax) and Ho and Nguyen 2016 (location-scale), with factorials: S_{q,l} is
+
+        sum_i c_i sum_{s, t} omega_i^(q-s) eta_i^s tau_i^(l-s-2t) (nu_i/2)^t / ((q-s)! s! (l-s-2t)! t!).
+    """
+    return PolynomialSystem(whole("m", m, 1), whole("order", order, 1), check_kind(kind))
+
+
+def check_kind(kind):
+    """Return `kind` if it names a system, else raise `ValueError`."""
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {kind!r}")
+    return kind
+
+
+def whole(name, value, low, high=None):
+    """Return `value` as an int from `low` to `high`, else raise a `ValueError` that names it."""
+    ok = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not ok or value < low or (high is not None and value > high):
+        span = f"of at least {low}" if high is None else f"from {low} to {high}"
+        raise ValueError(f"{name} must be an integer {span}; got {value!r}")
+    return int(value)
