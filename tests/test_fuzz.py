@@ -108,7 +108,11 @@ def check(fit, arguments):
     numbers += [*starts_["log_likelihood"], *starts_["score_norm"]]
     assert np.isfinite(numbers).all()
     assert result.status in STATUSES
-    assert set(starts_["status"]) <= set(STATUSES)
+    assert set(starts_["status"]) <= {*STATUSES, "merged", "behind"}
+    assert result.n_optima >= 1
+    assert result.gap >= 0
+    assert np.isfinite(result.eigenvalues).all()
+    assert np.isfinite(result.null_directions()["information"]).all()
     assert G.k2 == tuple(arguments["k2"])
     assert G.gating == arguments["gating"]
     assert len(result.path) == result.n_iter + 1 > 0

@@ -447,8 +447,8 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
     X, y = hs.sample(G, 250, x=hs.Uniform(-3, 3), seed=1)
     G, kind = G.kernel_args(), G.kernel_args()[1]
     r = kernels.responsibilities(X, y, *G, 0.0)[1]
-    state = [rng.normal(size=250), rng.normal(size=250) - 3, rng.uniform(size=250), rng.uniform(size=250)]
-    experts = [rng.normal(size=(5, 1)), rng.normal(size=(5, 1)), rng.normal(size=5), rng.uniform(0.1, 1.0, 5)]
+    slopes, numbers = [rng.normal(size=(5, 1)) for _ in range(2)], [rng.normal(size=5) for _ in range(2)]
+    experts = [slopes[0], numbers[0], slopes[1], numbers[1], rng.uniform(0.1, 1.0, 5)]
     calls = {
         kernels.log_likelihood: (X, y, *G, 0.01),
         kernels.log_density: (X, y, *G, 0.01),
@@ -459,8 +459,7 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
         kernels.expert_sums: (X, y, r),
         kernels.residual_sums: (X, y, r, G[7], G[8]),
         kernels.gate_information: (X, r[:2], kind, G[5][:2].copy(), G[6][:2].copy(), 0.01),
-        kernels.insertion_gains: (X, y, kind, *experts, *state),
-        kernels.insertion_sums: (X, y, kind, np.array([0.3]), -1.0, np.array([0.2]), 1.0, 0.5, *state),
+        kernels.insertion_gains: (X, y, *G, 0.01, 1, *experts),
     }
     for kernel, arguments in calls.items():
         seen, rubbish = set(), []
@@ -473,27 +472,25 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
         assert len(seen) == 1, kernel.__name__
 
 
-def test_insertion_kernels_against_numpy(rng):
-    """First-order gains, and the sums of one EM step, of an expert added to a group."""
-    n, d = 300, 2
-    X, y = rng.normal(size=(n, d)), rng.normal(size=n)
-    log_sum, log_p = rng.normal(size=n), rng.normal(size=n) - 2
-    gate, held = rng.uniform(0.1, 1.0, n), rng.uniform(0.0, 1.0, n)
-    omega, eta, tau, nu, beta = rng.normal(size=(3, d)), rng.normal(size=(3, d)), rng.normal(size=3), np.ones(3), -0.7
-    for kind in (0, 1):
-        first, second = kernels.insertion_gains(X, y, kind, omega, eta, tau, nu, log_sum, log_p, gate, held)
-        for k in range(3):
-            score = X @ omega[k] if kind == 0 else -np.linalg.norm(X - omega[k], axis=1)
-            expert = gate * norm.pdf(y, X @ eta[k] + tau[k], 1.0) / np.exp(log_p)
-            change = np.exp(score - log_sum) * (expert - held)
-            np.testing.assert_allclose([first[k], second[k]], [change.sum(), (change**2).sum()], rtol=1e-10)
-            state = log_sum, log_p, gate, held
-            got = kernels.insertion_sums(X, y, kind, omega[k], beta, eta[k], tau[k], nu[k], *state)
-            h = 1 / (1 + np.exp(log_sum - score - beta))
-            q = 1 + h * (expert - held)
-            r, x1 = h * expert / q, np.column_stack([X, np.ones(n)])
-            e, total = y - X @ eta[k] - tau[k], (h * expert + (1 - h) * held) / q
-            want = [np.log(q).sum(), (x1.T * r) @ x1, (x1.T * r) @ e, r @ e**2]
-            want += [(r - total * h).sum(), (total * h * (1 - h)).sum()]
-            for mine, hers in zip(got, want, strict=True):
-                np.testing.assert_allclose(mine, hers, rtol=1e-9, atol=1e-10)
+@pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL"])
+def test_insertion_gains_against_models_with_the_expert_in_them(gating, rng):
+    """d is the derivative of log p in the weight of an expert that is really added; S are scores row by row."""
+    for k2, i, d in (((2, 1), 0, 1), ((2, 1), 1, 2), ((3,), 0, 2)):
+        G = naive.random_measure(rng, gating, k2, d)
+        X, y = naive.random_data(rng, G, scale(270, 20))  # more than one block
+        off = np.cumsum((0, *k2))
+        experts = [rng.normal(size=(3, d)), rng.normal(size=3), rng.normal(size=(3, d)), rng.normal(size=3)]
+        experts.append(rng.uniform(0.3, 1.0, 3))
+        first, second, cross, outer = kernels.insertion_gains(X, y, *G.kernel_args(), 0.0, i, *experts)
+        S = np.stack([naive.score(G, X[r : r + 1], y[r : r + 1]) for r in range(len(y))])
+        order = kernels._public_order(G.k1, G.n_experts, d)
+        np.testing.assert_allclose(outer, (S.T @ S)[np.ix_(order, order)], rtol=1e-8, atol=1e-8)
+        for c in range(3):
+            small = 1e-7
+            add = dict(zip(("omega", "beta", "eta", "tau", "nu"), (v[c] for v in experts), strict=True))
+            add["beta"] += np.log(small)
+            grown = {name: np.insert(getattr(G, name), off[i + 1], value, axis=0) for name, value in add.items()}
+            H = G.replace(k2=[m + (g == i) for g, m in enumerate(k2)], **grown)
+            change = (naive.log_density(H, X, y) - naive.log_density(G, X, y)) / small
+            np.testing.assert_allclose([first[c], second[c]], [change.sum(), (change**2).sum()], rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(cross[c], (change @ S)[order], rtol=1e-3, atol=1e-4)

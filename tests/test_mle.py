@@ -12,9 +12,12 @@ from scipy.special import logsumexp
 import hmoe_stats as hs
 from hmoe_stats import kernels
 from hmoe_stats.fitting import mle, starts
+from hmoe_stats.fitting.problem import Problem
 
 GATINGS = ("SS", "SL", "LS", "LL")
 LAW = hs.Uniform(-3, 3)
+
+BOX = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
 
 
 def draw(gating, n=300, seed=1, name="C2"):
@@ -288,17 +291,17 @@ def test_nesting_holds_where_every_start_of_the_larger_model_is_bad(gating, monk
     """The smaller fit itself stands among the candidates: with no luck at all the larger model still contains it."""
     G, X, y = draw(gating, 200, seed=21)
     exact = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1)
-    real = mle._starts
+    real = mle._Search.starts
 
-    def bad(problem, data, start, nested, *rest):
-        if nested is None:
-            return real(problem, data, start, nested, *rest)
+    def bad(self, problem, leaders, rng):
+        if not leaders:
+            return real(self, problem, leaders, rng)
         K = problem.K
         away = starts.embed(G, problem.k2, np.random.default_rng(0)).replace(eta=np.zeros((K, 1)), tau=[40.0] * K)
         return [("bad", problem.from_measure(away))]
 
-    monkeypatch.setattr(mle, "_starts", bad)
-    monkeypatch.setattr(mle, "_exchange", lambda *args: [])
+    monkeypatch.setattr(mle._Search, "starts", bad)
+    monkeypatch.setattr(mle._Search, "exchange", lambda *args: [])
     for k2 in ((2, 3), (2, 2, 2)):
         fit = hs.fit_mle(X, y, gating, k2, start=G, n_starts=1)
         assert fit.starts["log_likelihood"].max() < exact.log_likelihood - 1  # the starts are bad indeed
@@ -325,18 +328,92 @@ def test_the_nested_fit_inside_is_the_fit_alone(gating, monkeypatch):
     alone = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=2, seed=5)
     inner = []
 
-    def spy(*args, **kwargs):
-        inner.append(real(*args, **kwargs))
-        return inner[-1]
+    def spy(*args):
+        out = real(*args)
+        inner.append(out[0])
+        return out
 
-    real = mle.fit_mle
-    monkeypatch.setattr(mle, "fit_mle", spy)
-    real(X, y, gating, (3, 3), start=G, n_starts=2, seed=5)
-    assert len(inner) == 2
+    real = mle._Search.fit
+    monkeypatch.setattr(mle._Search, "fit", spy)
+    hs.fit_mle(X, y, gating, (3, 3), start=G, n_starts=2, seed=5)
+    assert len(inner) == 3
     assert inner[0].measure.k2 == (2, 2)
     assert sorted(inner[1].measure.k2) == [2, 3]
     assert inner[0].measure == alone.measure
     assert inner[0].starts.equals(alone.starts)
+
+
+# -- the certificate of the optimum ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gating", ["SS", "LL"])
+def test_optima_seen_are_counted_and_the_gap_is_the_second_best(gating):
+    G, X, y = draw(gating, 400, seed=8)
+    fit = hs.fit_mle(X, y, gating, (3, 2), start=G, bounds=BOX)
+    ended = fit.starts[fit.starts["status"].isin(["converged", "max_iter"])]
+    values = np.sort(ended["log_likelihood"])[::-1]
+    apart = 1 + (np.diff(values) < -0.01).sum()
+    assert 1 < fit.n_optima == apart
+    assert fit.n_agree >= 1 + (fit.starts["status"] == "merged").sum() - (len(fit.starts) - fit.n_agree)
+    second = values[values < values[0] - 0.01][0]
+    assert fit.gap == pytest.approx(values[0] - second, abs=0.02 if gating == "SS" else 0.2)  # finals are unsmoothed
+    assert set(fit.starts["status"]) <= {"converged", "max_iter", "merged", "behind"}
+    only = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1, bounds=BOX)
+    assert (only.n_optima, only.gap, only.n_agree) == (1, np.inf, 1)
+    assert f"{fit.n_optima} optima" in repr(fit)
+
+
+def test_eigenvalues_are_those_of_the_information_where_the_fit_can_move():
+    G, X, y = draw("SS", 500, seed=9)
+    fit = hs.fit_mle(X, y, "SS", (2, 2), start=G, bounds=BOX)
+    assert not fit.active_bounds
+    p, gauges = G.to_vector().size, 2 * 3  # slopes and intercepts of three gates
+    assert fit.eigenvalues.shape == (p - gauges,)
+    assert fit.eigenvectors.shape == (p, p - gauges)
+    assert (np.diff(fit.eigenvalues) >= 0).all()
+    assert fit.smallest_eigenvalue == fit.eigenvalues[0] > 0
+    # standardised units are those of z = v / scale
+    scale = Problem(X, y, "SS", (2, 2), BOX).scale
+    matrix = hs.information(fit.measure, X, y) * np.outer(scale, scale) / y.size
+    for value, vector in zip(fit.eigenvalues, fit.eigenvectors.T, strict=True):
+        np.testing.assert_allclose(matrix @ vector, value * vector, atol=1e-8 * np.abs(matrix).max())
+
+
+def test_flat_directions_are_named():
+    """Two experts at one place: what one gives the other takes, and their weights are traded for nothing."""
+    rng = np.random.default_rng(5)
+    x = rng.uniform(-2, 2, 400)
+    y = 1 + x + 0.5 * rng.standard_normal(400)
+    one = hs.fit_mle(x, y, "SS", (1,))
+    twin = starts.embed(one.measure, (2,), rng).replace(omega=[0.02, -0.02])
+    fit = hs.fit_em(x, y, "SS", (2,), start=twin, max_iter=1, tol=1e-9)
+    flat = fit.null_directions(below=1e-3)
+    assert len(flat) >= 2
+    words = " ".join(flat["direction"])
+    assert "omega[0,0] - 1.00 omega[1,0]" in words or "omega[1,0] - 1.00 omega[0,0]" in words
+    assert "beta[0] - 1.00 beta[1]" in words or "beta[1] - 1.00 beta[0]" in words
+    assert (flat["information"] < 1e-3).all()
+    assert fit.null_directions(below=np.inf).shape[0] == fit.eigenvalues.size
+    sharp = hs.fit_mle(x, y, "SS", (1,)).null_directions(below=0.5)
+    assert sharp.empty
+
+
+def test_a_local_fit_keeps_its_experts_at_home():
+    """Under LL, with these data, one group takes over an expert of another unless the fit is to be local."""
+    G, X, y = draw("LL", 2000, seed=0)
+    free = hs.fit_mle(X, y, "LL", (3, 3), start=G, bounds=BOX)
+    local = hs.fit_mle(X, y, "LL", (3, 3), start=G, bounds=BOX, local=True)
+    assert free.log_likelihood > local.log_likelihood - 0.01
+    homes = []
+    for fit in (free, local):
+        H, mean, sd = fit.measure, X.mean(), X.std()
+        slope, middle = H.eta[:, 0][:, None] - G.eta[:, 0], (H.tau + H.eta[:, 0] * mean)[:, None]
+        apart = (slope**2 * sd**2 + (middle - G.tau - G.eta[:, 0] * mean) ** 2) / G.nu + (H.nu[:, None] / G.nu - 1) ** 2
+        nearest = G.group[apart.argmin(axis=1)]
+        homes.append(all(len(set(nearest[H.group == i])) == 1 for i in range(2)))
+    assert homes == [False, True]
+    with pytest.raises(ValueError, match="^local must"):
+        hs.fit_mle(X, y, "LL", (3, 3), local=True)
 
 
 def test_groups_are_added_too():

@@ -204,13 +204,32 @@ def test_insertions_find_a_missing_expert(gating):
     made = starts.insertions(problem, small.measure, np.random.default_rng(0), 8)
     assert 1 <= len(made) <= 8
     gains = []
-    for H in made:
+    for z in made:
+        H = problem.to_measure(z)
         assert H.k2 == (2, 2)
         keep = np.delete(np.arange(4), 3)
-        np.testing.assert_array_equal(H.tau[keep], small.measure.tau)  # the fitted experts are left as they are
-        np.testing.assert_array_equal(H.beta[keep], small.measure.beta)
+        np.testing.assert_allclose(H.tau[keep], small.measure.tau, rtol=1e-9)  # the fitted experts stay where they are
+        gaps = np.subtract.outer(H.beta[keep], H.beta[keep]) - np.subtract.outer(*[small.measure.beta] * 2)
+        np.testing.assert_allclose(gaps[:2, :2], 0.0, atol=1e-9)
         gains.append(hs.log_likelihood(H, X, y) - small.log_likelihood)
-    assert len({tuple(H.tau) for H in made}) == len(made)
+    assert len({tuple(z) for z in made}) == len(made)
     assert max(gains) > 5.0
-    # the whole point: the score they are ranked by is the first-order gain, so most of them do climb
+    # the promise is that of a quadratic model, taken far here: most of them do climb
     assert np.mean(np.array(gains) > 0) >= 0.5
+
+
+def test_insertions_keep_to_the_box():
+    """The weight promised is one the box allows: `project` has nothing to change."""
+    for gating in GATINGS:
+        G = hs.datasets.truth("C2", gating)
+        X, y = hs.sample(G, 600, x=hs.Uniform(-3, 3), seed=4)
+        box = {"a": 8.0, "b": 8.0, "omega": 2.0, "beta": 1.0, "nu": (0.1, 2.0), "eta": 0.5, "tau": 7.0}
+        small = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1, bounds=box)
+        problem = Problem(X, y, gating, (3, 2), box)
+        for z in starts.insertions(problem, small.measure, np.random.default_rng(1), 12):
+            H = problem.to_measure(z)
+            for name, half in (("eta", 0.5), ("tau", 7.0)):
+                assert np.abs(getattr(H, name)).max() <= half + 1e-9
+            assert np.ptp(H.beta[:3]) <= 2.0 + 1e-9
+            gaps = np.diff(H.beta[:2]) - np.diff(small.measure.beta[:2])
+            assert abs(gaps[0]) < 1e-9  # nothing was cut off
