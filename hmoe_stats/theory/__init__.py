@@ -1,5 +1,7 @@
 """Theory next to the simulations: which exponents to expect, and where each of them comes from."""
 
 from .exponents import rates
+from .interactions import Interactions, interactions
+from .split import SplitInformation, split_information
 
-__all__ = ["rates"]
+__all__ = ["Interactions", "SplitInformation", "interactions", "rates", "split_information"]
