@@ -48,7 +48,8 @@ class Interactions:
     ----------
     measure, form : MixingMeasure, str
     names : tuple of str
-        The p derivatives: ``"d/deta"``, ``"d2/domega dtau"``; with several experts ``"d2/domega[0,1] dtau[0,1]"``.
+        The p derivatives: ``"d/deta"``, ``"d2/dtau2"``; with several experts ``"d2/domega[0,1] dtau[0,1]"``, with
+        several covariates ``"d2/domega_0^2"``.
     orders : ndarray, (p,)
     gram : ndarray, (p, p)
         Inner products of the derivatives relative to the density.
@@ -276,7 +277,8 @@ def _name(G, D, form, n_experts):
         where = f"[{p.at}]" if of_group else f"[{G.group[leaf]},{leaf - G.offsets[G.group[leaf]]}]"
         label = f"d{p.name}{coordinate}{where if n_experts > 1 else ''}"
         parts[label] = parts.get(label, 0) + 1
-    below = " ".join(label + (str(times) if times > 1 else "") for label, times in parts.items())
+    powers = {label: f"{'^' if '_' in label else ''}{times}" if times > 1 else "" for label, times in parts.items()}
+    below = " ".join(label + power for label, power in powers.items())
     return f"d{D.order if D.order > 1 else ''}/{below}"
 
 
