@@ -191,7 +191,7 @@ def test_given_axes_are_drawn_on(table):
         (lambda t: plotting.rate_plot(t.iloc[:0]), "at least one row"),
         (lambda t: plotting.rate_plot(t, references={"x": np.nan}), "finite alphas >= 0; got 'x': nan"),
         (lambda t: plotting.rate_plot(t, statistic="mode"), "statistic must be"),
-        (lambda t: plotting.interaction_plot(c4_interactions(), names=["d/dx"]), "names must be some of d/deta.*'d/dx'"),
+        (lambda t: plotting.interaction_plot(c4_interactions(), names=["d/dx"]), "must be some of d/deta.*'d/dx'"),
         (lambda t: plotting.interaction_plot(c4_interactions(), names=[]), "got 'none'"),
         (lambda t: plotting.fit_plot("G", [0.0], [0.0]), "G must be a MixingMeasure"),
         (lambda t: plotting.fit_plot(datasets.truth("C2"), [0.0, 1.0], [0.0]), "y must have as many entries"),
