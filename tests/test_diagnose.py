@@ -197,7 +197,7 @@ def test_close_experts():
     (found,) = only(close, "close experts")
     assert (found.where, found.severity) == ("experts 0,0 and 0,1", "caution")
     assert found.number == pytest.approx(np.sqrt((0.1**2 + 0.1**2 * 3) / 0.4))
-    (same,) = only(with_entry(with_entry(G, "tau", 2, -6.01), "nu", 2, 0.42), "close experts")
+    (same,) = only(with_entry(with_entry(G, "tau", 2, -6.01), "nu", 0, 0.42), "close experts")
     assert (same.where, same.severity) == ("experts 0,0 and 1,0", "serious")
     assert same.number == pytest.approx(np.sqrt(0.01**2 / 0.42 + (0.02 / 0.42) ** 2))  # of the two, the smaller
 

@@ -248,10 +248,12 @@ def _check_experts(G, experts):
     if isinstance(experts, str) and experts == "all":
         return list(range(G.n_experts))
     try:
-        wanted = [tuple(experts)] if all(np.ndim(e) == 0 for e in experts) else [tuple(e) for e in experts]
-        return list(dict.fromkeys(pairs.index(pair) for pair in wanted)) or pairs.index(None)
+        wanted = [tuple(experts)] if np.ndim(experts) == 1 else [tuple(pair) for pair in experts]
     except (TypeError, ValueError):
-        raise ValueError(f'experts must be "all" or (group, expert) pairs among {pairs}; got {experts!r}') from None
+        wanted = []
+    if not wanted or not set(wanted) <= set(pairs):
+        raise ValueError(f'experts must be "all" or (group, expert) pairs among {pairs}; got {experts!r}')
+    return list(dict.fromkeys(map(pairs.index, wanted)))
 
 
 def _check_choice(G, order, parameters, form):
@@ -302,9 +304,12 @@ def _root(G, nodes, weights, parts):
     """(p, p) triangular factor of the Gram matrix, by QR over y at every x and then over x."""
     keys = sorted({key for part in parts for key in part})
     t, w = np.polynomial.legendre.leggauss(_POINTS)
-    root = np.zeros((len(parts), len(parts)))
-    edges_of = _panel_edges(*_lines((G,), nodes[:1]))
-    for rows in _batches(len(nodes), _POINTS * edges_of.shape[1] * max(len(keys), 1) // 4):
+    p = len(parts)
+    if not keys:
+        return np.zeros((p, p))
+    rows_of_root = [np.zeros((p, p))]
+    panels = _panel_edges(*_lines((G,), nodes[:1])).shape[1]
+    for rows in _batches(len(nodes), _POINTS * panels * len(keys)):
         X = nodes[rows]
         edges = _panel_edges(*_lines((G,), X))
         half, mid = 0.5 * np.diff(edges, axis=1), 0.5 * (edges[:, 1:] + edges[:, :-1])
@@ -313,13 +318,14 @@ def _root(G, nodes, weights, parts):
         mass = (half[:, :, None] * w).ravel() * np.exp(log_density(G, repeated, y))
         atoms = np.sqrt(mass)[:, None] * normal_derivatives(G, repeated, y, keys)
         inner = np.linalg.qr(atoms.reshape(len(X), -1, len(keys)), mode="r")  # (batch, keys, keys)
-        c = np.zeros((len(X), len(keys), len(parts)))
+        c = np.zeros((len(X), len(keys), p))
         for column, part in enumerate(parts):
             for key, value in part.items():
                 c[:, keys.index(key), column] = value[rows]
-        block = np.sqrt(weights[rows])[:, None, None] * (inner @ c)
-        root = np.linalg.qr(np.concatenate([root, block.reshape(-1, len(parts))]), mode="r")
-    return root
+        rows_of_root.append((np.sqrt(weights[rows])[:, None, None] * (inner @ c)).reshape(-1, p))
+        if sum(map(len, rows_of_root)) > 8 * p + 2000:
+            rows_of_root = [np.linalg.qr(np.concatenate(rows_of_root), mode="r")]
+    return np.linalg.qr(np.concatenate(rows_of_root), mode="r")
 
 
 def _unit(root):
