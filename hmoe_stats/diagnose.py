@@ -205,7 +205,7 @@ def _gate(law, where, names, letter, slopes, g, weights):
             yield Finding("serious" if m < _NONE else "caution", "little mass", where, text, m, advice)
     mixed = float(weights @ (g.max(axis=1) < _SURE))
     if (mass > _LITTLE).sum() > 1 and mixed < _MIXED:
-        text = f"the gate is nearly a step: no component has a probability above {_SURE} for {mixed:.2g} of the x only"
+        text = f"the gate is nearly a step: one component has a probability above {_SURE} for all but {mixed:.2g} of x"
         advice = "bound the slopes: the likelihood hardly limits them"
         yield Finding("serious" if mixed < _STEP else "caution", "steep gate", where, text, mixed, advice)
     if letter == "L":
