@@ -6,6 +6,7 @@ Everyday names live here; the rooms behind them are listed in the README. Names 
 
 import importlib
 
+from .diagnose import diagnose
 from .divergence import chi_square, hellinger, total_variation
 from .fitting import FitResult, fit_em, fit_mle
 from .likelihood import (
@@ -32,6 +33,7 @@ __all__ = [
     "Normal",
     "Uniform",
     "chi_square",
+    "diagnose",
     "fit_em",
     "fit_mle",
     "fit_rate",

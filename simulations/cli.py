@@ -103,6 +103,8 @@ def run(
         todo = len(runner.missing_cells(study, store, retry_failed))
         if todo and store.sources() - {runner.code_version()}:
             _say(f"note: {path} has cells computed by other versions of the code; they are kept as they are")
+        for line in _findings(study) if todo else ():
+            _say(line)
         interrupted = broken = False
         try:
             runner.run(study, store, jobs or runner.joblib.cpu_count(), backend, scheduler, retry_failed)
@@ -122,6 +124,21 @@ def run(
         for message, count in store.failures().items():
             _say(f"{count} failed: {message}")
         raise typer.Exit(1 if failed == total else 0)
+
+
+def _findings(study):
+    """What `hmoe_stats.diagnose` says of the study's truths: one line a finding, with the models that share it."""
+    import hmoe_stats as hs
+
+    found = {}
+    for gating in study.gatings:
+        for k2 in study.k2:
+            for finding in hs.diagnose(study.measure(gating), k2, study.law):
+                models = found.setdefault(str(finding), {"gating": [], "k2": []})
+                for name, value in (("gating", gating), ("k2", ",".join(map(str, k2)))):
+                    models[name] += [] if value in models[name] else [value]
+    for text, models in found.items():
+        yield f"{text} [{' '.join(models['gating'])}, k2 = {' and '.join(models['k2'])}]"
 
 
 @app.command()

@@ -174,6 +174,21 @@ def test_failing_cells_are_counted_and_the_rest_is_kept(tmp_path):
     assert (folder / "t.csv").read_text().count('C2,SS,"2,2",2,0,failed,,,,,,,\n') == 1
 
 
+def test_a_run_says_first_what_its_truths_cannot_tell(tmp_path):
+    text = STUDY.replace('"C2"', '"C4"').replace("[2, 2], [3, 3]", "[1, 1], [2, 2]")
+    folder = put(tmp_path, text.replace("n = [150, 300]", "n = [60]").replace("replicates = 2", "replicates = 1"))
+    words = [HMOE, "run", "small.toml", "--jobs", "1"]
+    said, again = (
+        subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120).stderr for _ in range(2)
+    )
+    lines = [line for line in said.splitlines() if line.startswith("hmoe: ")]
+    assert len(lines) == 2
+    for group, line in enumerate(lines):
+        assert line.startswith(f"hmoe: serious: group {group}: 2 experts fitted on 1: ")
+        assert line.endswith("[SS LL, k2 = 2,2]")
+    assert again == ""
+
+
 def test_a_misspelt_key_is_one_line_and_nothing_is_made(tmp_path):
     folder = put(tmp_path, STUDY.replace("gatings", "gatigns"))
     said = hmoe(folder, "run", "small.toml", code=2)

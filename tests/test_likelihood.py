@@ -486,7 +486,7 @@ def test_insertion_gains_against_models_with_the_expert_in_them(gating, rng):
         order = kernels._public_order(G.k1, G.n_experts, d)
         np.testing.assert_allclose(outer, (S.T @ S)[np.ix_(order, order)], rtol=1e-8, atol=1e-8)
         for c in range(3):
-            small = 1e-7
+            small = 1e-9
             add = dict(zip(("omega", "beta", "eta", "tau", "nu"), (v[c] for v in experts), strict=True))
             add["beta"] += np.log(small)
             grown = {name: np.insert(getattr(G, name), off[i + 1], value, axis=0) for name, value in add.items()}

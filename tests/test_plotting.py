@@ -11,6 +11,7 @@ from hmoe_stats import datasets, plotting
 from hmoe_stats.likelihood import gate_weights
 from hmoe_stats.rates import fit_rate
 from hmoe_stats.sampling import Uniform, sample
+from hmoe_stats.theory import interactions
 
 
 @pytest.fixture
@@ -31,6 +32,10 @@ def nothing_global():
     import matplotlib.pyplot as plt
 
     assert plt.get_fignums() == []
+
+
+def c4_interactions():
+    return interactions(datasets.truth("C4"), 1, x=Uniform())
 
 
 def legend_texts(ax):
@@ -131,6 +136,47 @@ def test_fit_plot(gating):
     assert plotting.fit_plot(G, X[:, 0], y, gates=False).child_axes == []
 
 
+@pytest.mark.parametrize(("gating", "framed"), [("SS", 3), ("LL", 1)])
+def test_interaction_plot(gating, framed):
+    result = interactions(datasets.truth("C2", gating), x=Uniform(-3, 3))
+    ax = plotting.interaction_plot(result)
+    (image,) = ax.images
+    shown = image.get_array()
+    lower = np.tril_indices(len(result.names))
+    np.testing.assert_allclose(shown[lower], result.correlation[lower])
+    assert shown.mask.sum() == len(result.names) * (len(result.names) - 1) / 2
+    frames = {(round(patch.get_y() + 0.5), round(patch.get_x() + 0.5)) for patch in ax.patches}
+    assert len(frames) == framed
+    assert (result.names.index("d2/dtau2"), result.names.index("d/dnu")) in frames
+    assert all(abs(result.correlation[place]) > 1 - 1e-12 for place in frames)
+    label = ax.get_yticklabels()[result.names.index("d2/domega dtau")].get_text()
+    assert label == r"$\partial^2/\partial \omega\partial \tau$"
+    (text,) = ax.texts
+    assert r"$\partial^2/\partial \tau^2$ - 2 $\partial/\partial \nu$ = 0" in text.get_text().splitlines()
+    angle = f": {result.angle('d2/domega deta'):.3g}\N{DEGREE SIGN}"
+    assert angle in text.get_text()
+    ax.figure.draw_without_rendering()
+    box, grid = text.get_window_extent(), ax.transData
+    assert not any(box.contains(*grid.transform((i - 0.5, i - 0.5))) for i in range(len(result.names)))
+
+
+def test_interaction_plot_of_some_derivatives_of_several_experts_and_covariates():
+    wide = {"omega": [[-0.5, 0.1], [0.5, 0.0]], "eta": [[0.0, 1.0], [1.0, 0.0]], "a": [[0.0, 0.0]]}
+    G = datasets.truth("C2").replace(k2=(2,), b=[0.0], beta=[0.0, 0.0], tau=[-3.0, 3.0], nu=[1.0, 1.0], **wide)
+    result = interactions(G, x=Uniform(-1, 1), experts="all", draws=20)
+    names = ["d/deta_1[0,1]", "d2/domega_1[0,1] dtau[0,1]", "d2/domega_1[0,1]^2"]
+    ax = plotting.interaction_plot(result, names=names)
+    assert [label.get_text() for label in ax.get_xticklabels()] == [
+        r"$\partial/\partial \eta_{1,0,1}$",
+        r"$\partial^2/\partial \omega_{1,0,1}\partial \tau_{0,1}$",
+        r"$\partial^2/\partial \omega_{1,0,1}^2$",
+    ]
+    assert [patch.get_xy() for patch in ax.patches] == [(-0.5, 0.5)]
+    more = len(result.identities) - 8
+    assert f"and {more} more" in ax.texts[0].get_text()
+    ax.figure.draw_without_rendering()
+
+
 def test_given_axes_are_drawn_on(table):
     axes = Figure().subplots(1, 2)
     assert plotting.rate_plot(table, axes[0]) is axes[0]
@@ -145,6 +191,8 @@ def test_given_axes_are_drawn_on(table):
         (lambda t: plotting.rate_plot(t.iloc[:0]), "at least one row"),
         (lambda t: plotting.rate_plot(t, references={"x": np.nan}), "finite alphas >= 0; got 'x': nan"),
         (lambda t: plotting.rate_plot(t, statistic="mode"), "statistic must be"),
+        (lambda t: plotting.interaction_plot(c4_interactions(), names=["d/dx"]), "must be some of d/deta.*'d/dx'"),
+        (lambda t: plotting.interaction_plot(c4_interactions(), names=[]), "got 'none'"),
         (lambda t: plotting.fit_plot("G", [0.0], [0.0]), "G must be a MixingMeasure"),
         (lambda t: plotting.fit_plot(datasets.truth("C2"), [0.0, 1.0], [0.0]), "y must have as many entries"),
     ],

@@ -2,5 +2,11 @@
 
 from . import systems
 from .exponents import rates
+from .interactions import Interactions, interactions
+from .split import SplitInformation, split_information
 
+<<<<<<< HEAD
 __all__ = ["rates", "systems"]
+=======
+__all__ = ["Interactions", "SplitInformation", "interactions", "rates", "split_information"]
+>>>>>>> inter

@@ -1,0 +1,280 @@
+"""Identifiability of a mixing measure in words and numbers: what a fit or a study can estimate, and what it cannot.
+
+Each finding is a sentence with the number it rests on. Which gates are unidentified when more experts are fitted is
+read from the table of exponents, `hmoe_stats.theory.rates`; the rest follows from the measure and the covariate law.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .divergence import _covariates
+from .likelihood import check_measure
+from .measure import MixingMeasure, check_k2
+from .sampling import as_law
+from .theory.derivatives import gates
+from .theory.exponents import _pairs, rates
+from .voronoi import _expert_distances
+
+_SAME, _CLOSE = 0.1, 1.0  # distance of two experts, in standard deviations
+_ALIKE, _EQUAL = 0.02, 1e-6  # root mean square difference of gate probabilities
+_LITTLE, _NONE = 0.01, 1e-4  # mass of a component
+_BEYOND = 0.02  # probability of covariates beyond a Laplace centre
+_FAR = 10.0  # distance of a Laplace centre with d > 1, in standard deviations
+_SURE, _MIXED, _STEP = 0.99, 0.05, 1e-3  # a gate above the first is sure; probability that it is not
+_RATIO = 100.0  # of variances
+_DRAWS = 20_000  # covariates behind averages where d > 1; their key is fixed
+_NEED_X = ("exchangeable levels", "Laplace centre", "equal centres", "close experts", "little mass", "steep gate")
+
+
+class Finding(NamedTuple):
+    """One finding: severity ("serious", "caution", "note"), kind, where, a sentence, its number, and what to do."""
+
+    severity: str
+    kind: str
+    where: str
+    finding: str
+    number: float
+    advice: str
+
+    def __str__(self):
+        return f"{self.severity}: {self.where}: {self.finding}"
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis:
+    """The findings of `diagnose`, the serious ones first: a sequence of `Finding`, and a table.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+    """
+
+    findings: tuple
+
+    def __len__(self):
+        return len(self.findings)
+
+    def __iter__(self):
+        return iter(self.findings)
+
+    def __getitem__(self, i):
+        return self.findings[i]
+
+    def kinds(self):
+        """The kinds of the findings, each once."""
+        return tuple(dict.fromkeys(f.kind for f in self.findings))
+
+    def to_frame(self):
+        """DataFrame: severity, kind, where, finding, number, advice."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.findings), columns=Finding._fields)
+
+    def __repr__(self):
+        return "\n".join(f"{f}. Advice: {f.advice}." for f in self) or "No findings."
+
+
+def diagnose(G, k2=None, x=None):
+    """What stands in the way of estimating a measure.
+
+    Parameters
+    ----------
+    G : MixingMeasure
+        A truth, or a fit.
+    k2 : sequence of int, optional
+        Number of experts that are, or will be, fitted in each group, when `G` is the truth; by default those of `G`.
+    x : Uniform, Normal or (n, d) array, optional
+        Law of the covariates. Without it a note says what was not looked for.
+
+    Returns
+    -------
+    Diagnosis
+        Findings of these kinds, with the number of each:
+
+        - ``"too few experts"``: `k2` does not cover `G` (experts of k2);
+        - ``"unidentified gate"``: with so many fitted experts (level 1: groups) every true one can be split at once, so
+          that slopes and intercepts of the gate are not identified (fitted for each true one);
+        - ``"exchangeable levels"``: two softmax groups under a softmax level 1 have the same gate probabilities up to
+          labels (root mean square difference over x), which equal or opposite gaps of omega with matching gaps of beta
+          bring about: all leaves are then one flat softmax, and can be grouped otherwise;
+        - ``"Laplace centre"``: outside the support, at its edge, or far (probability of covariates beyond it; for d > 1
+          its distance in standard deviations of x);
+        - ``"equal centres"``: a Laplace gate whose centres coincide (largest distance, in standard deviations of x);
+        - ``"close experts"`` (distance, the root of E(gap of means)^2 / nu + (relative gap of nu)^2);
+        - ``"little mass"`` (expected gate probability, of an expert within its group);
+        - ``"steep gate"``: nearly a step in x (probability that no component has a gate above 0.99);
+        - ``"unequal variances"`` (largest over smallest);
+        - ``"not looked for"``: x is missing (number of kinds left out).
+
+    Raises
+    ------
+    ValueError
+        If `G` is not a measure, `k2` is not a sequence of positive integers or the law does not fit.
+
+    Notes
+    -----
+    Thresholds are conventions, stated in the module. Averages over a law with d > 1 use fixed draws.
+    """
+    check_measure(G)
+    k2 = G.k2 if k2 is None else check_k2(k2)
+    law = None if x is None else as_law(x)
+    support = None if law is None else law.support(G.d)
+    found = [*_counts(G, k2, support), *_variances(G)]
+    if law is None:
+        text = f"x is missing: {', '.join(_NEED_X)} not looked for"
+        advice = "give the law of the covariates as x"
+        found.append(Finding("note", "not looked for", "covariates", text, float(len(_NEED_X)), advice))
+    else:
+        X, weights = _covariates(G, G, law, _DRAWS, seed=0)
+        found += _over_x(G, law, X, np.full(len(X), 1.0 / len(X)) if weights is None else weights)
+    rank = {"serious": 0, "caution": 1, "note": 2}
+    return Diagnosis(tuple(sorted(found, key=lambda f: rank[f.severity])))
+
+
+# -- counts -----------------------------------------------------------------------------------------------------------
+def _counts(G, k2, support):
+    """Gates that are not identified once so many experts or groups are fitted."""
+    more = len(k2) > G.k1
+    pairs = {(i, m) for i, true in enumerate(G.k2) for m in k2 if m >= true} if more else _pairs(G.k2, k2)
+    if not pairs:
+        text = f"k2 = {k2} does not cover the {G.k2} experts of the measure"
+        yield Finding("serious", "too few experts", "k2", text, float(sum(k2)), "fit at least as many as there are")
+        return
+    if more:
+        yield from _unidentified(G.gating[0], G.a, len(k2), support, "level 1", "groups", "a and b")
+    for i, m in sorted(pairs):
+        omega = G.omega[G.group == i]
+        yield from _unidentified(G.gating[1], omega, m, support, f"group {i}", "experts", "omega and beta")
+
+
+def _unidentified(letter, slopes, fitted, support, where, things, names):
+    """Ask the table of exponents about one gate as a flat mixture of its own."""
+    true, d = slopes.shape
+    if letter == "L" and d == 1 and support is not None and not _inside(slopes, support).any():
+        letter = "S"  # without a kink in the support the gate is a softmax
+    flat = MixingMeasure(
+        gating="S" + letter, k2=(true,), a=np.zeros((1, d)), b=[0.0], omega=slopes, beta=np.zeros(true),
+        eta=np.zeros((true, d)), tau=np.arange(true), nu=np.ones(true),
+    )  # fmt: skip
+    table = rates(flat, (fitted,))
+    table = table[table["regime"] == "unidentified"]
+    if len(table):
+        verb, severity = ("are", "serious") if true == 1 else ("can be", "caution")
+        text = f"{fitted} {things} fitted on {true}: all can be split at once, and {names} {verb} unidentified"
+        slowest = table.loc[(table["parameter"] == "eta") & (table["kind"] == "weighted"), "alpha"].min()
+        text += f" (eta down to n^(-{slowest:.3g}))" if things == "experts" else ""
+        advice = f"fit fewer than {2 * true} {things} here, or report neither {names.replace('and', 'nor')}"
+        yield Finding(severity, "unidentified gate", where, text, fitted / true, advice)
+
+
+def _variances(G):
+    ratio = float(G.nu.max() / G.nu.min())
+    if ratio > _RATIO:
+        largest, smallest = _label(G, G.nu.argmax()), _label(G, G.nu.argmin())
+        text = f"the variance of {largest} is {ratio:.3g} times that of {smallest}"
+        yield Finding("caution", "unequal variances", "experts", text, ratio, "see that the box of nu holds both")
+
+
+# -- averages over the covariates -------------------------------------------------------------------------------------
+def _over_x(G, law, X, weights):
+    first, second = gates(G, X)
+    if G.k1 > 1:
+        names = [f"group {i}" for i in range(G.k1)]
+        yield from _gate(law, "level 1", names, G.gating[0], G.a, first, weights)
+    groups = [np.flatnonzero(G.group == i) for i in range(G.k1)]
+    for i, leaves in enumerate(groups):
+        seen = weights * first[:, i]
+        if len(leaves) > 1 and seen.sum() > 0:
+            names = [f"expert {i},{j}" for j in range(len(leaves))]
+            gate = second[:, leaves]
+            yield from _gate(law, f"group {i}", names, G.gating[1], G.omega[leaves], gate, seen / seen.sum())
+    if G.gating == "SS":
+        yield from _exchangeable(second, groups, weights)
+    yield from _close_experts(G, law)
+
+
+def _gate(law, where, names, letter, slopes, g, weights):
+    """Masses, steepness and Laplace centres of one gate of two components or more."""
+    mass = weights @ g
+    for name, m in zip(names, mass.tolist(), strict=True):
+        if m < _LITTLE:
+            text = f"{name} has an expected gate probability of {m:.2g}"
+            advice = "its parameters need about a hundred rows of its own: raise n, or leave it out"
+            yield Finding("serious" if m < _NONE else "caution", "little mass", where, text, m, advice)
+    mixed = float(weights @ (g.max(axis=1) < _SURE))
+    if (mass > _LITTLE).sum() > 1 and mixed < _MIXED:
+        text = f"the gate is nearly a step: one component has a probability above {_SURE} for all but {mixed:.2g} of x"
+        advice = "bound the slopes: the likelihood hardly limits them"
+        yield Finding("serious" if mixed < _STEP else "caution", "steep gate", where, text, mixed, advice)
+    if letter == "L":
+        yield from _centres(law, where, names, slopes)
+
+
+def _centres(law, where, names, centres):
+    d = centres.shape[1]
+    spread = np.sqrt(np.trace(law.cov(d)))
+    apart = float(np.linalg.norm(centres[:, None] - centres, axis=2).max() / spread)
+    if apart < 1e-3:
+        text = f"its Laplace centres coincide (within {apart:.2g} standard deviations of x): where they lie is not seen"
+        yield Finding("serious", "equal centres", where, text, apart, "read the gate's probabilities, not its centres")
+        return
+    inside = _inside(centres, law.support(d))
+    for i, (name, centre) in enumerate(zip(names, centres, strict=True)):
+        if d > 1:
+            far = float(np.linalg.norm(centre - law.mean(d)) / spread)
+            if far > _FAR:
+                text = f"the Laplace centre of {name} is {far:.3g} standard deviations from the mean of x"
+                advice = "box the centres: from so far the gate is nearly a softmax of slope 1"
+                yield Finding("caution", "Laplace centre", where, text, far, advice)
+            continue
+        nodes, weights = law.quadrature(breaks=centre)
+        beyond = float(min(weights @ (nodes < centre), weights @ (nodes > centre)))
+        if not inside[i]:
+            text = f"the Laplace centre of {name}, {centre[0]:.4g}, lies outside the support"
+            text += ": it is not told from the intercept"
+            advice = "clip it (MixingMeasure.canonical), or choose a centre inside"
+            yield Finding("serious", "Laplace centre", where, text, beyond, advice)
+        elif beyond < _BEYOND:
+            text = f"the Laplace centre of {name}, {centre[0]:.4g}, has only {beyond:.2g} of the covariates beyond it"
+            advice = "expect a slow start: few rows tell the centre from the intercept"
+            yield Finding("caution", "Laplace centre", where, text, beyond, advice)
+
+
+def _inside(centres, support):
+    low, high = support
+    return ((centres > low) & (centres < high)).all(axis=1)
+
+
+def _exchangeable(second, groups, weights):
+    """Two softmax groups of one size whose gate probabilities are the same sets at every x."""
+    for i, one in enumerate(groups):
+        for j, two in enumerate(groups[:i]):
+            if len(one) == len(two) > 1:
+                gap = np.sort(second[:, one], axis=1) - np.sort(second[:, two], axis=1)
+                alike = float(np.sqrt(weights @ (gap**2).mean(axis=1)))
+                if alike < _ALIKE:
+                    exact = alike < _EQUAL
+                    text = f"their gates are alike up to labels (root mean square difference {alike:.2g}), "
+                    text += f"so that all leaves are {'' if exact else 'nearly '}one flat softmax"
+                    advice = "make the gaps of omega or beta differ: leaves can be grouped otherwise at no cost"
+                    where, severity = f"groups {j} and {i}", "serious" if exact else "caution"
+                    yield Finding(severity, "exchangeable levels", where, text, alike, advice)
+
+
+def _close_experts(G, law):
+    distance = _expert_distances(G, G, law)
+    distance = np.minimum(distance, distance.T)
+    for i, j in zip(*np.triu_indices(G.n_experts, 1), strict=True):
+        if distance[i, j] < _CLOSE:
+            near = float(distance[i, j])
+            text = f"they are {near:.2g} standard deviations apart over x"
+            same = near < _SAME
+            advice = "count them as one" if same else "expect slow rates until n is large enough to tell them apart"
+            where, severity = f"experts {_label(G, i)} and {_label(G, j)}", "serious" if same else "caution"
+            yield Finding(severity, "close experts", where, text, near, advice)
+
+
+def _label(G, e):
+    return f"{G.group[e]},{e - G.offsets[G.group[e]]}"
