@@ -32,7 +32,8 @@ def random_truth(gating, number):
         order = (lines[0].argsort() == lines[1].argsort()).all()  # no two cross in between
         gates = []
         for letter, size in zip(gating, (2, 4), strict=True):
-            gates.append(rng.uniform(0.3, 0.9, size) * [1, -1] * (size // 2) if letter == "S" else rng.uniform(-2, 2, size))
+            slopes = rng.uniform(0.3, 0.9, size) * np.tile([1.0, -1.0], size // 2)
+            gates.append(slopes if letter == "S" else rng.uniform(-2, 2, size))
         G = hs.MixingMeasure(
             gating=gating, k2=(2, 2), a=gates[0], b=rng.uniform(-0.3, 0.3, 2), omega=gates[1],
             beta=rng.uniform(-0.3, 0.3, 4), eta=eta, tau=tau, nu=nu,

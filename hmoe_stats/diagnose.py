@@ -13,8 +13,9 @@ from .divergence import _covariates
 from .likelihood import check_measure
 from .measure import MixingMeasure, check_k2
 from .sampling import as_law
+from .theory.cells import covers
 from .theory.derivatives import gates
-from .theory.exponents import _pairs, rates
+from .theory.exponents import rates
 from .voronoi import _expert_distances
 
 _SAME, _CLOSE = 0.1, 1.0  # distance of two experts, in standard deviations
@@ -136,13 +137,12 @@ def diagnose(G, k2=None, x=None):
 # -- counts -----------------------------------------------------------------------------------------------------------
 def _counts(G, k2, support):
     """Gates that are not identified once so many experts or groups are fitted."""
-    more = len(k2) > G.k1
-    pairs = {(i, m) for i, true in enumerate(G.k2) for m in k2 if m >= true} if more else _pairs(G.k2, k2)
+    pairs = {(i, size) for way in covers(G.k2, k2) for i, sizes in enumerate(way) for size in sizes}
     if not pairs:
         text = f"k2 = {k2} does not cover the {G.k2} experts of the measure"
         yield Finding("serious", "too few experts", "k2", text, float(sum(k2)), "fit at least as many as there are")
         return
-    if more:
+    if len(k2) > G.k1:
         yield from _unidentified(G.gating[0], G.a, len(k2), support, "level 1", "groups", "a and b")
     for i, m in sorted(pairs):
         omega = G.omega[G.group == i]

@@ -26,7 +26,7 @@ from .problem import Problem, check_problem, one_thread
 from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
-BASE_STARTS, GROWN_STARTS = 8, 24
+BASE_STARTS, GROWN_STARTS = 8, 40
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
 LEADERS = 3  # optima carried on
@@ -49,7 +49,7 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     start : MixingMeasure, optional
         Starts are made around it; it may be smaller than `k2`. Without it starts are made from the data.
     n_starts : int, optional
-        Number of starts at every stage of growth; by default 8 for the smallest model and 24 for each larger one.
+        Number of starts at every stage of growth; by default 8 for the smallest model and 40 for each larger one.
     bounds : dict, optional
         Box on the parameters: keys among a, b, omega, beta, eta, tau, nu; values a half-width B, for [-B, B], or a
         pair (low, high). Softmax gates are translated to the middle of their box first, so for them the box says that

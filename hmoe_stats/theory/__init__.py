@@ -5,8 +5,4 @@ from .exponents import rates
 from .interactions import Interactions, interactions
 from .split import SplitInformation, split_information
 
-<<<<<<< HEAD
-__all__ = ["rates", "systems"]
-=======
-__all__ = ["Interactions", "SplitInformation", "interactions", "rates", "split_information"]
->>>>>>> inter
+__all__ = ["Interactions", "SplitInformation", "interactions", "rates", "split_information", "systems"]
