@@ -100,6 +100,8 @@ def _certificate(fit):
         "active_bounds": [str(name) for name in fit.active_bounds],
         "n_starts": len(fit.starts),
         "n_agree": int(fit.n_agree),
+        "n_optima": int(fit.n_optima),
+        "gap": float(fit.gap) if math.isfinite(fit.gap) else None,  # none, where no second optimum was seen
         "smallest_eigenvalue": eigenvalue if math.isfinite(eigenvalue) else None,  # none, where nothing is free
         "smoothing": float(fit.smoothing),
     }

@@ -142,10 +142,17 @@ class FitOptions(_Table):
     """How each cell is fitted; what is left out has the fit's own default."""
 
     start: Literal["truth", "data"] = "truth"
+    local: bool = False
     n_starts: Annotated[int, Field(ge=1)] | None = None
     tol: Annotated[float, Field(gt=0)] | None = None
     max_iter: Annotated[int, Field(ge=1)] | None = None
     bounds: Bounds = Bounds()
+
+    @model_validator(mode="after")
+    def _local_to_something(self):
+        if self.local and self.start == "data":
+            raise ValueError('local = true needs start = "truth"')
+        return self
 
     def keywords(self):
         """Keyword arguments for `hmoe_stats.fit_mle`, without `start`."""

@@ -48,7 +48,7 @@ def fits(monkeypatch):
         calls.append(SimpleNamespace(X=X, y=y, **options))
         starts = pd.DataFrame({"log_likelihood": [0.0]})
         certificate = {"smallest_eigenvalue": np.nan, "n_agree": 1, "smoothing": 0.0, "message": "", "starts": starts}
-        certificate |= {"converged": True, "active_bounds": ()}
+        certificate |= {"converged": True, "active_bounds": (), "n_optima": 1, "gap": np.inf}
         return SimpleNamespace(
             measure=options["start"], log_likelihood=0.0, status="converged", score_norm=0.0, n_iter=1, **certificate
         )

@@ -13,7 +13,7 @@
    smaller model it contains.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -29,8 +29,7 @@ FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 BASE_STARTS, GROWN_STARTS = 8, 40
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
-LEADERS = 3  # optima carried on
-EXCHANGED = 2  # of which so many exchange experts
+LEADERS, EXCHANGED, FINISHED = 6, 2, 3  # optima carried on to a larger model, to exchanges, to the end of their climb
 EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
 
@@ -108,9 +107,10 @@ class _Search:
     max_iter: int
     seed: int | np.random.SeedSequence
     local: bool
+    seen: dict = field(default_factory=dict)  # shape -> best optima
 
     def fit(self, k2):
-        """The result, and the measures of the best optima seen, the best first."""
+        """The result, and the best optima as (log-likelihood, measure), the best first."""
         rng = np.random.default_rng(starts.key(self.seed, self.gating, k2))
         smaller, leaders, inside = _smaller(self.start, k2), [], self.start
         if smaller is not None:
@@ -124,15 +124,16 @@ class _Search:
 
         eps = problem.smoothing * FINAL_SMOOTHING
         optima = _distinct(runs)
-        finals = [self.finish(problem, run, eps) for run in optima[:LEADERS]]
+        finals = [self.finish(problem, run, eps) for run in optima[:FINISHED]]
         if leaders:
             z = problem.from_measure(inside)
-            if problem.log_likelihood(z, 0.0) > max(run.exact(problem) for run in _sound(finals)):
-                embedded = _Run("embedded", begin(problem, z, eps))
+            if problem.log_likelihood(z, 0.0) > max(run.exact for run in _sound(finals)):
+                embedded = _Run(problem, "embedded", begin(problem, z, eps))
                 finals += [self.finish(problem, embedded, eps), embedded]
-        finals.sort(key=lambda run: (bool(run.flaw), -run.exact(problem)))
-        measures = [problem.to_measure(run.optimum.z) for run in finals]
-        return _result(problem, self.X, self.y, runs, optima, finals, eps, self.tol), measures
+        finals.sort(key=lambda run: (bool(run.flaw), -run.exact))
+        result = _result(problem, self.X, self.y, runs, optima, finals, eps, self.tol)
+        self.seen[k2] = [(result.log_likelihood, result.measure), *(run.entry for run in optima[1:LEADERS])]
+        return result, self.seen[k2]
 
     def problem(self, k2, inside=None):
         home = self.start if self.local else None
@@ -148,12 +149,11 @@ class _Search:
             return out
         if leaders:
             grown = count if self.start is not None else max(count - CLUSTER_STARTS, (count + 1) // 2)
-            best = leaders[0]
+            best = leaders[0][1]
             if best.k1 == problem.k1 and best.n_experts == problem.K - 1:
-                share = -(-grown // (len(leaders) + 1))  # twice as many for the best
-                for number, G in enumerate(leaders):
-                    wanted = share if number else grown - share * (len(leaders) - 1)
-                    out += [("insert", z) for z in starts.insertions(problem, G, rng, max(wanted, 0))]
+                crossed = self.crosses(problem, leaders, max(grown // 2, 1), rng)
+                out += [("cross", z) for z in crossed]
+                out += [("insert", z) for z in starts.insertions(problem, best, rng, max(grown - len(crossed), 1))]
             else:
                 for number in range(grown):
                     measure, kind = starts.split(best, problem.k2, self.X, rng, number)
@@ -165,6 +165,26 @@ class _Search:
             z, _ = em.run(few, few.from_measure(make(few, rng)), few.smoothing, EM_STEPS, tol=1e-3)
             out.append((make.__name__, z))
         return out
+
+    def crosses(self, problem, leaders, count, rng):
+        """Optima that grew in another group last, each with the growing group of optima that grew in this one instead.
+
+        Groups hardly interact, so the gains of the two nearly add up; where they do not, because one group did what the
+        other would have done, the next pairs come into play.
+        """
+        k2, smaller = problem.k2, leaders[0][1].k2
+        base = self.seen.get(_smaller(self.start, smaller))
+        if base is None or base[0][1].k1 != problem.k1:
+            return []
+        base = base[0][1]
+        (i,) = np.flatnonzero(np.subtract(k2, smaller))
+        if base.k2[i] != smaller[i]:
+            return []  # the same group grew twice
+        sibling = self.problem(tuple(m + (g == i) for g, m in enumerate(base.k2)))
+        entries = [("insert", z) for z in starts.insertions(sibling, base, rng, self.n_starts or GROWN_STARTS)]
+        others = [run.entry for run in _distinct(_race(sibling, entries, self.max_iter))[:LEADERS]]
+        pairs = sorted(((a + b, A, B) for a, A in leaders for b, B in others), key=lambda pair: -pair[0])
+        return [problem.from_measure(starts.transplant(A, B, i)) for _, A, B in pairs[:count]]
 
     def exchanges(self, problem, smaller, runs, rng):
         """Let each group of the best fits in turn place one of its experts again, until that helps no group.
@@ -226,6 +246,7 @@ def _smaller(start, k2):
 class _Run:
     """A start on its way."""
 
+    problem: Problem
     kind: str
     optimum: Optimum
     flaw: str = ""  # why it is no estimate
@@ -236,9 +257,23 @@ class _Run:
     def value(self):
         return self.optimum.value
 
-    def exact(self, problem):
+    @property
+    def entry(self):
+        return self.value, self.problem.to_measure(self.optimum.z)
+
+    @property
+    def experts(self):
+        """Standardised parameters of the experts (K, d + 2), sorted within their groups."""
+        problem, z = self.problem, self.optimum.z
+        lines = z[problem.slices["eta"]].reshape(problem.K, problem.d)
+        rows = np.column_stack([z[problem.slices["tau"]], lines, z[problem.slices["log_nu"]]])
+        groups = np.repeat(np.arange(problem.k1), problem.k2)
+        return rows[np.lexsort((rows[:, 0], groups))]
+
+    @property
+    def exact(self):
         """Log-likelihood of the model itself, distances unsmoothed."""
-        return problem.log_likelihood(self.optimum.z, 0.0)
+        return self.problem.log_likelihood(self.optimum.z, 0.0)
 
 
 def _race(problem, entries, max_iter):
@@ -246,7 +281,7 @@ def _race(problem, entries, max_iter):
 
     Those that come level with another are merged into it; those more than `BEHIND` below the leader fall out.
     """
-    runs = [_Run(kind, begin(problem, z, problem.smoothing)) for kind, z in entries]
+    runs = [_Run(problem, kind, begin(problem, z, problem.smoothing)) for kind, z in entries]
     while any(run.status == "running" for run in runs):
         for run in runs:
             if run.status == "running":
@@ -273,7 +308,10 @@ def _race(problem, entries, max_iter):
 
 
 def _same(run, other):
-    return abs(run.value - other.value) <= AGREE and bool(run.flaw) == bool(other.flaw)
+    """True of two runs at one value; of runs still on their way, only if their experts are much the same too."""
+    if abs(run.value - other.value) > AGREE or bool(run.flaw) != bool(other.flaw):
+        return False
+    return "running" not in (run.status, other.status) or np.abs(run.experts - other.experts).max() < 0.05
 
 
 def _sound(runs):
@@ -312,8 +350,8 @@ def _flaw(problem, optimum):
 def _result(problem, X, y, runs, optima, finals, eps, tol):
     final = finals[0]
     best, flaw = final.optimum, final.flaw
-    others = [run.exact(problem) for run in finals[1:] if not _same(run, final)]
-    gap = final.exact(problem) - max(others) if others else np.inf
+    others = [run.exact for run in finals[1:] if not _same(run, final)]
+    gap = final.exact - max(others) if others else np.inf
 
     measure = problem.to_measure(best.z)
     active = problem.active(best.z, best.gradient)

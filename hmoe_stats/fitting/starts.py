@@ -159,7 +159,7 @@ def jitter(G, X, rng, size):
     return translate(moved, -centre)
 
 
-CANDIDATES = 1000  # experts scored by `insertions`
+CANDIDATES = 50  # experts scored by `insertions` for each one wanted
 APART = 1.0  # standard deviations (of noise for lines, of x for gates) by which experts differ
 REFINEMENTS = (0.5, 0.2)  # sizes of the moves that improve those kept
 CHILDREN = 8  # moves tried on each
@@ -231,7 +231,7 @@ def insertions(problem, G, rng, count):
     """
     (i,) = (g for g in range(G.k1) if problem.k2[g] == G.k2[g] + 1)
     group = _Group(problem, G, i)
-    experts = group.apart(group.score(group.candidates(rng, CANDIDATES)), 2 * count)
+    experts = group.apart(group.score(group.candidates(rng, CANDIDATES * count)), 2 * count)
     for size in REFINEMENTS:
         experts = group.improve(experts, rng, size)
     experts = group.apart(experts, count)
@@ -344,6 +344,18 @@ def drop(G, j):
     k2 = tuple(m - (g == G.group[j]) for g, m in enumerate(G.k2))
     names = ("omega", "beta", "eta", "tau", "nu")
     return G.replace(k2=k2, **{name: np.delete(getattr(G, name), j, axis=0) for name in names})
+
+
+def transplant(G, H, i):
+    """G with the experts of group i, and their gate, taken from H."""
+    k2 = tuple(H.k2[g] if g == i else m for g, m in enumerate(G.k2))
+    parts = {}
+    for name in ("beta", *EXPERT):
+        mine, hers = getattr(G, name), getattr(H, name)
+        parts[name] = np.concatenate(
+            [mine[: G.offsets[i]], hers[H.offsets[i] : H.offsets[i + 1]], mine[G.offsets[i + 1] :]]
+        )
+    return G.replace(k2=k2, **parts)
 
 
 def _copies(owner, intercepts):
