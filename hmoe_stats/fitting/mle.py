@@ -128,7 +128,8 @@ class _Search:
         if leaders:
             z = problem.from_measure(inside)
             if problem.log_likelihood(z, 0.0) > max(run.exact for run in _sound(finals)):
-                embedded = _Run(problem, "embedded", begin(problem, z, eps))
+                whole = begin(problem, z, eps)
+                embedded = _Run(problem, "embedded", whole, _flaw(problem, whole))
                 finals += [self.finish(problem, embedded, eps), embedded]
         finals.sort(key=lambda run: (bool(run.flaw), -run.exact))
         result = _result(problem, self.X, self.y, runs, optima, finals, eps, self.tol)
