@@ -1,8 +1,9 @@
-"""``python -m benchmarks [kernels] [fits]``: medians, and ratios against a baseline of the same run.
+"""``python -m benchmarks [kernels] [fits] [growth] [cold] [figure]``: medians, and ratios to baselines in the same run.
 
-Kernels stand against the cost of their exponentials and logarithms in NumPy (the roofline) and against NumPy with
-logsumexp; one fit from one start stands against a NumPy EM and against SciPy's L-BFGS on our own score.
-Tables go to the screen and to benchmarks/<name>.csv.
+kernels: against the cost of their exponentials and logarithms in NumPy (the roofline) and against NumPy with logsumexp.
+fits: one fit from one start, against a NumPy EM and against SciPy's L-BFGS on our own score.
+growth: time and memory over n, K and d. cold: the first fit of a fresh process. figure: what the tables show.
+Tables go to the screen and to benchmarks/<name>.csv. `python -m benchmarks.optimum` asks whether fits find the optimum.
 """
 
 import os
@@ -10,7 +11,9 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
+import subprocess  # noqa: E402
 import sys  # noqa: E402
+import tempfile  # noqa: E402
 import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -26,6 +29,7 @@ from hmoe_stats.fitting.problem import Problem  # noqa: E402
 
 from . import numpy_em  # noqa: E402
 
+HERE = Path(__file__).parent
 BOX = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
 
 
@@ -105,7 +109,9 @@ def bench_kernels(n=100_000):
 def bench_fits(sizes=(1_000, 10_000, 100_000), patience=20.0):
     """One start, climbed by us, by L-BFGS and by NumPy EM towards the same log-likelihood, as far as each gets.
 
-    EM is stopped after `patience` seconds; how far it still is from the optimum stands beside its time.
+    Exact models start at clusters of the data, over-specified ones at a split of the fitted exact one. EM is stopped
+    after `patience` seconds; how far it still is from the optimum stands beside its time, and what it would need is
+    extrapolated from the rate at which its last steps shrink.
     """
     rows = []
     for gating in ("SS", "LL"):
@@ -115,15 +121,19 @@ def bench_fits(sizes=(1_000, 10_000, 100_000), patience=20.0):
                 X, y = hs.sample(G0, n, x=hs.Uniform(-3, 3), seed=n)
                 problem = Problem(X, y, gating, k2, BOX)
                 rng = np.random.default_rng(n)
-                G = starts.jitter(G0, X, rng, 0.1)
-                if k2 != G0.k2:
+                if k2 == G0.k2:
+                    G = starts.jitter(G0, X, rng, 0.5)
+                else:
                     fit = hs.fit_mle(X, y, gating, G0.k2, start=G0, bounds=BOX, n_starts=1)
                     G, _ = starts.split(fit.measure, k2, X, rng, 4 * 4)
                 z, eps = problem.from_measure(G), problem.smoothing
                 maximise(problem, z, eps, 1e-9, max_iter=2)
-                begin = time.perf_counter()
-                ours = maximise(problem, z, eps, 1e-9, max_iter=500)
-                seconds = time.perf_counter() - begin
+                times = []
+                for _ in range(3):
+                    begin = time.perf_counter()
+                    ours = maximise(problem, z, eps, 1e-9, max_iter=500)
+                    times.append(time.perf_counter() - begin)
+                seconds = float(np.median(times))
                 row = {"model": gating, "fitted": "x".join(map(str, k2)), "n": n, "Newton s": seconds}
                 row["iterations"] = ours.n_iter
                 row |= lbfgs(problem, z, eps, ours.value, seconds)
@@ -156,19 +166,138 @@ def em(G, x, y, k2, gating, target, patience, seconds):
         path.append(value)
         if value > target - 1e-3 or (len(path) > 5 and path[-1] - path[-2] < 1e-12):
             break
-    took = time.perf_counter() - begin
-    # where EM is still short, or has settled elsewhere, the ratio is only a lower bound
-    return {"EM / Newton, at least": took / seconds, "EM iterations": len(path), "EM short by": target - path[-1]}
+    took, short = time.perf_counter() - begin, target - path[-1]
+    row = {"EM / Newton, so far": took / seconds, "EM iterations": len(path), "EM short by": short}
+    steps = np.diff(path[-40:])
+    if short < 1e-3:
+        return row | {"EM / Newton, extrapolated": took / seconds}
+    if len(steps) < 39 or not (steps > 0).all():
+        return row | {"EM / Newton, extrapolated": np.nan}
+    # steps shrink by a factor; what is left is their geometric sum, which must be the distance, else EM goes elsewhere
+    factor = (steps[-1] / steps[0]) ** (1.0 / (steps.size - 1))
+    left = steps[-1] * factor / (1.0 - factor) if factor < 1.0 else np.inf
+    more = np.log(max(short / 1e-3, 1.0)) / -np.log(factor) if 0.5 < left / short < 2.0 else np.nan
+    return row | {"EM / Newton, extrapolated": took / seconds * (1.0 + more / len(path))}
+
+
+GROWTH = """
+import sys, time
+import numpy as np
+import hmoe_stats as hs
+def status(name):
+    return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1]) / 1024
+n, box = int(sys.argv[1]), {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
+G0 = hs.datasets.truth("C2", "SS")
+X, y = hs.sample(G0, 1000, x=hs.Uniform(-3, 3), seed=0)
+hs.fit_mle(X, y, "SS", (2, 2), start=G0, n_starts=1, bounds=box)
+X, y = np.empty((n, 1)), np.empty(n)
+for k, first in enumerate(range(0, n, 100_000)):
+    rows = slice(first, min(first + 100_000, n))
+    X[rows], y[rows] = hs.sample(G0, rows.stop - first, x=hs.Uniform(-3, 3), seed=k)
+open("/proc/self/clear_refs", "w").write("5")  # the peak counts from here
+before = status("VmRSS")
+begin = time.perf_counter()
+fit = hs.fit_mle(X, y, "SS", (2, 2), start=G0, n_starts=1, bounds=box)
+print(time.perf_counter() - begin, fit.n_iter, fit.status, before, status("VmHWM"), (X.nbytes + y.nbytes) / 2**20)
+"""
+
+
+def bench_growth(sizes=(1_000, 10_000, 100_000, 1_000_000, 10_000_000)):
+    """Over n: an SS 2 -> 2 fit from the truth in a process of its own, seconds and MiB. Over K and d: the kernels."""
+    rows = []
+    for n in sizes:
+        out = subprocess.run([sys.executable, "-c", GROWTH, str(n)], capture_output=True, text=True, check=True).stdout
+        seconds, n_iter, status, before, peak, data = out.split()
+        row = {"what": "fit SS 2x2", "n": n, "K": 4, "d": 1, "seconds": float(seconds), "iterations": int(n_iter)}
+        row |= {"status": status, "data MiB": float(data), "fit MiB": float(peak) - float(before)}
+        row["peak MiB"] = float(peak)
+        rows.append(row)
+    for d, k2 in [(1, (2,) * k) for k in (1, 2, 4, 8)] + [(d, (2, 2)) for d in (2, 4, 8, 16)]:
+        rng = np.random.default_rng(0)
+        n, G = 20_000, random_measure("SS", k2, d, rng)
+        args = (rng.uniform(-3, 3, (n, d)), 4 * rng.normal(size=n), *G.kernel_args(), 0.0)
+        names = ("log_likelihood", "score", "information")
+        times = interleaved({name: lambda name=name, args=args: getattr(kernels, name)(*args) for name in names}, 5)
+        row = {"what": "kernels SS", "n": n, "K": G.n_experts, "d": d}
+        rows.append(row | {f"{name} ns a sample": seconds / n * 1e9 for name, seconds in times.items()})
+    table = pd.DataFrame(rows)
+    fits = table[table["what"] == "fit SS 2x2"]
+    fixed = fits["seconds"].iloc[0]  # at n = 1e3 all but the fixed cost is small
+    beyond = fits.iloc[2:]
+    slope = np.polyfit(np.log(beyond["n"]), np.log(beyond["seconds"] - fixed), 1)[0]
+    print(f"slope of log time beyond the fixed cost of {fixed:.3f} s, from n = {beyond['n'].iloc[0]}: {slope:.3f}")
+    return table
+
+
+FIRST = """
+import hmoe_stats as hs
+X, y = hs.sample(hs.datasets.truth("C2", "SS"), 1000, x=hs.Uniform(-3, 3), seed=0)
+hs.fit_mle(X, y, "SS", (2, 2), n_starts=2)
+"""
+
+
+def bench_cold(repeats=5):
+    """Seconds of whole processes: nothing but Python, import numba, and a first fit with a warm and with no cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        warm = os.environ | {"NUMBA_CACHE_DIR": f"{folder}/warm"}
+        codes = {"python": "pass", "import numba": "import numba", "import hmoe_stats": "import hmoe_stats"}
+        runs = {name: lambda code=code: subprocess.run([sys.executable, "-c", code], env=warm, check=True)
+                for name, code in (codes | {"first fit, warm cache": FIRST}).items()}  # fmt: skip
+        begin = time.perf_counter()
+        runs["first fit, warm cache"]()
+        compiling = time.perf_counter() - begin
+        times = interleaved(runs, repeats)
+    times["first fit, empty cache"] = compiling
+    rows = [{"process": name, "s": s, "s beyond import numba": s - times["import numba"]} for name, s in times.items()]
+    return pd.DataFrame(rows)
+
+
+def bench_figure():
+    """benchmarks.png, from the tables."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from hmoe_stats.plotting import style
+
+    kernel, fits, growth = (pd.read_csv(HERE / f"{name}.csv") for name in ("kernels", "fits", "growth"))
+    with style():
+        figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+        ours = kernel[~kernel["what"].isin(["roofline", "NumPy log-likelihood"])]
+        for (d, k2, gating), rows in ours.groupby(["d", "k2", "gating"]):
+            axes[0].plot(rows["what"], rows["ratio to roofline"], "o-", label=f"{gating}, {k2}, d = {d}")
+        axes[0].axhline(1.0, color="0.6", lw=0.8)
+        axes[0].set(yscale="log", ylabel="time / exponentials and logarithms in NumPy", title="Kernels")
+        for (model, fitted), rows in fits.groupby(["model", "fitted"]):
+            n, newton = rows["n"], rows["Newton s"]
+            (line,) = axes[1].plot(n, newton, "o-", label=f"{model}, 2x2 by {fitted}")
+            plain = {"color": line.get_color(), "mfc": "none"}
+            ratio = rows["EM / Newton, extrapolated"].fillna(rows["EM / Newton, so far"])
+            axes[1].plot(n, newton * ratio, "s:", **plain)
+            axes[1].plot(n, newton * rows["L-BFGS / Newton"], "^--", **plain)
+        axes[1].set(xscale="log", yscale="log", xlabel="n", ylabel="s a start", title="Newton -, L-BFGS - -, EM ...")
+        rows = growth[growth["what"] == "fit SS 2x2"]
+        axes[2].plot(rows["n"], rows["seconds"], "o-", label="seconds")
+        axes[2].plot(rows["n"], rows["fit MiB"] + rows["data MiB"], "s-", label="MiB, data and fit")
+        axes[2].plot(rows["n"], rows["data MiB"], "k:", label="MiB, data")
+        axes[2].set(xscale="log", yscale="log", xlabel="n", title="An exact SS fit")
+        for ax in axes:
+            ax.legend(fontsize="x-small")
+        figure.savefig(HERE / "benchmarks.png", dpi=150)
+        plt.close(figure)
 
 
 def main(names):
-    here = Path(__file__).parent
-    jobs = {"kernels": bench_kernels, "fits": bench_fits}
+    jobs = {"kernels": bench_kernels, "fits": bench_fits, "growth": bench_growth, "cold": bench_cold}
+    jobs["figure"] = bench_figure
     for name in names or jobs:
         if name not in jobs:
             sys.exit(f"benchmarks: {name}: expected some of {', '.join(jobs)}")
         table = jobs[name]()
-        table.to_csv(here / f"{name}.csv", index=False, float_format="%.4g")
+        if table is None:
+            continue
+        table.to_csv(HERE / f"{name}.csv", index=False, float_format="%.4g")
         print(f"\n{name}\n{table.to_string(index=False, float_format=lambda v: f'{v:.4g}')}\n", flush=True)
 
 

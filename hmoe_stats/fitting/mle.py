@@ -22,7 +22,7 @@ from .. import kernels
 from ..measure import MixingMeasure
 from . import em, starts
 from .newton import Optimum, begin, climb_on, maximise, polish, spectrum
-from .problem import Problem, check_problem, one_thread
+from .problem import Problem, batches, check_problem, one_thread
 from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
@@ -342,8 +342,10 @@ def _flaw(problem, optimum):
         return "an expert lies nearest to another group's expert of the start"
     if np.isinf(problem.default_floor[-1]):
         return ""  # the caller bounds the variances: every point of the box is an estimate
-    _, r = kernels.responsibilities(problem.X, problem.y, *problem.kernel_args(optimum.z), 0.0)
-    if r.sum(axis=1).min() < problem.d + 2:
+    G, held = problem.kernel_args(optimum.z), 0.0
+    for rows in batches(problem.n):
+        held += kernels.responsibilities(problem.X[rows], problem.y[rows], *G, 0.0)[1].sum(axis=1)
+    if held.min() < problem.d + 2:
         return f"an expert holds fewer than {problem.d + 2} rows"
     return ""
 
@@ -412,8 +414,10 @@ def _separated(problem, measure, X):
         gates.append((f"omega, group {i}", problem.kinds[1], measure.omega[lo:hi], measure.beta[lo:hi]))
     for name, kind, slopes, intercepts in gates:
         if kind == 0 and intercepts.size > 1:
-            logits = X @ slopes.T + intercepts
-            top_two = np.sort(logits, axis=1)[:, -2:]
-            if (top_two[:, 1] - top_two[:, 0]).min() > 8.0:
+            lead = np.inf
+            for rows in batches(problem.n):
+                top_two = np.sort(X[rows] @ slopes.T + intercepts, axis=1)[:, -2:]
+                lead = min(lead, (top_two[:, 1] - top_two[:, 0]).min())
+            if lead > 8.0:
                 out.append(f"{name} (the gate separates the data)")
     return tuple(out)

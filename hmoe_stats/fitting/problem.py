@@ -20,6 +20,7 @@ WIDE = ("a", "omega", "eta")
 SLOPE_LIMIT = 1000.0  # default bound of softmax slopes, per standard deviation of x: a step between neighbours
 VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of y
 # What a fit accepts; products and squares of such numbers stay far inside double precision and `measure.LARGEST`.
+ROWS = 1 << 16  # of data worked on at once
 SPREADS = 1e-18, 1e18  # standard deviations of x and y
 REACH = 1e30  # how far a start may lie from the data, in standard deviations
 BOX_REACH = 1e16  # how far the nearest point of a box may lie from 0, in standard deviations
@@ -54,9 +55,7 @@ def check_problem(X, y, gating, k2):
     if y.size <= free:
         raise ValueError(f"X and y must have more rows than the model has free parameters, {free}; got {y.size}")
     for name, columns in (("X", X), ("y", y[:, None])):
-        top = np.abs(columns).max(axis=0)
-        relative = np.std(columns / np.where(top > 0, top, 1.0), axis=0)  # squares of the entries may underflow
-        varies, spread = relative > 1e-13, relative * top
+        _, spread, varies = moments(columns)
         if name == "y" and not varies.all():
             raise ValueError(f"y must vary: all entries equal {y[0]:g}, and the likelihood is unbounded")
         wrong = varies & ((spread < SPREADS[0]) | (spread > SPREADS[1]))
@@ -64,6 +63,20 @@ def check_problem(X, y, gating, k2):
             wanted = f"between {SPREADS[0]:g} and {SPREADS[1]:g}"
             raise ValueError(f"{name} must have a standard deviation {wanted}, rescale it; got {spread[wrong][0]:g}")
     return X, y, gating, k2
+
+
+def batches(n):
+    """Slices that cover n rows, `ROWS` each."""
+    return (slice(first, first + ROWS) for first in range(0, n, ROWS))
+
+
+def moments(X):
+    """Mean, standard deviation and whether that is more than rounding, of each column of X (n, d); X is not copied."""
+    mean, top = X.mean(axis=0), np.maximum(X.max(axis=0), -X.min(axis=0))
+    unit = np.where(top > 0, top, 1.0)  # squares of the entries may underflow
+    squares = sum((((X[rows] - mean) / unit) ** 2).sum(axis=0) for rows in batches(len(X)))
+    relative = np.sqrt(squares / len(X))
+    return mean, relative * unit, relative > 1e-13
 
 
 class Problem:
@@ -90,19 +103,23 @@ class Problem:
         self.p = self.slices["log_nu"].stop
         self.laplace = (self.kinds[0] == 1 and self.k1 > 1) or (self.kinds[1] == 1 and max(k2) > 1)
 
-        centre, spread = X.mean(axis=0), X.std(axis=0)
-        self.constant = spread <= 1e-13 * np.abs(X).max(axis=0, initial=1e-300)
-        spread[self.constant] = 1.0
+        centre, spread, varies = moments(X)
+        (y_mean,), (y_spread,), _ = moments(y[:, None])
+        self.constant = ~varies
+        width = np.where(varies, spread, 0.0)
+        spread = np.where(varies, spread, 1.0)
         own_box = bounds is None
         self.x_shift = centre if own_box else np.zeros(self.d)
         self.x_scale = spread if own_box and not self.laplace else np.ones(self.d)
-        self.y_shift, self.y_scale = (y.mean(), y.std()) if own_box else (0.0, 1.0)
-        self.X = np.ascontiguousarray((X - self.x_shift) / self.x_scale)
-        self.y = (y - self.y_shift) / self.y_scale
-        self.smoothing = float(np.mean(self.X.std(axis=0))) / np.sqrt(self.n) if self.laplace else 0.0
+        self.y_shift, self.y_scale = (y_mean, y_spread) if own_box else (0.0, 1.0)
+        # in a stated box the data are used as they are: no copy of what may be large
+        self.X = np.ascontiguousarray((X - self.x_shift) / self.x_scale) if own_box else np.ascontiguousarray(X)
+        self.y = (y - self.y_shift) / self.y_scale if own_box else y
+        self.spread = width / self.x_scale  # of the columns of self.X
+        self.smoothing = float(np.mean(self.spread)) / np.sqrt(self.n) if self.laplace else 0.0
 
         # natural size of each coordinate, in the units of self.X and self.y
-        sx, sy = spread / self.x_scale, np.std(y) / self.y_scale
+        sx, sy = spread / self.x_scale, y_spread / self.y_scale
         self.scale = np.ones(self.p)
         for name, letter in (("a", gating[0]), ("omega", gating[1])):
             self._wide(self.scale, name)[:] = sx if letter == "L" else 1.0 / sx
@@ -112,8 +129,8 @@ class Problem:
         self.level = np.where(self.constant, self.X[0], 0.0)  # values of constant columns, else 0
         self._make_gates()
         if start is not None:
-            self._check_reach(start, centre, spread, y.mean(), np.std(y))
-        self._make_box(bounds, start)
+            self._check_reach(start, centre, spread, y_mean, y_spread)
+        self._make_box(bounds, start, sy)
 
     def _wide(self, vector, name):
         return vector[self.slices[name]].reshape(-1, self.d)
@@ -154,12 +171,12 @@ class Problem:
                 self.gauges.append(constants)
                 self.gauges += [slopes[:, c] for c in np.flatnonzero(~self.constant) if kind == 0]
 
-    def _make_box(self, bounds, start):
+    def _make_box(self, bounds, start, sy):
         """`lower` and `upper` (p,), on z; `bounds`, the same in words and in the units of the data."""
         low, high = np.full(self.p, -np.inf), np.full(self.p, np.inf)
         x_low, x_high = self.X.min(axis=0), self.X.max(axis=0)
         mid, half = 0.5 * (x_low + x_high), 0.5 * (x_high - x_low) + 1e-9
-        sx, sy = self.X.std(axis=0), np.std(self.y)
+        sx = self.spread
         reach = 0.0
         for wide, flat, kind in (("a", "b", self.kinds[0]), ("omega", "beta", self.kinds[1])):
             if kind == 0:

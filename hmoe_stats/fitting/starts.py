@@ -11,6 +11,7 @@ from scipy.cluster.vq import kmeans2
 
 from .. import kernels
 from ..measure import GATINGS, MixingMeasure, check_k2
+from .problem import moments
 
 
 def key(seed, gating, k2):
@@ -133,8 +134,8 @@ def translate(G, shift):
 
 def centre_and_spread(X):
     """Mean and standard deviation of each covariate, (d,) each; a constant one has spread 1."""
-    spread = X.std(axis=0)
-    return X.mean(axis=0), np.where(spread > 1e-13 * np.abs(X).max(axis=0), spread, 1.0)  # else rounding alone
+    mean, spread, varies = moments(X)
+    return mean, np.where(varies, spread, 1.0)
 
 
 def jitter(G, X, rng, size):
