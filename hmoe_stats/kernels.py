@@ -902,3 +902,54 @@ def insertion_sums(X, y, kind, omega, beta, eta, tau, nu, log_sum, log_p, gate, 
         for k in range(c):
             xx[k, c] = xx[c, k]
     return gain, xx, xe, ee, score, information
+
+
+# -- scores row by row -------------------------------------------------------------------------------------------------
+
+
+@njit(**_OPTIONS)
+def row_scores(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
+    """log p_G(y | x) of each row, (n,), and its gradient, one parameter of `to_vector` a row, (p, n)."""
+    n, d = X.shape
+    k1, K = off.size - 1, tau.size
+    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
+    work = _workspace(d, k1, K)
+    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    toward = np.empty((d + 1, BLOCK))
+    p = k1 * (d + 1) + K * (2 * d + 3)
+    F = np.zeros((p, BLOCK))
+    order = _public_order(k1, K, d)
+    log_p, out = np.empty(n), np.empty((p, n))
+    first_v = k1 * (d + 1)
+    first_mu = first_v + K * (d + 1)
+    first_nu = first_mu + K * (d + 1)
+    for start in range(0, n, BLOCK):
+        nb = _forward(X, y, start, model, work)
+        for s in range(nb):
+            log_p[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
+        _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
+        for i in range(k1):
+            g, sums = G[i], R[i]
+            if k1 > 1:
+                for s in range(nb):
+                    part[s] = sums[s] - g[s]
+                if kind1 == 1:
+                    _direction(x, nb, a[i], eps * eps, toward)
+                _fill(part, toward if kind1 == 1 else x, nb, i * (d + 1), d, F)
+            for j in range(off[i], off[i + 1]):
+                r, h, w, row = E[j], H[j], W[j], F[first_nu + j]
+                if off[i + 1] - off[i] > 1:
+                    for s in range(nb):
+                        part[s] = r[s] - sums[s] * h[s]
+                    if kind2 == 1:
+                        _direction(x, nb, omega[j], eps * eps, toward)
+                    _fill(part, toward if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
+                _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
+                for s in range(nb):
+                    row[s] = w[s]
+        for k in range(p):
+            f, o = F[k], out[order[k]]
+            for s in range(nb):
+                o[start + s] = f[s]
+    return log_p, out
