@@ -839,7 +839,62 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
     return value, grad, out
 
 
-# -- where another expert would help -----------------------------------------------------------------------------------
+# -- scores row by row, and where another expert would help ------------------------------------------------------------
+
+
+@njit(**_INNER)
+def _fill_scores(x, nb, kind1, kind2, off, a, omega, eps2, G, H, E, R, Z, W, toward, part, F):
+    """Rows of F: the scores, sample by sample, scalar by scalar; those of gates of one component stay as they are."""
+    k1, K, d = off.size - 1, off[-1], x.shape[0]
+    first_v = k1 * (d + 1)
+    first_mu = first_v + K * (d + 1)
+    first_nu = first_mu + K * (d + 1)
+    for i in range(k1):
+        g, sums = G[i], R[i]
+        if k1 > 1:
+            for s in range(nb):
+                part[s] = sums[s] - g[s]
+            if kind1 == 1:
+                _direction(x, nb, a[i], eps2, toward)
+            _fill(part, toward if kind1 == 1 else x, nb, i * (d + 1), d, F)
+        for j in range(off[i], off[i + 1]):
+            r, h, w, row = E[j], H[j], W[j], F[first_nu + j]
+            if off[i + 1] - off[i] > 1:
+                for s in range(nb):
+                    part[s] = r[s] - sums[s] * h[s]
+                if kind2 == 1:
+                    _direction(x, nb, omega[j], eps2, toward)
+                _fill(part, toward if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
+            _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
+            for s in range(nb):
+                row[s] = w[s]
+
+
+@njit(**_OPTIONS)
+def row_scores(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
+    """log p_G(y | x) of each row, (n,), and its gradient, one parameter of `to_vector` a row, (p, n)."""
+    n, d = X.shape
+    k1, K = off.size - 1, tau.size
+    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
+    work = _workspace(d, k1, K)
+    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    toward = np.empty((d + 1, BLOCK))
+    p = k1 * (d + 1) + K * (2 * d + 3)
+    F = np.zeros((p, BLOCK))
+    order = _public_order(k1, K, d)
+    log_p, out = np.empty(n), np.empty((p, n))
+    for start in range(0, n, BLOCK):
+        nb = _forward(X, y, start, model, work)
+        for s in range(nb):
+            log_p[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
+        _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
+        _fill_scores(x, nb, kind1, kind2, off, a, omega, eps * eps, G, H, E, R, Z, W, toward, part, F)
+        for k in range(p):
+            f, o = F[k], out[order[k]]
+            for s in range(nb):
+                o[start + s] = f[s]
+    return log_p, out
 
 
 @njit(**_OPTIONS)
@@ -865,9 +920,6 @@ def insertion_gains(
     R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
     toward, log_sum, log_p = np.empty((d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     p = k1 * (d + 1) + K * (2 * d + 3)
-    first_v = k1 * (d + 1)
-    first_mu = first_v + K * (d + 1)
-    first_nu = first_mu + K * (d + 1)
     padded = (p + 3) // 4 * 4
     F, outer = np.zeros((padded, BLOCK)), np.zeros((padded, padded))
     first, second, cross = np.zeros(C), np.zeros(C), np.zeros((C, p))
@@ -880,23 +932,7 @@ def insertion_gains(
         for s in range(nb):
             log_sum[s] += math.log(S2[i, s]) - V[off[i], s]
         _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
-        for g in range(k1):
-            if k1 > 1:
-                if kind1 == 1:
-                    _direction(x, nb, a[g], eps * eps, toward)
-                for s in range(nb):
-                    part[s] = R[g, s] - G[g, s]
-                _fill(part, toward if kind1 == 1 else x, nb, g * (d + 1), d, F)
-            for j in range(off[g], off[g + 1]):
-                if off[g + 1] - off[g] > 1:
-                    if kind2 == 1:
-                        _direction(x, nb, omega[j], eps * eps, toward)
-                    for s in range(nb):
-                        part[s] = E[j, s] - R[g, s] * H[j, s]
-                    _fill(part, toward if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
-                _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
-                for s in range(nb):
-                    F[first_nu + j, s] = W[j, s]
+        _fill_scores(x, nb, kind1, kind2, off, a, omega, eps * eps, G, H, E, R, Z, W, toward, part, F)
         _add_outer(F, padded, nb, outer)
         gate, held = G[i], R[i]
         score, mean = U[0], part

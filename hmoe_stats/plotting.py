@@ -1,4 +1,4 @@
-"""Figures at the level of axes: rates on log-log scales, losses, a fitted mixture on its data, interactions.
+"""Figures at the level of axes: rates and moduli on log-log scales, losses, a fitted mixture, interactions.
 
 Every function takes ``ax=None`` and returns the axes it drew on. The style sheet ``hmoe.mplstyle`` is a context
 (`style`) that ends with the function: no global setting changes, and no figure is registered with pyplot.
@@ -110,6 +110,66 @@ def loss_plot(table, ax=None, *, statistic="mean", series=None, n_min=None, ylab
     """
     half = {"parametric": 0.5}
     return rate_plot(table, ax, statistic=statistic, series=series, references=half, n_min=n_min, ylabel=ylabel)
+
+
+def modulus_plot(moduli, ax=None, *, references=None, ylabel=None):
+    """Moduli of continuity: distance against discrepancy t, log-log, with fitted exponents and reference slopes.
+
+    Parameters
+    ----------
+    moduli : Modulus or sequence of Modulus
+        Results of `theory.modulus`. A clean one has its fitted line over its clean range; of others the legend tells
+        the status.
+    ax : matplotlib Axes, optional
+    references : dict, optional
+        Label -> kappa: slopes to draw thin, each under the modulus of the nearest exponent; by default the finite
+        derived exponents.
+    ylabel : str, optional
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ValueError
+        If `moduli` is empty or holds something else, has no positive distance, or a reference is not a finite
+        number >= 0.
+    """
+    from .theory import Modulus
+
+    moduli = [moduli] if isinstance(moduli, Modulus) else list(moduli)
+    if not moduli or not all(isinstance(one, Modulus) for one in moduli):
+        raise ValueError(f"moduli must be a Modulus or a sequence of them; got {moduli!r}")
+    if not any((one.distance > 0).any() for one in moduli):
+        raise ValueError("moduli must hold a positive distance; got none")
+    if references is None:
+        powers = {one.derived: "derived" for one in moduli if np.isfinite(one.derived)}
+    else:
+        powers = _merged(references, "kappas")
+    several = len({one.gating for one in moduli}) > 1
+    with style():
+        ax = _axes(ax)
+        handles = []
+        for i, one in enumerate(moduli):
+            look = _look(one.gating if several else "", i)
+            says = f"exponent {one.exponent:.3f}" if one.status == "clean" else one.status
+            prefix = f"{one.gating} " if several else ""
+            handles.append(Line2D([], [], label=f"{prefix}{one.discrepancy}, m = {one.m}: {says}", **look))
+            seen = one.distance > 0
+            ax.plot(one.t[seen], one.distance[seen], color=look["color"], marker=look["marker"], linestyle="none")
+            if one.status == "clean":
+                inside, ends = one.t <= one.clean[1], np.array(one.clean)
+                height = np.exp(np.mean(np.log(one.distance[inside]) - one.exponent * np.log(one.t[inside])))
+                ax.plot(ends, height * ends**one.exponent, color=look["color"], linestyle=look["linestyle"])
+        ylabel = ylabel or " or ".join(sorted({one.metric for one in moduli})) + " distance"
+        ax.set(xscale="log", yscale="log", xlabel="discrepancy t", ylabel=ylabel)
+        thin = _draw_powers(ax, powers, moduli)
+        _make_room(ax, len(handles), len(thin))
+        if thin:
+            ax.add_artist(ax.legend(handles=thin, loc="lower right"))
+        ax.legend(handles=handles, loc="upper left")
+    return ax
 
 
 def fit_plot(G, X, y, ax=None, *, gates=True):
@@ -282,12 +342,12 @@ def _look(name, i):
     return GATING_STYLES.get(name, plain)
 
 
-def _merged(references):
+def _merged(references, what="alphas"):
     """alpha -> label, shallowest first; labels of equal alphas joined."""
     out = {}
     for label, alpha in references.items():
         if not isinstance(alpha, int | float | np.number) or not 0 <= alpha < np.inf:
-            raise ValueError(f"references must map labels to finite alphas >= 0; got {label!r}: {alpha!r}")
+            raise ValueError(f"references must map labels to finite {what} >= 0; got {label!r}: {alpha!r}")
         out.setdefault(round(float(alpha), 9), []).append(label)
     return {alpha: ", ".join(labels) for alpha, labels in sorted(out.items())}
 
@@ -303,6 +363,20 @@ def _draw_references(ax, references, n, low):
         look = {"color": "0.35", "linestyle": line, "linewidth": 0.7}
         ax.plot(ends, start * (ends / ends[0]) ** -alpha, zorder=1, **look)
         handles.append(Line2D([], [], label=f"{_fraction(alpha)}: {label}", **look))
+    return handles
+
+
+def _draw_powers(ax, powers, moduli):
+    """Thin lines t^kappa, each under the modulus of the nearest exponent; returns legend handles."""
+    handles = []
+    drawn = [one for one in moduli if (one.distance > 0).any()]
+    for (kappa, label), line in zip(sorted(powers.items()), LINES * len(powers), strict=False):
+        gaps = [abs((one.exponent if one.status == "clean" else np.inf) - kappa) for one in drawn]
+        one = drawn[int(np.argmin(gaps))]
+        t, h = one.t[one.distance > 0], one.distance[one.distance > 0]
+        ends, look = np.array([t[-1], t[0]]), {"color": "0.35", "linestyle": line, "linewidth": 0.7}
+        ax.plot(ends, 0.4 * np.min(h / t**kappa) * ends**kappa, zorder=1, **look)
+        handles.append(Line2D([], [], label=f"{_fraction(kappa).removeprefix('-')}: {label}", **look))
     return handles
 
 

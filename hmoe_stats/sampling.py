@@ -5,6 +5,7 @@ losses and divergences take a law, or an (n, d) array of covariates, which stand
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -207,11 +208,20 @@ def _wide(name, value, d):
         raise ValueError(f"{name} must be a scalar or have {d} entries, one a covariate; got {value}") from None
 
 
+@lru_cache
+def gauss_legendre(order):
+    """Nodes and weights of the rule on [-1, 1], read-only; kept, as they take an eigenvalue problem to find."""
+    rule = np.polynomial.legendre.leggauss(order)
+    for part in rule:
+        part.setflags(write=False)
+    return rule
+
+
 def _panels(low, high, breaks, order, panels):
     """Composite Gauss-Legendre nodes and weights on [low, high], panel edges also at every break inside."""
     edges = np.linspace(low, high, panels + 1)
     inside = np.asarray(breaks, dtype=float).ravel()
     edges = np.unique(np.concatenate([edges, inside[(inside > low) & (inside < high)]]))
-    t, w = np.polynomial.legendre.leggauss(order)
+    t, w = gauss_legendre(order)
     half, mid = 0.5 * np.diff(edges)[:, None], 0.5 * (edges[1:] + edges[:-1])[:, None]
     return (mid + half * t).ravel(), (half * w).ravel()

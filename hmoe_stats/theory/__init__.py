@@ -3,6 +3,18 @@
 from . import systems
 from .exponents import rates
 from .interactions import Interactions, interactions
+from .modulus import Modulus, certificates, certify, modulus
 from .split import SplitInformation, split_information
 
-__all__ = ["Interactions", "SplitInformation", "interactions", "rates", "split_information", "systems"]
+__all__ = [
+    "Interactions",
+    "Modulus",
+    "SplitInformation",
+    "certificates",
+    "certify",
+    "interactions",
+    "modulus",
+    "rates",
+    "split_information",
+    "systems",
+]

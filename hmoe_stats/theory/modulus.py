@@ -1,0 +1,379 @@
+"""Deterministic rate certificates: how near the truth a measure can be whose parameters are t away from it.
+
+The modulus of a discrepancy D at a truth G0 is
+
+    w(t) = min { h(G, G0) : G of the fitted shape, D(G, G0) = t },
+
+h the chi or Hellinger distance of the joint laws. If w(t) ~ t^kappa as t falls, then h >= c D^kappa near G0, kappa is
+the smallest such exponent, and the error D of the maximum-likelihood estimator falls like n^(-1 / (2 kappa)).
+`modulus` computes w by quadrature and least squares, without data and noise, and reads kappa off its slope. The
+measures it finds prove kappa >= slope, as far as a slope over finitely many t can; minima that were missed make the
+slope too small.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..likelihood import check_measure
+from ..measure import as_floats, check_k2
+from ..sampling import as_law
+from .exponents import rates
+from .nearest import Nearest, cover
+from .sweep import Sweep
+
+DISCREPANCIES = ("tau", "nu", "omega", "eta", "bary_tau", "bary_eta", "bary_omega", "a")
+_SPREADS = DISCREPANCIES[:4]
+DISTANCES = ("chi", "hellinger")
+FLOOR = 3e-13  # distances below it are rounding
+_SLOPES_AGREE = 0.06  # local slopes of a clean range differ by no more
+_FEWEST = 4  # distances in a clean range
+_LONELY = 0.25  # share of minima with one origin above which starts disagree
+_FIRST = {"tau": 0.8, "nu": 0.3, "omega": 0.3, "eta": 0.3, "a": 0.3}  # the largest t in units; 0.1 for barycentres
+_POINTS, _SMALLEST = 14, 1e-6  # of t, at most, and in units
+_FALL = 16.0  # factor by which the distance is to fall from one t to the next
+_VANISHES = 8.0  # a local slope of so many m is a fall to zero
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Modulus:
+    """A modulus and the exponent read off it; made by `modulus`.
+
+    Attributes
+    ----------
+    gating : str
+        Gating of truth and fitted measures.
+    k2 : tuple
+        Fitted shape.
+    discrepancy : str
+    cell : tuple
+        (group, expert) of the truth whose cell is looked at.
+    m : int
+        Fitted experts in that cell.
+    metric : {"chi", "hellinger"}
+    t : ndarray, (T,)
+        Values of the discrepancy, falling.
+    distance : ndarray, (T,)
+        The smallest distance found at each.
+    agreement : ndarray of int, (T,)
+        How many starts led to it, to 5 percent.
+    measures : tuple of MixingMeasure
+        The minimisers.
+    exponent : float
+        Slope of log distance on log t over the smaller half of the clean range; NaN unless the status is "clean".
+    exponent_error : float
+        Standard error of that slope, or its distance from the slope over the whole range if that is larger.
+    clean : tuple of float
+        (t_low, t_high): the range, from the smallest t up, over which local slopes agree to 0.06; NaN if there is none.
+    derived : float
+        The exponent that `rates` derives, inf for unidentified parameters; NaN where it derives none.
+    status : {"clean", "kinked", "disagreement", "vacuous"}
+        "vacuous": the distance vanishes at some t, as the truth itself can be written with that discrepancy: the
+        parameter is not identified. "kinked": the distance does not fall with t, or local slopes do not settle: minima
+        were missed, or t is not small enough. "disagreement": more than a quarter of the minima in the clean range
+        were reached from one start only.
+    message : str
+        The status in words.
+    seconds : float
+        Time taken.
+    """
+
+    gating: str
+    k2: tuple
+    discrepancy: str
+    cell: tuple
+    m: int
+    metric: str
+    t: np.ndarray
+    distance: np.ndarray
+    agreement: np.ndarray
+    measures: tuple
+    exponent: float
+    exponent_error: float
+    clean: tuple
+    derived: float
+    status: str
+    message: str
+    seconds: float = field(compare=False)
+
+    @property
+    def slopes(self):
+        """(T - 1,) slope of log distance on log t between neighbours."""
+        return np.diff(np.log(self.distance)) / np.diff(np.log(self.t))
+
+    def __repr__(self):
+        head = f"Modulus of {self.discrepancy}, {self.gating}, cell {self.cell}, k2={self.k2}, m={self.m}"
+        lines = [f"{head}: {self.status} ({self.message})"]
+        if self.status == "clean":
+            found, (low, high) = f"{self.exponent:.3f} +- {self.exponent_error:.3f}", self.clean
+            lines.append(f"  exponent {found} for t from {low:.2g} to {high:.2g}")
+        if not np.isnan(self.derived):
+            lines.append(f"  derived {self.derived:.4g}")
+        lines.append(f"  {'t':>10} {self.metric:>10} {'slope':>7} {'starts':>7}")
+        local = ["", *(f"{s:.3f}" for s in self.slopes)] if self.status != "vacuous" else [""] * len(self.t)
+        for t, h, s, n in zip(self.t, self.distance, local, self.agreement, strict=True):
+            lines.append(f"  {t:10.3e} {h:10.3e} {s:>7} {n:7d}")
+        return "\n".join(lines)
+
+
+def modulus(G0, k2, discrepancy="tau", cell=(0, 0), x=None, m=2, *, distance="chi", t=None, n_starts=None, seed=0):
+    """Modulus of continuity of a discrepancy at a truth, and its exponent kappa.
+
+    Parameters
+    ----------
+    G0 : MixingMeasure
+        The truth, d = 1.
+    k2 : sequence of int
+        Fitted experts in each group. Fitted group i stands for true group i; further groups double the group of `cell`.
+    discrepancy : {"tau", "nu", "omega", "eta", "bary_tau", "bary_eta", "bary_omega", "a"}
+        With c_i the gate weights at the mean of x of the m experts in the cell, made to sum to one, and * the truth,
+
+        - tau, nu, omega, eta: spread of the parameter, ``(sum_i c_i (u_i - sum_j c_j u_j)^2)^(1/2)``;
+        - bary_tau, bary_eta, bary_omega: shift of its barycentre, ``|sum_i c_i u_i - u*|``;
+        - a: spread over the fitted groups that share the true group, with their weights; the shift where there is one.
+
+        Gates are compared with one component outside the cell that is held at the truth.
+    cell : (int, int)
+        True group, and true expert in it.
+    x : Uniform, Normal or (n, 1) array
+        Law of the covariates; required.
+    m : int
+        Fitted experts in the cell, at least 2 for a spread. Others of its group go to the next true expert, others
+        of other groups to their first one.
+    distance : {"chi", "hellinger"}
+        ``chi`` is the root of `chi_square`; near the truth it is equivalent to `hellinger`, and the better behaved.
+    t : sequence of float, optional
+        Discrepancies, at least 5; by default from large ones down to where the distance meets the rounding floor 3e-13,
+        or the discrepancy 1e-6 units. The smallest is not reported, as it is approached from one side only.
+    n_starts : int, optional
+        Fresh starts at each t (four times as many at the first); by default 2 (m - 1).
+    seed : int
+        Key of the fresh starts.
+
+    Returns
+    -------
+    Modulus
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above, `k2` does not cover `G0`, the cell cannot have m experts, or the discrepancy
+        belongs to a gate that is constant.
+
+    Notes
+    -----
+    Without a box a distance may vanish for want of one: weights in a cell differ by a factor of at most exp(2.6),
+    experts stay nearer to their true one than to others, variances below 1.7 times the true ones, and Laplace centres
+    within the support. Barycentres of eta and tau are as derived where x has mean zero. Source: derived.
+    """
+    began = time.perf_counter()
+    k2, cell, m, law = _checked(G0, k2, discrepancy, cell, x, m, distance)
+    for name, value in (("n_starts", n_starts), ("seed", seed)):
+        if value is not None and (not isinstance(value, int | np.integer) or value < 0):
+            raise ValueError(f"{name} must be an integer of at least 0; got {value!r}")
+    if t is not None:
+        t = np.sort(as_floats("t", t, (-1,)))[::-1]
+        if t.size < 5 or t[-1] <= 0 or (np.diff(t) == 0).any():
+            raise ValueError(f"t must hold at least 5 different positive numbers; got {t}")
+    problem = Nearest(G0, k2, discrepancy, cell, law, m, distance)
+    n_starts = 2 * max(m - 1, 1) if n_starts is None else int(n_starts)
+    sweep = Sweep(problem, np.random.default_rng(np.random.SeedSequence(seed)))
+    vanished = _descend(sweep, n_starts, t, m)
+    size = len(sweep.t)
+    if not vanished:
+        sweep.polish(6 * n_starts)
+        size = _reliable(sweep.distance, sweep.agreement)
+    grid, found, agreement = np.array(sweep.t)[:size], sweep.distance[:size], sweep.agreement[:size]
+    return Modulus(
+        G0.gating, k2, discrepancy, cell, m, distance, grid, found, agreement,
+        tuple(problem.measure(z) for z in sweep.z[:size]),
+        *_read(grid, found, agreement, vanished, derived=_derived(problem, cell)),
+        time.perf_counter() - began,
+    )  # fmt: skip
+
+
+def _checked(G0, k2, discrepancy, cell, x, m, distance):
+    check_measure(G0, "G0")
+    if G0.d != 1:
+        raise ValueError(f"G0 must have one covariate (d = 1); got d = {G0.d}")
+    _check_known("discrepancy", discrepancy, DISCREPANCIES)
+    _check_known("distance", distance, DISTANCES)
+    k2, law = check_k2(k2), as_law(x)
+    law.support(1)
+    cell = _check_cell(G0, cell)
+    if isinstance(m, bool) or not isinstance(m, int | np.integer):
+        raise ValueError(f"m must be an integer; got {m!r}")
+    if m < 2 and discrepancy in _SPREADS:
+        raise ValueError(f"m must be at least 2 for the spread of {discrepancy}; got {m}")
+    if _constant(discrepancy, G0, k2, cell):
+        raise ValueError(f"discrepancy must not be {discrepancy!r}: with k2={k2} the gate of cell {cell} is constant")
+    return k2, cell, int(m), law
+
+
+def _check_known(name, value, known):
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+
+
+def _constant(discrepancy, G0, k2, cell):
+    """Whether the discrepancy is one of a gate with a single component."""
+    group, _ = cover(G0, k2, cell)
+    if discrepancy == "a":
+        return len(k2) == 1
+    return discrepancy in ("omega", "bary_omega") and np.array(k2)[group == cell[0]].max() == 1
+
+
+def _check_cell(G0, cell):
+    try:
+        g, e = (int(i) for i in cell)
+        fits = (g, e) == tuple(cell) and 0 <= g < G0.k1 and 0 <= e < G0.k2[g]
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise ValueError(f"cell must be a pair (group, expert) of G0, whose k2 is {G0.k2}; got {cell!r}")
+    return g, e
+
+
+def _descend(sweep, n_starts, grid, m):
+    """Minimise at falling t until the floor or the end of the grid; True if the distance vanishes there."""
+    problem = sweep.problem
+    now = sweep.unit * _FIRST.get(problem.discrepancy, 0.1) if grid is None else grid[0]
+    for step in range(_POINTS if grid is None else len(grid)):
+        sweep.add(float(now), n_starts if step else 4 * n_starts)
+        h, slope = sweep.distance, 2.0
+        if step:
+            slope = np.log(max(h[-1], 1e-300) / h[-2]) / np.log(sweep.t[-1] / sweep.t[-2])
+        if h[-1] < FLOOR:
+            return step == 0 or slope > _VANISHES * m
+        if grid is not None:
+            now = grid[min(step + 1, len(grid) - 1)]
+        else:
+            now *= np.clip(_FALL ** (-1.0 / max(slope, 0.1)), 0.25, 0.85) if step else 0.75
+            if now < _SMALLEST * sweep.unit:
+                break
+    return False
+
+
+def _reliable(distance, agreement):
+    """How many t to report: down to the floor, less the smallest, which has no neighbour below to confirm it, and less
+    one more if a single start led there."""
+    below = np.flatnonzero(distance < FLOOR)
+    size = min(below[0] if below.size else distance.size, distance.size - 1)
+    return size - int(size > _FEWEST and agreement[size - 1] < 2)
+
+
+def _read(t, distance, agreement, vanished, derived):
+    """exponent, exponent_error, clean, derived, status, message."""
+    none = (np.nan, np.nan, (np.nan, np.nan), derived)
+    if vanished:
+        return *none, "vacuous", f"the truth itself can be written with a discrepancy of {t[-1]:.3g}"
+    if len(t) < _FEWEST:
+        return *none, "kinked", f"only {len(t)} distances above the floor of {FLOOR:g}"
+    log_t, log_h = np.log(t), np.log(distance)
+    slopes = np.diff(log_h) / np.diff(log_t)
+    if slopes.min() <= 0:
+        return *none, "kinked", "the distance does not fall with t"
+    start = next(i for i in range(slopes.size) if np.ptp(slopes[i:]) <= _SLOPES_AGREE)
+    size = len(t) - start
+    if size < _FEWEST:
+        return *none, "kinked", f"the last local slopes are {', '.join(f'{s:.3f}' for s in slopes[-_FEWEST:])}"
+    clean = (float(t[-1]), float(t[start]))
+    lonely = np.count_nonzero(agreement[start:] < 2)
+    if lonely > _LONELY * size:
+        return np.nan, np.nan, clean, derived, "disagreement", f"{lonely} of {size} minima were reached from one start"
+    slope, _ = _line(log_t[start:], log_h[start:])
+    half = min(start + size // 2, len(t) - 3)
+    lower, error = _line(log_t[half:], log_h[half:])
+    return lower, max(error, abs(slope - lower)), clean, derived, "clean", f"{size} distances on a line"
+
+
+def _line(x, y):
+    """Slope of y on x and its standard error."""
+    d = x - x.mean()
+    slope = d @ y / (d @ d)
+    left = y - y.mean() - slope * d
+    return float(slope), float(np.sqrt(left @ left / (x.size - 2) / (d @ d)))
+
+
+def _derived(P, cell):
+    """The exponent of `rates` for a problem, NaN where it has none."""
+    if len(P.k2) != P.G0.k1:
+        return np.nan
+    counts = np.bincount(P.split.leaf)[P.G0.offsets[cell[0]] : P.G0.offsets[cell[0] + 1]]
+    centres = P.G0.omega[P.G0.group == cell[0]]
+    told_apart = P.G0.gating[1] == "L" and np.ptp(centres) > 0
+    regime = "regular" if counts.min() == 1 or told_apart else "unidentified"
+    if regime == "unidentified" and P.discrepancy == "eta" and P.G0.gating[1] == "S" and P.m > 2:
+        return np.nan  # the exponent of the error is that of the barycentre; none is derived for the spread
+    table = rates(P.G0, P.k2)
+    kind = "barycentre" if P.m > 1 and P.discrepancy.startswith("bary_") else "weighted"
+    rows = table[(table["parameter"] == P.parameter) & (table["kind"] == kind) & (table["level"] == P.level)]
+    if P.level == 2:
+        rows = rows[(rows["m"] == P.m) & (rows["regime"] == regime)]
+    return float(rows["kappa"].iloc[0]) if len(rows) else np.nan
+
+
+def certificates(G0, k2, x, *, cell=None, discrepancies=None, **options):
+    """The moduli of every discrepancy that makes sense for a shape: a generator of `Modulus`.
+
+    Parameters
+    ----------
+    G0, k2, x
+        As in `modulus`.
+    cell : (int, int), optional
+        By default the first true expert that can be split, or (0, 0) if none can.
+    discrepancies : sequence of str, optional
+        Some of those of `modulus`; by default all that are defined.
+    **options
+        ``distance``, ``n_starts`` and ``seed`` of `modulus`.
+
+    Yields
+    ------
+    Modulus
+        For each number m of experts the cell can have (m >= 2 if it can be split), each discrepancy; "a" once.
+
+    Raises
+    ------
+    ValueError
+        As `modulus`.
+    """
+    check_measure(G0, "G0")
+    k2 = check_k2(k2)
+    if cell is None:
+        room = [i for i in range(min(len(k2), G0.k1)) if k2[i] > G0.k2[i]]
+        cell = (room[0] if room and len(k2) == G0.k1 else 0, 0)
+    cell = _check_cell(G0, cell)
+    for name in discrepancies or ():
+        _check_known("discrepancies", name, DISCREPANCIES)
+    _, sizes = cover(G0, k2, cell)
+    for m in range(max(min(2, sizes[-1]), sizes[0]), sizes[-1] + 1):
+        for name in DISCREPANCIES:
+            undefined = (m == 1 and name in _SPREADS) or _constant(name, G0, k2, cell)
+            undefined |= name == "bary_omega" and G0.k2[cell[0]] == 1  # no component outside the cell to hold
+            repeated = name == "a" and m < sizes[-1]
+            if name in discrepancies if discrepancies is not None else not (undefined or repeated):
+                yield modulus(G0, k2, name, cell, x, m, **options)
+
+
+def certify(G0, k2, x, **options):
+    """Table of `certificates`: measured exponents beside derived ones.
+
+    Parameters, errors
+        As `certificates`.
+
+    Returns
+    -------
+    DataFrame
+        One row a discrepancy and m: discrepancy, cell (``"0,1"``), m, exponent, exponent_error, derived, t_low, t_high
+        (the clean range), status, message, seconds; see `Modulus`.
+    """
+    import pandas as pd
+
+    columns = ["discrepancy", "cell", "m", "exponent", "exponent_error", "derived", "t_low", "t_high", "status"]
+    rows = [
+        (r.discrepancy, "{},{}".format(*r.cell), r.m, r.exponent, r.exponent_error, r.derived, *r.clean, r.status,
+         r.message, r.seconds)
+        for r in certificates(G0, k2, x, **options)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=[*columns, "message", "seconds"])
