@@ -251,6 +251,48 @@ def _writing(path):
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
+# -- theory ------------------------------------------------------------------------------------------------------------
+def _sizes(k2):
+    try:
+        return tuple(int(m) for m in k2.split(","))
+    except ValueError:
+        raise UserError(f"--k2: expected whole numbers such as 2,2, got {k2!r}") from None
+
+
+@app.command()
+def certify(
+    truth: Annotated[str, typer.Argument(metavar="TRUTH", help="A named truth, as C2.")],
+    gating: Annotated[str, typer.Option(help="SS, SL, LS or LL.")],
+    k2: Annotated[str, typer.Option(help="Experts fitted in each group, as 3,2.")],
+    x: Annotated[tuple[float, float], typer.Option(metavar="LOW HIGH", help="X ~ Uniform(LOW, HIGH).")] = (-3.0, 3.0),
+    only: Annotated[str | None, typer.Option(metavar="NAMES", help="Discrepancies, as tau,bary_eta; else all.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figure.")] = Path("figures"),
+):
+    """Certify exponents without data: print them, draw DIR/certify-TRUTH-GATING-K2.png, write the table beside it."""
+    sizes = _sizes(k2)
+    with _library_errors():
+        from matplotlib.figure import Figure
+
+        import hmoe_stats as hs
+
+        options = {} if only is None else {"discrepancies": tuple(only.split(","))}
+        G0, moduli = hs.datasets.truth(truth, gating), []
+        for found in hs.theory.certificates(G0, sizes, hs.Uniform(*x), **options):
+            moduli.append(found)
+            measured = f"exponent {found.exponent:6.3f} +- {found.exponent_error:.3f}, derived {found.derived:5.3f}"
+            ended = f"{found.status}, {found.seconds:.0f} s"
+            print(f"{found.discrepancy:12} m = {found.m}  {measured}  {ended}", flush=True)
+        stem = out / f"certify-{truth}-{gating}-{'-'.join(map(str, sizes))}"
+        with _writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+            figure = Figure(figsize=(6.0, 4.5), layout="constrained")
+            hs.plotting.modulus_plot(moduli, figure.subplots()).set_title(f"{truth}, {gating}, {k2} fitted")
+            figure.savefig(f"{stem}.png", dpi=150)
+            hs.theory.certificate_table(moduli).to_csv(f"{stem}.csv", index=False, lineterminator="\n")
+    for end in ("png", "csv"):
+        print(f"{stem}.{end}")
+
+
 # -- a user's own data ------------------------------------------------------------------------------------------------
 @app.command()
 def fit(
@@ -279,10 +321,7 @@ def fit(
     holes = numeric.columns[numeric.isna().any()]
     if len(holes):
         raise UserError(f"{data}: missing values in {', '.join(holes)}: leave such rows out")
-    try:
-        sizes = tuple(int(m) for m in k2.split(","))
-    except ValueError:
-        raise UserError(f"--k2: expected whole numbers such as 2,2, got {k2!r}") from None
+    sizes = _sizes(k2)
     with _library_errors():
         import hmoe_stats as hs
 

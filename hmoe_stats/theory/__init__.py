@@ -3,13 +3,14 @@
 from . import systems
 from .exponents import rates
 from .interactions import Interactions, interactions
-from .modulus import Modulus, certificates, certify, modulus
+from .modulus import Modulus, certificate_table, certificates, certify, modulus
 from .split import SplitInformation, split_information
 
 __all__ = [
     "Interactions",
     "Modulus",
     "SplitInformation",
+    "certificate_table",
     "certificates",
     "certify",
     "interactions",

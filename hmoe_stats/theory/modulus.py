@@ -368,12 +368,17 @@ def certify(G0, k2, x, **options):
         One row a discrepancy and m: discrepancy, cell (``"0,1"``), m, exponent, exponent_error, derived, t_low, t_high
         (the clean range), status, message, seconds; see `Modulus`.
     """
+    return certificate_table(certificates(G0, k2, x, **options))
+
+
+def certificate_table(moduli):
+    """The table of `certify`, of certificates made before."""
     import pandas as pd
 
     columns = ["discrepancy", "cell", "m", "exponent", "exponent_error", "derived", "t_low", "t_high", "status"]
     rows = [
         (r.discrepancy, "{},{}".format(*r.cell), r.m, r.exponent, r.exponent_error, r.derived, *r.clean, r.status,
          r.message, r.seconds)
-        for r in certificates(G0, k2, x, **options)
+        for r in moduli
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=[*columns, "message", "seconds"])
