@@ -111,6 +111,7 @@ class Toy:
         self.function, self.n = function, n
         self.lower, self.upper = np.array(lower, dtype=float), np.array(upper, dtype=float)
         self.fixed, self.gauges = np.zeros(self.lower.size, dtype=bool), []
+        self.gauge_matrix = np.zeros((self.lower.size,) * 2)
 
     active = Problem.active
 

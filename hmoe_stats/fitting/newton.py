@@ -140,9 +140,8 @@ def spectrum(problem, z, gradient, information):
 def _stiffen(problem, matrix, free):
     """Give each translation of a gate the eigenvalue of a typical coordinate: the gradient along it is 0 anyway."""
     typical = np.abs(np.diag(matrix)[free]).mean() if free.any() else 1.0
-    for where in problem.gauges:
-        if free[where].all():
-            matrix[np.ix_(where, where)] += typical / where.size
+    whole = free.astype(float) @ problem.gauge_matrix >= 1.0 - 1e-9  # coordinates of gates that are free altogether
+    matrix += typical * (whole * problem.gauge_matrix)
 
 
 def _step(problem, z, gradient, information, radius):

@@ -125,12 +125,16 @@ class Problem:
             self._wide(self.scale, name)[:] = sx if letter == "L" else 1.0 / sx
         self._wide(self.scale, "eta")[:] = sy / sx
         self.scale[self.slices["tau"]] = sy
-        self.home = home
         self.level = np.where(self.constant, self.X[0], 0.0)  # values of constant columns, else 0
         self._make_gates()
         if start is not None:
             self._check_reach(start, centre, spread, y_mean, y_spread)
         self._make_box(bounds, start, sy)
+        self.home = None if home is None else self.inside(home)
+        if home is not None:
+            self.x_mean = self.X.mean(axis=0)
+            self.x_cov = sum((self.X[rows] - self.x_mean).T @ (self.X[rows] - self.x_mean) for rows in batches(self.n))
+            self.x_cov = self.x_cov / self.n
 
     def _wide(self, vector, name):
         return vector[self.slices[name]].reshape(-1, self.d)
@@ -170,6 +174,12 @@ class Problem:
             else:
                 self.gauges.append(constants)
                 self.gauges += [slopes[:, c] for c in np.flatnonzero(~self.constant) if kind == 0]
+        self.gauge_matrix = np.zeros((self.p, self.p))  # sums over each translation, divided by its size
+        for where in self.gauges:
+            self.gauge_matrix[np.ix_(where, where)] = 1.0 / where.size
+        self.gauge_sizes = np.array([where.size for where in self.gauges], dtype=int)
+        self.gauge_starts = np.cumsum(self.gauge_sizes) - self.gauge_sizes
+        self.translated = np.concatenate([np.empty(0, dtype=int), *self.gauges])
 
     def _make_box(self, bounds, start, sy):
         """`lower` and `upper` (p,), on z; `bounds`, the same in words and in the units of the data."""
@@ -304,22 +314,22 @@ class Problem:
     def project(self, z):
         """The nearest writing of z in the box: gates translated to the middle of the box, then clipped."""
         z = np.where(self.fixed, self.rest, z)
-        for where in self.gauges:
-            values = z[where]
-            z[where] = values + (self.box_centre[where[0]] - 0.5 * (values.max() + values.min()))
+        if self.gauges:
+            values = z[self.translated]
+            top, low = (f.reduceat(values, self.gauge_starts) for f in (np.maximum, np.minimum))
+            shift = self.box_centre[self.translated[self.gauge_starts]] - 0.5 * (top + low)
+            z[self.translated] = values + np.repeat(shift, self.gauge_sizes)
         return np.clip(z, self.lower, self.upper)
 
     def is_home(self, z):
         """True unless a group has experts nearest to experts of different groups of `home`."""
         if self.home is None:
             return True
-        G = self.to_measure(z)
-        X = self.X * self.x_scale + self.x_shift
-        line = np.column_stack([G.eta, G.tau])[:, None] - np.column_stack([self.home.eta, self.home.tau])
-        moments = np.column_stack([X, np.ones(self.n)])
-        moments = moments.T @ moments / self.n
-        apart = np.einsum("jkc,ce,jke->jk", line, moments, line) / self.home.nu
-        apart += (G.nu[:, None] / self.home.nu - 1.0) ** 2
+        *_, eta, tau, nu = self.kernel_args(z)
+        slope = eta[:, None] - self.home.eta
+        middle = slope @ self.x_mean + (tau[:, None] - self.home.tau)
+        apart = (np.einsum("jkc,ce,jke->jk", slope, self.x_cov, slope) + middle**2) / self.home.nu
+        apart += (nu[:, None] / self.home.nu - 1.0) ** 2
         nearest = self.home.group[apart.argmin(axis=1)]
         return (nearest == nearest[self.offsets[np.repeat(np.arange(self.k1), self.k2)]]).all()
 

@@ -111,7 +111,7 @@ class FitResult:
             values, vectors = eigh(np.diag(self.eigenvalues), V.T @ (own[:, None] * V))
             vectors = np.sqrt(own)[:, None] * (V @ vectors)
             rows = [(value, _in_words(vectors[:, k], names)) for k, value in enumerate(values) if value < below]
-        return pd.DataFrame(rows, columns=["information", "direction"])
+        return pd.DataFrame(rows, columns=["information", "direction"]).astype({"information": float})
 
     def __repr__(self):
         lines = [
