@@ -155,10 +155,9 @@ class _Search:
                 crossed = self.crosses(problem, leaders, max(grown // 2, 1), rng)
                 out += [("cross", z) for z in crossed]
                 out += [("insert", z) for z in starts.insertions(problem, best, rng, max(grown - len(crossed), 1))]
-            else:
-                for number in range(grown):
-                    measure, kind = starts.split(best, problem.k2, self.X, rng, number)
-                    out.append((f"split:{kind}", problem.from_measure(measure)))
+            for number in range(grown - len(out)):  # whole groups are missing, or the likelihood asks for no expert
+                measure, kind = starts.split(best, problem.k2, self.X, rng, number)
+                out.append((f"split:{kind}", problem.from_measure(measure)))
             count -= grown
         few = problem.thinned(rng, EM_ROWS)
         for number in range(count):
