@@ -195,7 +195,8 @@ plt.show()
 #
 # What protects a study: the score (print it, do not assume it), the nesting test, and several starts. `hs.fit_mle` does
 # all three and says so in its result.
-#
+
+# %% [markdown]
 # ## What to try next
 #
 # - Start EM without the truth (`start=None`): which slope does the same rule make now?
