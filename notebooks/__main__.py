@@ -9,6 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TIMEOUT = 600  # seconds a cell
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def sources():
@@ -36,10 +37,11 @@ def execute(notebook, folder):
     """
     from nbclient import NotebookClient
 
-    client = NotebookClient(
-        notebook, timeout=TIMEOUT, kernel_name="python3", record_timing=False, resources={"metadata": {"path": folder}}
-    )
-    client.execute()
+    options = {"timeout": TIMEOUT, "kernel_name": "python3", "record_timing": False, "store_widget_state": False}
+    NotebookClient(notebook, resources={"metadata": {"path": folder}}, **options).execute()
+    for cell in notebook.cells:  # a slider is nothing without its kernel, and its identifier changes with every run
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     # versions of the interpreter and the names of kernels differ between machines: they say nothing to a reader
     notebook.metadata["language_info"] = {"name": "python"}
     return notebook
