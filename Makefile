@@ -4,14 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help rates test lint bench clean
+.PHONY: help rates test lint bench notebooks clean
 
 help:
-	@echo "make rates   run the quick study and draw figures/quick.png"
-	@echo "make test    run the tests"
-	@echo "make lint    check the style"
-	@echo "make bench   time the kernels and the fits against baselines"
-	@echo "make clean   remove the environment and the results"
+	@echo "make rates      run the quick study and draw figures/quick.png"
+	@echo "make test       run the tests"
+	@echo "make lint       check the style"
+	@echo "make bench      time the kernels and the fits against baselines"
+	@echo "make notebooks  execute notebooks/*.py and rewrite the .ipynb files"
+	@echo "make clean      remove the environment and the results"
 
 rates: $(VENV)/.run
 	$(BIN)/hmoe run quick --jobs $(JOBS)
@@ -26,6 +27,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+notebooks: $(VENV)/.dev
+	$(BIN)/python -m notebooks
 
 clean:
 	rm -rf $(VENV) results
