@@ -1,16 +1,19 @@
 """Maximum likelihood: many starts, each climbed by a trust-region Newton method in a box, and a certificate.
 
-1. Starts. Around a given measure: that measure and jittered copies. A larger model is grown from it one expert at a
-   time (groups hardly interact, so growing them in turn finds what splitting all at once misses): the fit with one
-   expert less is made first, by this same pipeline; new experts are put where the likelihood rises most for a small
-   weight, and old ones are split, stratified over which and how. Without a measure: k-means++ clusters of (x, y) and
-   random regressions, both warmed by EM, and a fit grown as above.
-2. Every start is climbed to a loose tolerance. In a grown model each group in turn then gives back the expert least
-   missed, and has another put where it is wanted most. Laplace gates put kinks into the likelihood: distances are
-   smoothed, sqrt(||x - a||^2 + eps^2) with eps = n^(-1/2) standard deviations of x.
-3. The leaders are climbed on to a tight tolerance, with eps / 30 under Laplace gates, and ranked by the likelihood of
-   the model itself. The smaller fit, written in the larger shape, always stands among them: a fit never ends below the
-   smaller model it contains.
+1. Growth. Around a given measure the smallest model starts at that measure and jittered copies; without one it is a
+   single expert, and every size gets a few starts from k-means++ clusters and random regressions, warmed by EM. A
+   larger model grows from the fit with one expert less, made first by this same pipeline. Groups hardly interact, so
+   half of its starts are crosses: the best optima that grew in another group before, each with the growing group of
+   optima in which that one grew instead. The others put a new expert where the likelihood asks for one
+   (`starts.insertions`).
+2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
+   log-likelihood units behind the leader fall out.
+3. Exchanges. In the best two optima each group in turn gives back the expert least missed and has another put where it
+   is wanted most, until that helps no group.
+4. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
+   put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
+   deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
+   fit never ends below the smaller model it contains.
 """
 
 from dataclasses import dataclass, field, replace
