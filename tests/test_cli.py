@@ -261,3 +261,18 @@ def test_the_command_line_answers_without_heavy_libraries():
     code = "import sys, simulations.cli; print({'numpy', 'pandas', 'numba', 'joblib', 'tqdm'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+# -- certificates ------------------------------------------------------------------------------------------------------
+def test_certify_prints_an_exponent_and_draws_it(tmp_path):
+    told = hmoe(tmp_path, "certify", "C2", "--gating", "SS", "--k2", "3,2", "--only", "omega", "--out", "made")
+    assert re.search(r"omega +m = 2 +exponent +(1\.99\d|2\.00\d) \+- 0\.0\d+, derived 2\.000 +clean", told)
+    table = pd.read_csv(tmp_path / "made" / "certify-C2-SS-3-2.csv")
+    assert table["discrepancy"].tolist() == ["omega"]
+    assert table["exponent"][0] == pytest.approx(2.0, abs=0.03)
+    assert (tmp_path / "made" / "certify-C2-SS-3-2.png").stat().st_size > 10_000
+    assert "name must be one of" in hmoe(tmp_path, "certify", "C9", "--gating", "SS", "--k2", "3,2", code=1)
+    assert "--k2: expected whole numbers" in hmoe(tmp_path, "certify", "C2", "--gating", "SS", "--k2", "3;2", code=1)
+    assert "discrepancies must be" in hmoe(
+        tmp_path, "certify", "C2", "--gating", "SS", "--k2", "3,2", "--only", "size", code=1
+    )

@@ -121,7 +121,7 @@ def test_regular_and_unidentified_groups_are_told_apart():
     table = rates(measure("SS", (2,)), (4,))
     assert alphas(table, 2) == alphas(table, 2, "unidentified")
     assert alphas(table, 3) == alphas(table, 3, "regular")
-    assert alphas(table, 2)["beta", "mass"] == 0
+    assert (alphas(table, 2)["beta", "mass"], alphas(table, 2)["omega", "barycentre"]) == (0.5, 0.5)
     # a Laplace gate with distinct centres keeps the group regular, one with equal centres does not
     assert set(rates(measure("LL", (2,)), (4,))["regime"]) == {"any", "regular"}
     assert "unidentified" in set(rates(measure("LL", (2,), equal_gates=True), (4,))["regime"])
@@ -139,6 +139,12 @@ def test_unidentified_gates_really_are(name):
         gap = np.abs(log_density(H, x, y) - log_density(G, x, y)).max()
         regimes = set(rates(G, H.k2)["regime"])
         assert (gap < 1e-12) == ("unidentified" in regimes) == (same or name == "C4")
+        if same and name == "C2":  # what the factor leaves alone: masses of cells, and their mean slopes
+            low, high = H.canonical(support=(-3, 3)), G.canonical(support=(-3, 3))
+            mass = np.exp(low.beta).reshape(-1, 2)
+            np.testing.assert_allclose(mass.sum(axis=1), np.exp(high.beta), rtol=1e-12)
+            mean = (mass * low.omega.reshape(-1, 2)).sum(axis=1) / mass.sum(axis=1)
+            np.testing.assert_allclose(mean, high.omega[:, 0], atol=1e-12)
 
 
 def test_groups_match_in_any_order():

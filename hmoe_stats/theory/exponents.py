@@ -139,8 +139,11 @@ def _sharp(cell, gating, d):
         rows += [_Row("omega", "weighted", kappa_gate(m, 2, gating, d), source=note), _Row("beta", "mass", 1.0)]
     elif not regular:
         none = "derived: a common factor of all gates is not seen"
-        rows += [_Row("omega", kind, np.inf, source=none) for kind in ("weighted", "barycentre")]
-        rows += [_Row("beta", "mass", np.inf, source=none)] if cell.gated else []
+        rows.append(_Row("omega", "weighted", np.inf, source=none))
+        # under softmax the factor has one value and one slope at the centre of x, which the canonical form takes off
+        seen, why = (1.0, "derived; canonical form, at the centre of x") if softmax and cell.gated else (np.inf, none)
+        rows.append(_Row("omega", "barycentre", seen, source=why))
+        rows += [_Row("beta", "mass", seen, source=why)] if cell.gated else []
     if m == 1:  # nothing to average
         return rows
     rows.append(_Row("nu", "barycentre", kappa_nu(m)))

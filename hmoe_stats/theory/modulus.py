@@ -298,19 +298,20 @@ def _line(x, y):
 
 def _derived(P, cell):
     """The exponent of `rates` for a problem, NaN where it has none."""
-    if len(P.k2) != P.G0.k1:
-        return np.nan
+    table = rates(P.G0, P.k2)
+    kind = "barycentre" if P.m > 1 and P.discrepancy.startswith("bary_") else "weighted"
+    rows = table[(table["parameter"] == P.parameter) & (table["kind"] == kind) & (table["level"] == P.level)]
+    rows = rows[rows["m"] == P.m] if P.level == 2 else rows
+    if len(P.k2) != P.G0.k1:  # regimes of shared cells are not told apart here: a value they have in common
+        found = rows.loc[rows["cell"].isin(["shared", "over"]), "kappa"].unique()
+        return float(found[0]) if found.size == 1 else np.nan
     counts = np.bincount(P.split.leaf)[P.G0.offsets[cell[0]] : P.G0.offsets[cell[0] + 1]]
     centres = P.G0.omega[P.G0.group == cell[0]]
     told_apart = P.G0.gating[1] == "L" and np.ptp(centres) > 0
     regime = "regular" if counts.min() == 1 or told_apart else "unidentified"
     if regime == "unidentified" and P.discrepancy == "eta" and P.G0.gating[1] == "S" and P.m > 2:
         return np.nan  # the exponent of the error is that of the barycentre; none is derived for the spread
-    table = rates(P.G0, P.k2)
-    kind = "barycentre" if P.m > 1 and P.discrepancy.startswith("bary_") else "weighted"
-    rows = table[(table["parameter"] == P.parameter) & (table["kind"] == kind) & (table["level"] == P.level)]
-    if P.level == 2:
-        rows = rows[(rows["m"] == P.m) & (rows["regime"] == regime)]
+    rows = rows[rows["regime"] == regime] if P.level == 2 else rows
     return float(rows["kappa"].iloc[0]) if len(rows) else np.nan
 
 
