@@ -271,8 +271,7 @@ def test_certify_prints_an_exponent_and_draws_it(tmp_path):
     assert table["discrepancy"].tolist() == ["omega"]
     assert table["exponent"][0] == pytest.approx(2.0, abs=0.03)
     assert (tmp_path / "made" / "certify-C2-SS-3-2.png").stat().st_size > 10_000
-    assert "name must be one of" in hmoe(tmp_path, "certify", "C9", "--gating", "SS", "--k2", "3,2", code=1)
-    assert "--k2: expected whole numbers" in hmoe(tmp_path, "certify", "C2", "--gating", "SS", "--k2", "3;2", code=1)
-    assert "discrepancies must be" in hmoe(
-        tmp_path, "certify", "C2", "--gating", "SS", "--k2", "3,2", "--only", "size", code=1
-    )
+    assert "name must be one of" in hmoe(tmp_path, "certify", "C9", "--gating", "SS", "--k2", "3,2", code=2)
+    assert "--k2: expected whole numbers" in hmoe(tmp_path, "certify", "C2", "--gating", "SS", "--k2", "3;2", code=2)
+    wrong = hmoe(tmp_path, "certify", "C2", "--gating", "SS", "--k2", "3,2", "--only", "size", code=2)
+    assert "discrepancies must be" in wrong
