@@ -79,6 +79,11 @@ def usable(arguments):
         relative = np.std(column / top)
         if top > 1e50 or (relative > 1e-13 and not 1e-18 <= relative * top <= 1e18):
             return False
+    start = arguments.get("start")
+    if start is not None and relative > 1e-13:
+        away = np.abs(start.eta @ X.mean(axis=0) + start.tau - y.mean()).max()
+        if away > 1e30 * np.std(y):
+            return False
     return relative > 1e-13
 
 

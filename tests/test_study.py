@@ -43,7 +43,7 @@ def test_a_study_is_read_with_its_defaults(read):
     study = read()
     assert study.statistics == ["mean", "median", "q90"]
     assert study.fit.start == "truth"
-    assert study.fit.keywords() == {"n_starts": 2, "bounds": {"omega": 3.0, "nu": [0.01, 4.0]}}
+    assert study.fit.keywords() == {"local": False, "n_starts": 2, "bounds": {"omega": 3.0, "nu": [0.01, 4.0]}}
     assert not study.measures.hellinger
 
 

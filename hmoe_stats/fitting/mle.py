@@ -355,7 +355,7 @@ def _flaw(problem, optimum):
 def _result(problem, X, y, runs, optima, finals, eps, tol):
     final = finals[0]
     best, flaw = final.optimum, final.flaw
-    others = [run.exact for run in finals[1:] if not _same(run, final)]
+    others = [run.exact for run in finals[1:] if bool(run.flaw) == bool(flaw) and not _same(run, final)]
     gap = final.exact - max(others) if others else np.inf
 
     measure = problem.to_measure(best.z)

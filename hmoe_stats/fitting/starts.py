@@ -328,7 +328,7 @@ class _Group:
         own = second - ((cross @ vectors[:, known]) ** 2 / values[known]).sum(axis=1)
         tells = (own > 1e-7 * second) & np.isfinite(second) & (second > 1e-200)
         own = np.where(tells, own, 1.0)
-        low, high = (np.exp(np.clip(bound - pivot, -600.0, 600.0)) for bound in self.box["beta"])
+        low, high = (np.exp(np.clip(bound - pivot, -100.0, 100.0)) for bound in self.box["beta"])
         weight = np.clip(first / own, low, high)
         gain = np.where(tells & (first > 0), weight * first - 0.5 * weight**2 * own, -np.inf)
         return experts | {"beta": pivot + np.log(weight), "gain": gain}
