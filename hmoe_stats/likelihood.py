@@ -11,7 +11,7 @@ from .measure import MixingMeasure, as_floats
 
 def check_covariates(X, d=None):
     """Return X as a C-contiguous float64 (n, d), n >= 1, else raise a `ValueError`; d is any where it is None."""
-    X = as_floats("X", X, (-1, -1 if d is None else d))
+    X = as_floats("X", X, (-1, -1 if d is None else d), copy=False)
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"X must have at least one row and one column; got shape {X.shape}")
     return X
@@ -33,7 +33,7 @@ def check_data(X, y, d=None):
         If a shape does not fit, the lengths differ, there is no row, or an entry is not finite.
     """
     X = check_covariates(X, d)
-    y = as_floats("y", y, (-1,))
+    y = as_floats("y", y, (-1,), copy=False)
     if y.size != X.shape[0]:
         raise ValueError(f"y must have as many entries as X has rows, {X.shape[0]}; got {y.size}")
     return X, y

@@ -39,8 +39,10 @@ def check_k2(k2):
     return out
 
 
-def as_floats(name, value, shape):
+def as_floats(name, value, shape, copy=True):
     """Return `value` as a float64 array of `shape` (-1: any size), else raise a `ValueError` that names it.
+
+    Without `copy`, an array that is as it should be already is returned as it is.
 
     Entries must be real, finite and at most `LARGEST` in size.
 
@@ -49,7 +51,9 @@ def as_floats(name, value, shape):
     try:
         if np.iscomplexobj(value):
             raise TypeError
-        out = np.array(value, dtype=np.float64, order="C")
+        out = np.array(value, dtype=np.float64, order="C", copy=copy or None)
+        if not (out.flags.writeable and out.flags.aligned):  # to a compiled kernel another type, compiled anew
+            out = out.copy()
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be an array of numbers of shape {shape}; got {value!r}") from None
     if len(shape) == 2 and out.ndim == 1:
@@ -59,8 +63,9 @@ def as_floats(name, value, shape):
         raise ValueError(f"{name} must have shape {wanted}; got {np.shape(value)}")
     if not np.isfinite(out).all():
         raise ValueError(f"{name} must be finite; got {np.count_nonzero(~np.isfinite(out))} NaN or infinite entries")
-    if out.size and np.abs(out).max() > LARGEST:
-        raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size; got {np.abs(out).max():g}")
+    top = max(out.max(initial=0.0), -out.min(initial=0.0))
+    if top > LARGEST:
+        raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size; got {top:g}")
     return out
 
 
