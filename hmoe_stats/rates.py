@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 _FEW = 5  # replicates below which a studentised bootstrap meets too many resamples without spread
 
@@ -221,4 +221,4 @@ def _t_half_width(variances, counts, level):
     if total == 0:
         return 0.0
     df = total**2 / np.sum(variances**2 / (counts - 1))
-    return stats.t.ppf(0.5 + 0.5 * level, df) * np.sqrt(total)
+    return stdtrit(df, 0.5 + 0.5 * level) * np.sqrt(total)

@@ -11,7 +11,6 @@ derived for this package ("sharp").
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from .likelihood import check_measure, gate_weights
 from .measure import MixingMeasure
@@ -228,6 +227,8 @@ def _match(G, G0, x):
             block = distance[here, there]
             gate = ((fit.measure.a[i] - true.measure.a[j]) ** 2).sum()
             cost[i, j] = fit.experts[here] @ block.min(axis=1) + true.experts[there] @ block.min(axis=0) + _TIE * gate
+    from scipy.optimize import linear_sum_assignment  # a quarter of a second that not every process needs
+
     group = linear_sum_assignment(cost)[1] if G.k1 == G0.k1 else cost.argmin(axis=1)
 
     expert = np.empty(G.n_experts, dtype=int)

@@ -7,7 +7,6 @@ import warnings
 import zlib
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 
 from .. import kernels
 from ..measure import GATINGS, MixingMeasure, check_k2
@@ -381,6 +380,8 @@ def from_clusters(problem, rng):
     spread = np.where(X.std(axis=0) > 0, X.std(axis=0), 1.0)
     points = np.column_stack([X / spread, y / y.std() * rng.uniform(0.5, 3.0)])
     take = rng.choice(len(y), size=min(len(y), 2000), replace=False)
+    from scipy.cluster.vq import kmeans2  # loads what other starts do not need
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an empty cluster is no worry here: its expert starts from all rows
         centres, _ = kmeans2(points[take], K, minit="++", seed=rng)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from math import factorial
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from .polynomials import KINDS, PolynomialSystem, equations, whole
 
@@ -247,6 +246,8 @@ def infimum(m, order, kind="location-scale", seed=0, starts=12, floor=0.02):
         by = by - (degree * left)[:, None, None] * log_s
         by[:, 0] = (1 - m * floor) * share * (by[:, 0] - (by[:, 0] @ share)[:, None])
         return (scale / s**degree)[:, None] * by.reshape(len(degree), -1)
+
+    from scipy.optimize import least_squares
 
     found = []
     for key in _spawn(seed, starts):
