@@ -276,7 +276,8 @@ def bench_figure():
             ratio = rows["EM / Newton, extrapolated"].fillna(rows["EM / Newton, so far"])
             axes[1].plot(n, newton * ratio, "s:", **plain)
             axes[1].plot(n, newton * rows["L-BFGS / Newton"], "^--", **plain)
-        axes[1].set(xscale="log", yscale="log", xlabel="n", ylabel="s a start", title="Newton -, L-BFGS - -, EM ... (20 s at most)")
+        axes[1].set(xscale="log", yscale="log", xlabel="n", ylabel="s a start")
+        axes[1].set_title("Newton -, L-BFGS - -, EM ... (20 s at most)")
         rows = growth[growth["what"] == "fit SS 2x2"]
         axes[2].plot(rows["n"], rows["seconds"], "o-", label="seconds")
         axes[2].plot(rows["n"], rows["fit MiB"] + rows["data MiB"], "s-", label="MiB, data and fit")
