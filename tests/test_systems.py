@@ -9,7 +9,6 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from hmoe_stats.theory import systems
 from hmoe_stats.theory.systems import KINDS, equations, gauss_hermite, groebner, infimum, r
 
 NAMES = ("c", "tau", "nu", "eta", "omega")

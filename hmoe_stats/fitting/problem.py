@@ -145,7 +145,8 @@ class Problem:
         parts = [start.eta * sx / y_spread, (start.tau + start.eta @ centre - y_mean) / y_spread]
         levels = (self.kinds[0], start.a, start.b), (self.kinds[1], start.omega, start.beta)
         for kind, slopes, intercepts in levels:
-            parts += [(slopes - centre) / spread, intercepts] if kind else [slopes * sx, intercepts + slopes @ centre]
+            away = np.where(self.constant, 0.0, (slopes - centre) / spread)  # there a centre's distance rounds
+            parts += [away, intercepts] if kind else [slopes * sx, intercepts + slopes @ centre]
         far, nu = max(np.abs(part).max() for part in parts), start.nu / y_spread**2
         if far > REACH:
             raise ValueError(f"start must lie within {REACH:g} standard deviations of the data; got {far:g}")
