@@ -211,7 +211,7 @@ def insertions(problem, G, rng, count):
     A small weight w on a new expert changes log p by w d to first order (see `kernels.insertion_gains`). Of d, the part
     in the span of the scores of G's own parameters is theirs already; with D the rest, the log-likelihood gains about
     w sum d - w^2 / 2 sum D^2, here at the best w that the box allows (the gradient function of a mixture, Lindsay 1983,
-    as an efficient score). `CANDIDATES` random experts and gates are scored so; the best that differ are improved by
+    as an efficient score). `CANDIDATES` random experts a start are scored so; the best that differ are improved by
     smaller and smaller moves.
 
     Parameters
