@@ -1,7 +1,8 @@
 """Named truths of the simulation studies, and small real data sets.
 
-The truths share covariates X ~ Uniform(-3, 3) (d = 1) and experts at least 3.4 standard deviations apart on that range.
-Level-2 gates of the two groups have different gaps, as a softmax tree with equal or opposite gaps can be regrouped.
+The truths share covariates X ~ Uniform(-3, 3), in each coordinate, and experts at least 3 standard deviations apart on
+that range. Level-2 gates of the two groups have different gaps, as a softmax tree with equal or opposite gaps can be
+regrouped.
 """
 
 from pathlib import Path
@@ -29,8 +30,20 @@ _C4 = {
     "omega": {"S": ((0.0,), (0.0,)), "L": ((0.0,), (0.0,))},
     "beta": ((0.0,), (0.0,)),
 }
-_TRUTHS = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4}
-_LEVEL_1 = {"S": (0.4, -0.4), "L": (1.0, -1.2)}  # slopes, or centres inside the support
+_P2 = {  # d = 2
+    "tau": ((-6.0, -2.0), (2.0, 6.0)),
+    "eta": (((0.3, 0.2), (-0.3, 0.15)), ((0.3, 0.25), (-0.3, 0.2))),
+    "omega": {
+        "S": (((-0.5, 0.3), (0.5, -0.3)), ((0.35, 0.25), (-0.35, -0.25))),
+        "L": (((-0.8, 0.4), (0.9, -0.5)), ((1.2, 0.6), (-0.4, -0.9))),
+    },
+    "beta": ((0.2, 0.0), (-0.2, 0.0)),
+}
+_TRUTHS = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4, "P2": _P2}
+_LEVEL_1 = {  # slopes, or centres inside the support, by the number of covariates
+    1: {"S": ((0.4,), (-0.4,)), "L": ((1.0,), (-1.2,))},
+    2: {"S": ((0.4, 0.2), (-0.4, -0.2)), "L": ((1.0, 0.5), (-1.2, -0.6))},
+}
 
 _FILES = ("tempanomalies",)
 
@@ -40,18 +53,19 @@ def truth(name, gating="SS"):
 
     Parameters
     ----------
-    name : {"C0", "C2", "C3", "C4"}
+    name : {"C0", "C2", "C3", "C4", "P2"}
         - ``"C0"`` and ``"C2"``: two groups of two experts; C0 is fitted exactly, C2 with three experts a group.
         - ``"C3"``: two groups of three experts, to be fitted with five, so that cells of three can occur while some
           expert of each group is fitted by one.
         - ``"C4"``: two groups of one expert, to be fitted with three: their level-2 gates are not identified.
+        - ``"P2"``: two groups of two experts over the plane.
     gating : {"SS", "SL", "LS", "LL"}
         Each level takes the slopes (softmax) or centres (Laplace) that belong to its letter.
 
     Returns
     -------
     MixingMeasure
-        With d = 1 and all variances 0.4.
+        With d = 1 (P2: d = 2) and all variances 0.4.
 
     Raises
     ------
@@ -63,14 +77,15 @@ def truth(name, gating="SS"):
     first, second = check_gating(gating)
     values = _TRUTHS[name]
     tau = np.concatenate(values["tau"])
+    eta, omega = (np.concatenate(slopes).reshape(tau.size, -1) for slopes in (values["eta"], values["omega"][second]))
     return MixingMeasure(
         gating=gating,
         k2=[len(group) for group in values["tau"]],
-        a=_LEVEL_1[first],
+        a=_LEVEL_1[eta.shape[1]][first],
         b=(0.2, 0.0),
-        omega=np.concatenate(values["omega"][second]),
+        omega=omega,
         beta=np.concatenate(values["beta"]),
-        eta=np.concatenate(values["eta"]),
+        eta=eta,
         tau=tau,
         nu=np.full(tau.size, 0.4),
     )

@@ -165,7 +165,11 @@ def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False
         return 0
     store.note_run(jobs)
     unsaved = []
-    with _Bar(study, todo, progress) as bar, closing(_rows(study, todo, jobs, backend, scheduler)) as rows:
+    with (
+        _interrupts_kept(),
+        _Bar(study, todo, progress) as bar,
+        closing(_rows(study, todo, jobs, backend, scheduler)) as rows,
+    ):
         try:
             for row in rows:
                 unsaved.append(row)
@@ -181,16 +185,46 @@ def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False
 def _rows(study, todo, jobs, backend, scheduler):
     """The rows of the cells `todo`, as they come; closing the generator kills the workers."""
     if backend == "loky" and jobs == 1:
-        yield from (run_cell(study, cell) for cell in todo)
+        yield from (_run_here(study, cell) for cell in todo)
         return
     *others, cheapest = todo
-    yield run_cell(study, cheapest)  # here, so that the kernels are compiled once and the workers find them cached
+    yield _run_here(study, cheapest)  # so that the kernels are compiled once and the workers find them cached
     with _engine(jobs, backend, scheduler) as n_jobs, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "[0-9]+ tasks", UserWarning)  # joblib, of what an interrupt cancels
         calls = (joblib.delayed(run_cell)(study, cell) for cell in others)
         with _interrupts_held():
             rows = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(calls)
         yield from rows
+
+
+_interrupted = threading.Event()
+
+
+@contextmanager
+def _interrupts_kept():
+    """Raise Ctrl-C as ever, and remember it for `_run_here`."""
+    _interrupted.clear()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_):
+        _interrupted.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _run_here(study, cell):
+    """`run_cell` in this process; an interrupt that code called from C swallowed or took for an error is one still."""
+    row = run_cell(study, cell)
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+    return row
 
 
 @contextmanager

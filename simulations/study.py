@@ -1,8 +1,9 @@
 """Studies: what is simulated, written in TOML, checked by pydantic, hashed, and cut into cells.
 
 A cell is (study hash, gating, fitted k2, n, replicate). The hash covers what changes the numbers of a cell: truth,
-covariate law, seed, fitting options, measures. It leaves out the name, the title, the statistics of the tables, and the
-lists that only say which cells exist (gatings, k2, n, replicates): a study that grows keeps the cells it has.
+covariate law, seed, fitting options, measures. It leaves out the name, the title, the statistics of the tables, the
+studies shown beside it, and the lists that only say which cells exist (gatings, k2, n, replicates): a study that grows
+keeps the cells it has.
 """
 
 import difflib
@@ -193,6 +194,7 @@ class Study(_Table):
     statistics: Annotated[
         list[Annotated[str, Field(pattern=r"^(mean|median|q\d\d)$")]], Field(min_length=1), AfterValidator(_distinct)
     ] = ["mean", "median", "q90"]
+    beside: Annotated[list[str], AfterValidator(_distinct)] = []
     fit: FitOptions = FitOptions()
     measures: Measures = Measures()
 
@@ -285,7 +287,7 @@ def _digest(value):
 def shipped_studies():
     """The studies that ship with the package: name -> file."""
     folder = importlib.resources.files(__package__) / "studies"
-    return {entry.name[:-5]: entry for entry in sorted(folder.iterdir(), key=str) if entry.name.endswith(".toml")}
+    return dict(sorted((entry.name[:-5], entry) for entry in folder.iterdir() if entry.name.endswith(".toml")))
 
 
 def load_study(source):

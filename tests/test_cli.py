@@ -194,8 +194,8 @@ def test_a_misspelt_key_is_one_line_and_nothing_is_made(tmp_path):
     said = hmoe(folder, "run", "small.toml", code=2)
     assert said.splitlines() == [
         "hmoe: small.toml: gatings: missing key",
-        "hmoe: small.toml: gatigns: unknown key; did you mean 'gatings'? (known: fit, gatings, k2, measures, n, name, "
-        "replicates, seed, statistics, title, truth, x)",
+        "hmoe: small.toml: gatigns: unknown key; did you mean 'gatings'? (known: beside, fit, gatings, k2, measures, "
+        "n, name, replicates, seed, statistics, title, truth, x)",
     ]
     assert os.listdir(folder) == ["small.toml"]
 
@@ -216,7 +216,11 @@ def test_results_of_another_study_are_refused_and_kept(ran, tmp_path, command):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("run qiuck", "hmoe: no study 'qiuck': neither a shipped one (exact, quick, toy) nor a TOML file"),
+        (
+            "run qiuck",
+            "hmoe: no study 'qiuck': neither a shipped one (box, box-wide, exact, level-one, million, over-by-one, "
+            "over-by-two, plane, quick, toy, unidentified) nor a TOML file",
+        ),
         ("rates small.toml", "hmoe: no results yet: results/small.sqlite does not exist"),
         ("run small.toml --results small.toml", "hmoe: small.toml: not a results file"),
         ("run small.toml --results small.toml/x.sqlite", "hmoe: small.toml/x.sqlite: cannot be written"),
@@ -241,7 +245,10 @@ def test_bad_input_is_one_clear_line(tmp_path, words, said):
 
 def test_studies_are_listed(tmp_path):
     shown = hmoe(tmp_path, "studies")
-    assert [line.split()[0] for line in shown.splitlines()] == ["exact", "quick", "toy"]
+    assert [line.split()[0] for line in shown.splitlines()] == [
+        "box", "box-wide", "exact", "level-one", "million", "over-by-one", "over-by-two", "plane", "quick", "toy",
+        "unidentified",
+    ]  # fmt: skip
 
 
 def test_fit_of_own_data(tmp_path):

@@ -48,6 +48,18 @@ def test_experts_stay_apart_on_the_support(name):
     assert (np.diff(lines, axis=0) / np.sqrt(0.4)).min() >= 3.4
 
 
+@pytest.mark.parametrize("gating", ["SS", "LL"])
+def test_p2_lies_over_the_plane(gating):
+    G = datasets.truth("P2", gating)
+    assert (G.k2, G.d) == ((2, 2), 2)
+    np.testing.assert_array_equal(G.a, {"S": [[0.4, 0.2], [-0.4, -0.2]], "L": [[1.0, 0.5], [-1.2, -0.6]]}[gating[0]])
+    np.testing.assert_array_equal(G.eta[1], [-0.3, 0.15])
+    np.testing.assert_array_equal(G.omega[3], {"S": [-0.35, -0.25], "L": [-0.4, -0.9]}[gating[1]])
+    corners = np.array([(u, v) for u in (-3, 3) for v in (-3, 3)])
+    lines = np.sort(corners @ G.eta.T + G.tau, axis=1)
+    assert (np.diff(lines, axis=1) / np.sqrt(0.4)).min() >= 3.0
+
+
 def test_temperature_anomalies():
     data = datasets.load("tempanomalies")
     assert list(data.columns) == ["x", "y"]
@@ -59,7 +71,7 @@ def test_temperature_anomalies():
 
 @pytest.mark.parametrize("name", ["C1", None, ["C2"]])
 def test_unknown_names(name):
-    with pytest.raises(ValueError, match="name must be one of C0, C2, C3, C4; got"):
+    with pytest.raises(ValueError, match="name must be one of C0, C2, C3, C4, P2; got"):
         datasets.truth(name)
     with pytest.raises(ValueError, match="name must be one of tempanomalies; got"):
         datasets.load(name)

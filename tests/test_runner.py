@@ -1,5 +1,7 @@
 """The runner: pure cells, keyed streams, failures as rows, interrupts that lose nothing."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -158,6 +160,21 @@ def test_an_interrupt_is_not_a_failure_and_keeps_what_was_done(store, fits, monk
     assert {(cell.gating, cell.n) for cell in store.statuses()} == {("LL", 300)}
     monkeypatch.setattr(hs, "fit_mle", good)
     assert runner.run(small(), store, progress=False) == 6
+
+
+def test_an_interrupt_that_turns_into_an_error_on_its_way_is_still_one(store, fits, monkeypatch):
+    def swallows(*args, **options):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise SystemError("returned a result with an exception set") from None
+
+    monkeypatch.setattr(hs, "fit_mle", swallows)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(small(), store, progress=False)
+    assert store.statuses() == {}
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_an_interrupt_within_a_write_keeps_the_row(store, fits, monkeypatch):

@@ -151,15 +151,20 @@ def test_key_refuses_what_is_no_seed(seed):
 
 
 def test_check_start():
-    G = measure("SS", (2, 1), 2)
-    assert starts.check_start(None, "SS", (2,), 1) is None
-    assert starts.check_start(G, "SS", (2, 1), 2) is G
-    assert starts.check_start(G, "SS", (3, 2), 2) is G
-    for gating, k2, d in [("SL", (2, 1), 2), ("SS", (2, 1), 1), ("SS", (1, 1), 2), ("SS", (3,), 2)]:
+    G, rng = measure("SS", (2, 1), 2), np.random.default_rng(0)
+    X, y = rng.standard_normal((50, 2)), rng.standard_normal(50)
+    starts.check_start(None, "SS", (2,), X, y)
+    starts.check_start(G, "SS", (2, 1), X, y)
+    starts.check_start(G, "SS", (3, 2), X, y)
+    for gating, k2, columns in [("SL", (2, 1), 2), ("SS", (2, 1), 1), ("SS", (1, 1), 2), ("SS", (3,), 2)]:
         with pytest.raises(ValueError, match="start"):
-            starts.check_start(G, gating, k2, d)
+            starts.check_start(G, gating, k2, X[:, :columns], y)
     with pytest.raises(ValueError, match="start"):
-        starts.check_start({"gating": "SS"}, "SS", (2, 1), 2)
+        starts.check_start({"gating": "SS"}, "SS", (2, 1), X, y)
+    with pytest.raises(ValueError, match="start must lie within"):
+        starts.check_start(G, "SS", (2, 1), X, 1e-31 * y)
+    with pytest.raises(ValueError, match="start must have nu"):
+        starts.check_start(G, "SS", (2, 1), X, 1e16 * y)
 
 
 @pytest.mark.parametrize("gating", GATINGS)

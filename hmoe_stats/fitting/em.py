@@ -52,10 +52,9 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
     X, y, gating, k2 = check_problem(X, y, gating, k2)
     check_positive("max_iter", max_iter, whole=True)
     check_positive("tol", tol)
-    starts.check_start(start, gating, k2, X.shape[1])
+    starts.check_start(start, gating, k2, X, y)
     rng = np.random.default_rng(starts.key(seed, gating, k2))
     if start is not None and start.k2 != k2:  # exact copies of an expert would stay copies for ever
-        Problem(X, y, gating, start.k2, start=start)  # refuses what is too far away to be split
         start = starts.split(start, k2, X, rng, number=0)[0]
     problem = Problem(X, y, gating, k2, start=start)
     z = problem.from_measure(starts.from_clusters(problem, rng) if start is None else start)

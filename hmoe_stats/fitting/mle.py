@@ -88,7 +88,7 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     X, y, gating, k2 = check_problem(X, y, gating, k2)
     if not isinstance(local, bool | np.bool_) or (local and start is None):
         raise ValueError(f"local must be True or False, and False without a start; got {local!r}")
-    start = starts.check_start(start, gating, k2, X.shape[1])
+    starts.check_start(start, gating, k2, X, y)
     em.check_positive("tol", tol)
     em.check_positive("max_iter", max_iter, whole=True)
     if n_starts is not None:

@@ -79,6 +79,23 @@ def moments(X):
     return mean, relative * unit, relative > 1e-13
 
 
+def check_reach(start, X, y):
+    """Raise a `ValueError` where a start is so far from the data that squares of residuals would overflow."""
+    (centre, spread, varies), (y_mean, y_spread, _) = moments(X), moments(y[:, None])
+    sx, unit = np.where(varies, spread, 0.0), np.where(varies, spread, 1.0)
+    parts = [start.eta * sx / y_spread, (start.tau + start.eta @ centre - y_mean) / y_spread]
+    levels = (start.gating[0], start.a, start.b), (start.gating[1], start.omega, start.beta)
+    for letter, slopes, intercepts in levels:
+        away = np.where(varies, (slopes - centre) / unit, 0.0)  # on a constant column a centre's distance rounds
+        parts += [away, intercepts] if letter == "L" else [slopes * sx, intercepts + slopes @ centre]
+    far, nu = max(np.abs(part).max() for part in parts), start.nu / y_spread**2
+    if far > REACH:
+        raise ValueError(f"start must lie within {REACH:g} standard deviations of the data; got {far:g}")
+    if nu.min() < VARIANCES[0] or nu.max() > VARIANCES[1]:
+        wanted = f"between {VARIANCES[0]:g} and {VARIANCES[1]:g} times the variance of y"
+        raise ValueError(f"start must have nu {wanted}; got {nu.min():g} to {nu.max():g}")
+
+
 class Problem:
     """Log-likelihood of one data set and shape of model over optimiser coordinates z (p,), with its box.
 
@@ -127,8 +144,6 @@ class Problem:
         self.scale[self.slices["tau"]] = sy
         self.level = np.where(self.constant, self.X[0], 0.0)  # values of constant columns, else 0
         self._make_gates()
-        if start is not None:
-            self._check_reach(start, centre, spread, y_mean, y_spread)
         self._make_box(bounds, start, sy)
         self.home = None if home is None else self.inside(home)
         if home is not None:
@@ -138,21 +153,6 @@ class Problem:
 
     def _wide(self, vector, name):
         return vector[self.slices[name]].reshape(-1, self.d)
-
-    def _check_reach(self, start, centre, spread, y_mean, y_spread):
-        """Raise a `ValueError` where a start is so far from the data that squares of residuals would overflow."""
-        sx = np.where(self.constant, 0.0, spread)
-        parts = [start.eta * sx / y_spread, (start.tau + start.eta @ centre - y_mean) / y_spread]
-        levels = (self.kinds[0], start.a, start.b), (self.kinds[1], start.omega, start.beta)
-        for kind, slopes, intercepts in levels:
-            away = np.where(self.constant, 0.0, (slopes - centre) / spread)  # there a centre's distance rounds
-            parts += [away, intercepts] if kind else [slopes * sx, intercepts + slopes @ centre]
-        far, nu = max(np.abs(part).max() for part in parts), start.nu / y_spread**2
-        if far > REACH:
-            raise ValueError(f"start must lie within {REACH:g} standard deviations of the data; got {far:g}")
-        if nu.min() < VARIANCES[0] or nu.max() > VARIANCES[1]:
-            wanted = f"between {VARIANCES[0]:g} and {VARIANCES[1]:g} times the variance of y"
-            raise ValueError(f"start must have nu {wanted}; got {nu.min():g} to {nu.max():g}")
 
     def _make_gates(self):
         """Coordinates that do nothing (gates of one component, slopes on constant columns); translations of gates.

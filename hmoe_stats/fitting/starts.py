@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import kernels
 from ..measure import GATINGS, MixingMeasure, check_k2
-from .problem import moments
+from .problem import check_reach, moments
 
 
 def key(seed, gating, k2):
@@ -27,17 +27,18 @@ def key(seed, gating, k2):
     return np.random.SeedSequence(seed.entropy, spawn_key=spawn)
 
 
-def check_start(start, gating, k2, d):
-    """Return `start` if it can start a fit of this model (or is None), else raise a `ValueError`."""
+def check_start(start, gating, k2, X, y):
+    """Raise a `ValueError` where `start` is neither None nor a start of this model for these data."""
     if start is None:
-        return None
+        return
+    d = X.shape[1]
     if not isinstance(start, MixingMeasure):
         raise ValueError(f"start must be a MixingMeasure or None; got {type(start).__name__}")
     if start.gating != gating or start.d != d:
         raise ValueError(f"start must have gating {gating!r} and d = {d}; got {start.gating!r} and d = {start.d}")
     if start.k2 != k2 and not contains(k2, start.k2):
         raise ValueError(f"start must have k2 = {k2} or fit inside it group by group; got {start.k2}")
-    return start
+    check_reach(start, X, y)
 
 
 def contains(k2, smaller):
