@@ -7,7 +7,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 .PHONY: help rates test lint bench notebooks clean
 
 help:
-	@echo "make rates      run the quick study and draw figures/quick.png"
+	@echo "make rates      run the quick study and draw figures/quick/quick.png"
 	@echo "make test       run the tests"
 	@echo "make lint       check the style"
 	@echo "make bench      time the kernels and the fits against baselines"

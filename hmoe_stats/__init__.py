@@ -19,7 +19,7 @@ from .likelihood import (
     score,
 )
 from .measure import MixingMeasure
-from .rates import fit_rate
+from .rates import compare_rates, fit_rate
 from .sampling import Normal, Uniform, sample
 from .voronoi import parameter_errors, voronoi_loss
 
@@ -33,6 +33,7 @@ __all__ = [
     "Normal",
     "Uniform",
     "chi_square",
+    "compare_rates",
     "diagnose",
     "fit_em",
     "fit_mle",

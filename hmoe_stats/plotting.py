@@ -14,6 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter
 
 from .likelihood import check_data, check_measure, gate_weights, predict, responsibilities
 from .rates import fit_rate
@@ -56,7 +57,7 @@ def rate_plot(
         Columns ``n`` and ``error``, one row a replicate; NaN errors are failed fits, as in `fit_rate`.
     ax : matplotlib Axes, optional
     statistic : {"mean", "median", "qNN"}
-        Statistic over replicates: the points, with a bar of its bootstrap interval, and the fitted line.
+        Statistic over replicates: the points, with a band of their bootstrap intervals, and the fitted line.
     series : str, optional
         Column that splits the table into series; by default ``"gating"`` if there is such a column.
     references : dict, optional
@@ -80,17 +81,18 @@ def rate_plot(
     with style():
         ax = _axes(ax)
         handles, lows, highs, sizes = [], [], [], []
-        for i, (name, part) in enumerate(groups):
+        looks = _looks([name for name, _ in groups])
+        for (name, part), look in zip(groups, looks, strict=True):
             fit = fit_rate(part["n"], part["error"], statistic, n_boot=n_boot, level=level, n_min=n_min)
-            look = _look(name, i)
             half = _normal_quantile(level) * fit.log_standard_errors
             low, high = fit.values * np.exp(-half), fit.values * np.exp(half)
-            bars = {k: look[k] for k in ("color", "marker")} | {"linestyle": "none", "elinewidth": 0.8, "capsize": 1.5}
-            ax.errorbar(fit.n, fit.values, yerr=[fit.values - low, high - fit.values], **bars)
+            ax.fill_between(fit.n, low, high, color=look["color"], alpha=0.15, linewidth=0)
+            ax.plot(fit.n, fit.values, color=look["color"], marker=look["marker"], linestyle="none")
             ax.plot(fit.n, fit.predict(fit.n), color=look["color"], linestyle=look["linestyle"])
-            handles.append(Line2D([], [], label=f"{name}: slope {fit}" if name else f"slope {fit}", **look))
+            handles.append(Line2D([], [], label=f"{name}: {fit}" if name else f"slope {fit}", **look))
             lows, highs, sizes = [*lows, *low], [*highs, *high], [*sizes, *fit.n]
         ax.set(xscale="log", yscale="log", xlabel="sample size n", ylabel=ylabel)
+        ax.xaxis.set_minor_formatter(NullFormatter())
         thin = _draw_references(ax, references, np.array(sizes), np.array(lows))
         _make_room(ax, len(handles), len(thin))
         if thin:
@@ -340,6 +342,21 @@ def _series(table, series):
 def _look(name, i):
     plain = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[i % len(LINES)]}
     return GATING_STYLES.get(name, plain)
+
+
+def _looks(names):
+    """A look for each series; several that begin with the same gating ("SS 2,2", "SS 3,3") share its colour, paler."""
+    looks, seen = [], {}
+    for i, name in enumerate(names):
+        gating = name.partition(" ")[0]
+        look, number = dict(_look(gating, i)), seen.get(gating, 0)
+        if gating in GATING_STYLES and number:
+            pale = 0.75**number * np.array(to_rgb(look["color"])) + 1 - 0.75**number
+            place = list(GATING_STYLES).index(gating) + 4 * number
+            look |= {"color": pale, "marker": MARKERS[place % len(MARKERS)]}
+        seen[gating] = number + 1
+        looks.append(look)
+    return looks
 
 
 def _merged(references, what="alphas"):

@@ -1,11 +1,13 @@
 """Rates of convergence: slopes of error against sample size on log-log scales, with intervals from replicates.
 
 A rate n^(-alpha) is the line log s(n) = c - alpha log n, where s(n) is a statistic (mean, median, a quantile) of the
-errors of independent replicates at sample size n. `fit_rate` fits that line and says how far its slope is determined.
+errors of independent replicates at sample size n. `fit_rate` fits that line and says how far its slope is determined;
+`compare_rates` does so for the difference of two slopes that were measured on the same data.
 """
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
@@ -106,6 +108,144 @@ def fit_rate(n, errors, statistic="mean", n_boot=2000, level=0.95, seed=0, n_min
     percentile intervals cover 90-96 % and BCa intervals 86-95 %. High quantiles of fewer than 10 replicates cover less,
     about 90 %.
     """
+    quantile = _check_options(statistic, n_boot, level, seed)
+    sizes, samples, n_failed = _by_size(n, [errors], ["errors"], n_min)
+    line = _line(sizes, samples, np.ones(1), statistic, quantile, n_boot, level, seed)
+    return RateFit(
+        slope=line.slope,
+        ci_low=line.slope - line.half,
+        ci_high=line.slope + line.half,
+        level=float(level),
+        intercept=float(line.contrasts.mean() - line.slope * np.log(sizes).mean()),
+        standard_error=float(np.sqrt(line.weights**2 @ line.log_variances)),
+        statistic=statistic,
+        n=sizes,
+        values=np.exp(line.contrasts),
+        log_standard_errors=np.sqrt(line.log_variances),
+        n_replicates=np.array([len(sample) for sample in samples]),
+        n_failed=n_failed,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class RateDifference:
+    """The difference of two slopes measured on the same replicates; made by `compare_rates`.
+
+    Attributes
+    ----------
+    difference : float
+        Slope of the first errors minus slope of the second.
+    ci_low, ci_high : float
+        Confidence interval of the difference.
+    level : float
+        Its confidence level.
+    statistic : str
+    n : ndarray, (S,)
+        Sample sizes used, increasing.
+    n_pairs : ndarray, (S,)
+        Pairs of errors used at each size.
+    n_failed : int
+        Pairs of which an error was NaN, None or infinite; they are left out.
+    """
+
+    difference: float
+    ci_low: float
+    ci_high: float
+    level: float
+    statistic: str
+    n: np.ndarray
+    n_pairs: np.ndarray
+    n_failed: int
+
+    def __str__(self):
+        return f"{self.difference:.2f} [{self.ci_low:.2f}, {self.ci_high:.2f}]"
+
+
+def compare_rates(n, first, second, statistic="mean", n_boot=2000, level=0.95, seed=0, n_min=None):
+    """Difference of the slopes of two kinds of errors that come in pairs, with a confidence interval.
+
+    Two models fitted to the same samples have dependent errors: what the data of a replicate do to both drops out of
+    the difference, and its interval is narrower than those of two separate slopes suggest.
+
+    Parameters
+    ----------
+    n : array_like, (N,) or (S,)
+        As in `fit_rate`.
+    first, second : array_like, (N,) or (S, R)
+        Errors, entry by entry of the same replicate.
+    statistic, n_boot, level, seed, n_min
+        As in `fit_rate`.
+
+    Returns
+    -------
+    RateDifference
+
+    Raises
+    ------
+    ValueError
+        As `fit_rate`.
+
+    Notes
+    -----
+    As in `fit_rate`, with pairs of errors as the replicates that are resampled, and
+    log s(first) - log s(second) in place of log s.
+    """
+    quantile = _check_options(statistic, n_boot, level, seed)
+    sizes, samples, n_failed = _by_size(n, [first, second], ["first", "second"], n_min)
+    line = _line(sizes, samples, np.array([1.0, -1.0]), statistic, quantile, n_boot, level, seed)
+    return RateDifference(
+        difference=line.slope,
+        ci_low=line.slope - line.half,
+        ci_high=line.slope + line.half,
+        level=float(level),
+        statistic=statistic,
+        n=sizes,
+        n_pairs=np.array([len(sample) for sample in samples]),
+        n_failed=n_failed,
+    )
+
+
+class _Line(NamedTuple):
+    """Least squares of contrasts of log statistics on log n."""
+
+    slope: float
+    half: float  # half-width of the interval of the slope
+    contrasts: np.ndarray  # (S,)
+    log_variances: np.ndarray  # (S,) bootstrap variances of the contrasts
+    weights: np.ndarray  # (S,) slope = weights @ contrasts
+
+
+def _line(sizes, samples, signs, statistic, quantile, n_boot, level, seed):
+    """`_Line` through ``signs @ log(statistic)``; `samples` are (R_i, C), a row a replicate."""
+    log_n = np.log(sizes)
+    c = (log_n - log_n.mean()) / np.sum((log_n - log_n.mean()) ** 2)
+    rng = np.random.default_rng(seed)
+    contrasts, spread = np.empty(len(sizes)), np.empty((len(sizes), 1))
+    log_draws, spread_draws = np.empty((len(sizes), n_boot)), np.empty((len(sizes), n_boot))
+    for i, sample in enumerate(samples):
+        values = _statistic(sample, quantile)
+        if values.min() == 0:
+            raise ValueError(f"errors have a {statistic} of 0 at n = {sizes[i]:g}, which has no logarithm")
+        draws = sample[rng.integers(len(sample), size=(n_boot, len(sample)))]
+        drawn = _statistic(draws, quantile)
+        if drawn.min() == 0:
+            raise ValueError(f"errors at n = {sizes[i]:g} are 0 too often: resampled, they have a {statistic} of 0")
+        contrasts[i], log_draws[i] = np.log(values) @ signs, np.log(drawn) @ signs
+        spread[i] = _variance_of_log_mean(sample[None], signs)
+        spread_draws[i] = _variance_of_log_mean(draws, signs)
+
+    counts = np.array([len(sample) for sample in samples])
+    slope, log_variances = c @ contrasts, log_draws.var(axis=1, ddof=1)
+    if quantile is None and counts.min() >= _FEW:
+        half = _studentised(c @ log_draws - slope, c**2 @ spread, c**2 @ spread_draws, level)
+    else:
+        variances = c**2 * (spread[:, 0] if quantile is None else log_variances)
+        half = _t_half_width(variances, counts, level)
+    return _Line(float(slope), float(half), contrasts, log_variances, c)
+
+
+def _check_options(statistic, n_boot, level, seed):
+    """The probability of the statistic, None for the mean."""
     quantile = _check_statistic(statistic)
     if not isinstance(n_boot, int | np.integer) or n_boot < 100:
         raise ValueError(f"n_boot must be an integer of at least 100; got {n_boot!r}")
@@ -113,49 +253,7 @@ def fit_rate(n, errors, statistic="mean", n_boot=2000, level=0.95, seed=0, n_min
         raise ValueError(f"level must be a float between 0 and 1; got {level!r}")
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed must be a non-negative integer; got {seed!r}")
-    sizes, samples, n_failed = _by_size(n, errors, n_min)
-    values = np.array([_statistic(sample, quantile) for sample in samples])
-    for size, value in zip(sizes, values, strict=True):
-        if value == 0:
-            raise ValueError(f"errors have a {statistic} of 0 at n = {size:g}, which has no logarithm")
-
-    log_n = np.log(sizes)
-    c = (log_n - log_n.mean()) / np.sum((log_n - log_n.mean()) ** 2)  # least-squares weights: slope = c @ log(values)
-    slope = c @ np.log(values)
-
-    rng = np.random.default_rng(seed)
-    log_draws, spread, spread_draws = (np.empty((len(sizes), m)) for m in (n_boot, 1, n_boot))
-    for i, sample in enumerate(samples):
-        draws = sample[rng.integers(sample.size, size=(n_boot, sample.size))]
-        drawn = _statistic(draws, quantile)
-        if drawn.min() == 0:
-            raise ValueError(f"errors at n = {sizes[i]:g} are 0 too often: resampled, they have a {statistic} of 0")
-        log_draws[i] = np.log(drawn)
-        spread[i] = _variance_of_log_mean(sample[None])
-        spread_draws[i] = _variance_of_log_mean(draws)
-
-    counts = np.array([sample.size for sample in samples])
-    log_variances = log_draws.var(axis=1, ddof=1)
-    standard_error = np.sqrt(c**2 @ log_variances)
-    if quantile is None and counts.min() >= _FEW:
-        half = _studentised(c @ log_draws - slope, c**2 @ spread, c**2 @ spread_draws, level)
-    else:
-        variances = c**2 * (spread[:, 0] if quantile is None else log_variances)
-        half = _t_half_width(variances, counts, level)
-    return RateFit(
-        slope=float(slope),
-        ci_low=float(slope - half),
-        ci_high=float(slope + half),
-        level=float(level),
-        intercept=float(np.log(values).mean() - slope * log_n.mean()),
-        standard_error=float(standard_error),
-        statistic=statistic,
-        n=sizes,
-        values=values,
-        log_standard_errors=np.sqrt(log_variances),
-        n_replicates=counts,
-        n_failed=n_failed,
-    )
+    return quantile
 
 
 def _check_statistic(statistic):
@@ -170,39 +268,49 @@ def _check_statistic(statistic):
 
 
 def _statistic(samples, quantile):
-    return samples.mean(axis=-1) if quantile is None else np.quantile(samples, quantile, axis=-1)
+    """Over replicates, the last axis but one."""
+    return samples.mean(axis=-2) if quantile is None else np.quantile(samples, quantile, axis=-2)
 
 
-def _variance_of_log_mean(samples):
-    """Delta method: the variance of log(mean) of each row, s^2 / (R m^2)."""
-    return samples.var(axis=-1, ddof=1) / samples.shape[-1] / samples.mean(axis=-1) ** 2
+def _variance_of_log_mean(samples, signs):
+    """Delta method: the variance of ``signs @ log(mean)``, of samples (..., R, C); for one column s^2 / (R m^2)."""
+    relative = samples / samples.mean(axis=-2, keepdims=True) @ signs
+    return relative.var(axis=-1, ddof=1) / relative.shape[-1]
 
 
-def _by_size(n, errors, n_min):
-    """Sizes in increasing order (S,), the usable errors at each, and the number of unusable ones."""
+def _by_size(n, columns, names, n_min):
+    """Sizes in increasing order (S,), the usable rows of errors (R, C) at each, and the number of unusable rows."""
+    words = " and ".join(names)
     try:
-        n, errors = np.asarray(n, dtype=float), np.asarray(errors, dtype=float)
+        n, columns = np.asarray(n, dtype=float), [np.asarray(errors, dtype=float) for errors in columns]
     except (TypeError, ValueError):
-        raise ValueError("n and errors must be arrays of numbers (failed errors: NaN or None)") from None
-    if n.ndim != 1 or errors.ndim not in (1, 2) or errors.shape[:1] != n.shape:
-        raise ValueError(f"errors must have shape (N,) or (N, R) for n of shape (N,); got {errors.shape} and {n.shape}")
+        raise ValueError(f"n and {words} must be arrays of numbers (failed errors: NaN or None)") from None
+    shape = columns[0].shape
+    for name, errors in zip(names, columns, strict=True):
+        if n.ndim != 1 or errors.ndim not in (1, 2) or errors.shape[:1] != n.shape:
+            raise ValueError(
+                f"{name} must have shape (N,) or (N, R) for n of shape (N,); got {errors.shape} and {n.shape}"
+            )
+        if errors.shape != shape:
+            raise ValueError(f"{words} must have the same shape; got {shape} and {errors.shape}")
+        if (errors < 0).any():
+            raise ValueError(f"{name} must not be negative; got a smallest entry of {np.nanmin(errors):g}")
     if not (np.isfinite(n) & (n > 0)).all():
         raise ValueError("n must hold positive, finite sample sizes")
-    n = np.repeat(n, errors.shape[1]) if errors.ndim == 2 else n
-    errors = errors.ravel()
-    if (errors < 0).any():
-        raise ValueError(f"errors must not be negative; got a smallest entry of {np.nanmin(errors):g}")
+    n = np.repeat(n, shape[1]) if len(shape) == 2 else n
+    rows = np.stack([errors.ravel() for errors in columns], axis=1)
     if n_min is not None:
-        errors, n = errors[n >= n_min], n[n >= n_min]
-    sizes, usable = np.unique(n), np.isfinite(errors)
+        rows, n = rows[n >= n_min], n[n >= n_min]
+    sizes, usable = np.unique(n), np.isfinite(rows).all(axis=1)
     if len(sizes) < 2:
         raise ValueError(
             f"n must hold at least 2 distinct sizes{'' if n_min is None else ' from n_min on'}; got {len(sizes)}"
         )
-    samples = [errors[(n == size) & usable] for size in sizes]
+    samples = [rows[(n == size) & usable] for size in sizes]
     for size, sample in zip(sizes, samples, strict=True):
-        if sample.size < 2:
-            raise ValueError(f"errors must have at least 2 usable entries at each n; got {sample.size} at n = {size:g}")
+        if len(sample) < 2:
+            found = f"{len(sample)} at n = {size:g}"
+            raise ValueError(f"{words} must have at least 2 usable entries at each n; got {found}")
     return sizes, samples, int(np.count_nonzero(~usable))
 
 

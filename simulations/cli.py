@@ -70,6 +70,23 @@ def _load(source, results):
     return study, Store(_results(study, results), study)
 
 
+def _with_those_beside(source, results):
+    """(study, its results, [(study, results) of those beside it]); a study beside that has no results is named."""
+    study, store = _load(source, results)
+    with store:
+        frame = store.frame(failed=True)
+    beside = []
+    for name in study.beside:
+        other = load_study(name)
+        path = store.path.with_name(f"{other.name}.sqlite")
+        if not path.exists():
+            _say(f"note: {name}, shown beside {study.name}, has no results in {path}")
+            continue
+        with Store(path, other) as its:
+            beside.append((other, its.frame(failed=True)))
+    return study, frame, beside
+
+
 # -- studies ----------------------------------------------------------------------------------------------------------
 @app.command()
 def studies(results: Annotated[Path | None, typer.Option(hidden=True)] = None):
@@ -193,12 +210,14 @@ def _duration(seconds, jobs):
 # -- what came out ----------------------------------------------------------------------------------------------------
 @app.command()
 def rates(study: StudyName, results: Results = None):
-    """The table of slopes against theory."""
-    study, store = _load(study, results)
-    with store, _library_errors():
-        from . import summary
+    """Slopes with intervals, local slopes, verdicts on theory's exponents; differences between models."""
+    from . import summary
 
-        print(summary.format_slopes(summary.slopes(study, store.frame(failed=True))))
+    found = _with_those_beside(study, results)
+    with _library_errors():
+        print(summary.format_slopes(summary.slopes(*found)))
+        print()
+        print(summary.format_differences(summary.differences(*found), found[0].statistics[0]))
 
 
 @app.command()
@@ -207,23 +226,25 @@ def plot(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figures.")] = Path("figures"),
     results: Results = None,
 ):
-    """Draw the figure of a study: DIR/<study>.png and .svg, and .csv, the table that it was drawn from."""
-    study, store = _load(study, results)
-    with store, _library_errors():
+    """Draw the page of a study, DIR/STUDY/STUDY.png and .svg; beside it slopes.csv, differences.csv and curves.csv."""
+    study, *frames = _with_those_beside(study, results)
+    with _library_errors():
         import matplotlib
 
-        from . import summary
+        from . import page, summary
 
-        frame = store.frame(failed=True)
-        table, figure = summary.slopes(study, frame), summary.figure(study, frame)
-        stem = out / study.name
-        with _writing(out), matplotlib.rc_context({"svg.hashsalt": study.name}):
-            out.mkdir(parents=True, exist_ok=True)
+        figure = page.figure(study, *frames)
+        tables = {make.__name__: make(study, *frames) for make in (summary.slopes, summary.differences, summary.curves)}
+        folder = out / study.name
+        stem = folder / study.name
+        with _writing(folder), matplotlib.rc_context({"svg.hashsalt": study.name, "svg.fonttype": "none"}):
+            folder.mkdir(parents=True, exist_ok=True)
             figure.savefig(f"{stem}.png", dpi=150)
             figure.savefig(f"{stem}.svg", metadata={"Date": None})
-            table.to_csv(f"{stem}.csv", index=False, lineterminator="\n")
-    for end in ("png", "svg", "csv"):
-        print(f"{stem}.{end}")
+            for name, table in tables.items():
+                table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", float_format="%.6g")
+    for file in (f"{stem}.png", f"{stem}.svg", *(folder / f"{name}.csv" for name in tables)):
+        print(file)
 
 
 @app.command()

@@ -104,9 +104,32 @@ def test_rates_and_plot(ran):
     assert "LL, fitted k2 = 3,3" in shown
     assert "loss_sharp" in shown
     shown = hmoe(ran, "plot", "small.toml", "--out", "figs")
-    assert shown.split() == ["figs/small.png", "figs/small.svg", "figs/small.csv"]
-    assert (ran / "figs" / "small.png").read_bytes().startswith(b"\x89PNG")
-    assert "loss_sharp" in (ran / "figs" / "small.csv").read_text()
+    files = ["small.png", "small.svg", "slopes.csv", "differences.csv", "curves.csv"]
+    assert shown.split() == [f"figs/small/{file}" for file in files]
+    made = {file: (ran / "figs" / "small" / file).read_bytes() for file in files}
+    assert made["small.png"].startswith(b"\x89PNG")
+    assert all(b"loss_sharp" in made[file] for file in files[2:])
+    hmoe(ran, "plot", "small.toml", "--out", "again")
+    assert all((ran / "again" / "small" / file).read_bytes() == content for file, content in made.items())
+
+
+def test_studies_beside_are_read_from_beside(ran):
+    """The same cells under another name, and a study that was never run."""
+    (ran / "wider.toml").write_text(
+        STUDY.replace('"small"', '"wider"').replace("n = [150, 300]", "n = [600]")
+        + 'beside = ["small.toml", "gone.toml"]\n'
+    )
+    (ran / "gone.toml").write_text(STUDY.replace('"small"', '"gone"').replace("seed = 7", "seed = 8"))
+    hmoe(ran, "run", "wider.toml", "--jobs", 2)
+    done = subprocess.run([HMOE, "rates", "wider.toml"], cwd=ran, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0
+    assert done.stderr == "hmoe: note: gone.toml, shown beside wider, has no results in results/gone.sqlite\n"
+    (line,) = re.findall(r"wider: SS, fitted k2 = 3,3: .*", done.stdout)
+    assert line.endswith(" 0 to do")
+    (line,) = re.findall(r"loss_sharp .*", done.stdout.partition("SS, fitted k2 = 2,2")[2].partition("\n\n")[0])
+    assert line.split()[-2:] == ["3", "2"]  # three sizes, two of them of the other study, with two replicates
+    assert "paired differences of slopes (mean)" in done.stdout
+    assert "wider SS - LL 3,3" in done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +192,7 @@ def test_failing_cells_are_counted_and_the_rest_is_kept(tmp_path):
     assert done.returncode == 0
     assert "8 of 8 cells in results/small.sqlite, 8 of them new, 4 failed" in done.stdout
     assert "4 failed: ValueError: " in done.stderr
-    assert "SS, fitted k2 = 2,2: 2 fits without an optimum left out, 0 to do" in hmoe(folder, "rates", "small.toml")
+    assert "SS, fitted k2 = 2,2: 2 fits failed, 0 without an optimum left out, " in hmoe(folder, "rates", "small.toml")
     hmoe(folder, "table", "small.toml", "--out", "t.csv")
     assert (folder / "t.csv").read_text().count('C2,SS,"2,2",2,0,failed,,,,,,,\n') == 1
 

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 
 from hmoe_stats import datasets, plotting
@@ -65,25 +65,38 @@ def test_rate_plot_shows_points_lines_and_slopes(table):
     for gating in ("SS", "LL"):
         part = table[table["gating"] == gating]
         fit = fit_rate(part["n"], part["error"], "median")
-        assert f"{gating}: slope {fit.slope:.2f} [{fit.ci_low:.2f}, {fit.ci_high:.2f}]" in texts
+        assert f"{gating}: {fit.slope:.2f} [{fit.ci_low:.2f}, {fit.ci_high:.2f}]" in texts
         drawn = [line.get_xydata() for line in ax.get_lines()]
         assert any(xy.shape == (4, 2) and np.allclose(xy[:, 1], fit.values) for xy in drawn)
         assert any(xy.shape == (4, 2) and np.allclose(xy[:, 1], fit.predict(fit.n)) for xy in drawn)
 
 
-def test_bars_are_the_bootstrap_interval_of_the_statistic(table):
+def test_bands_are_the_bootstrap_interval_of_the_statistic(table):
     ax = plotting.rate_plot(table[table["gating"] == "SS"].drop(columns="gating"))
     part = table[table["gating"] == "SS"]
     fit = fit_rate(part["n"], part["error"])
-    (bars,) = (segments.get_segments() for segments in ax.collections)
-    expected = fit.values[:, None] * np.exp(1.959964 * fit.log_standard_errors[:, None] * np.array([-1, 1]))
-    np.testing.assert_allclose(np.array(bars)[:, :, 1], expected, rtol=1e-6)
+    (band,) = ax.collections
+    corners = {tuple(np.round(np.log(point), 5)) for point in band.get_paths()[0].vertices}
+    for sign in (-1, 1):
+        ends = fit.values * np.exp(sign * 1.959964 * fit.log_standard_errors)
+        assert set(map(tuple, np.round(np.log(np.column_stack([fit.n, ends])), 5))) <= corners
     assert legend_texts(ax) == [f"slope {fit}"]
 
 
 def test_gatings_differ_without_colour():
     looks = plotting.GATING_STYLES.values()
     assert len({look["marker"] for look in looks}) == len({look["linestyle"] for look in looks}) == 4
+
+
+def test_models_of_one_gating_share_its_colour_and_differ_without_it(table):
+    models = pd.concat([table.assign(gating=table["gating"] + " " + k2) for k2 in ("2,2", "3,3")])
+    ax = plotting.rate_plot(models)
+    looks = {handle.get_label()[:6]: handle for handle in ax.get_legend().get_lines()}
+    assert looks["SS 2,2"].get_color() == plotting.GATING_STYLES["SS"]["color"]
+    hues = {name: rgb_to_hsv(to_rgb(handle.get_color()))[0] for name, handle in looks.items()}
+    assert hues["SS 2,2"] == pytest.approx(hues["SS 3,3"], abs=0.01)
+    assert hues["LL 2,2"] == pytest.approx(hues["LL 3,3"], abs=0.01)
+    assert len({(h.get_marker(), h.get_linestyle()) for h in looks.values()}) == 4
 
 
 def test_references_are_labelled_merged_and_below_the_data(table):
@@ -97,7 +110,7 @@ def test_references_are_labelled_merged_and_below_the_data(table):
     thin = [line.get_xydata() for line in ax.get_lines() if line.get_linewidth() < 0.8 and len(line.get_xydata()) == 2]
     slopes = sorted(np.diff(np.log(xy[:, 1]))[0] / np.diff(np.log(xy[:, 0]))[0] for xy in thin)
     np.testing.assert_allclose(slopes, [-1 / 3, -1 / 4, -1 / 8, 0], atol=1e-12)
-    lowest = min(segment[:, 1].min() for bars in ax.collections for segment in bars.get_segments())
+    lowest = min(band.get_paths()[0].vertices[:, 1].min() for band in ax.collections)
     assert max(xy[:, 1].max() for xy in thin) < lowest
 
 

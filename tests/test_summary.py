@@ -1,15 +1,12 @@
 """From tidy results to slopes, text and figure, on results made up from known power laws."""
 
-import io
-
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.legend import Legend
 
 from hmoe_stats.rates import fit_rate
 from simulations.study import Study
-from simulations.summary import figure, format_slopes, slopes
+from simulations.summary import curves, differences, format_differences, format_slopes, slopes, verdict
 
 SIZES = [1000, 3000, 10_000, 30_000]
 # alpha of the errors in a split cell: softmax, Laplace
@@ -78,7 +75,10 @@ def test_exact_power_laws_come_back_beside_theory():
         np.testing.assert_allclose(found, expected)
     others = table[(table["size"] != 2)]
     np.testing.assert_allclose(others[["slope", "alpha_published", "alpha_derived"]], [[-0.5, 0.5, 0.5]] * len(others))
-    assert (table[["n_sizes", "replicates", "failed", "to_do"]] == [4, 6, 0, 0]).all(axis=None)
+    assert (table[["n_sizes", "n_low", "n_high", "replicates"]] == [4, 1000, 30_000, 6]).all(axis=None)
+    assert (table[["failed", "bounded", "uncertified", "to_do"]] == 0).all(axis=None)
+    np.testing.assert_allclose(table["local_slope"], table["slope"])
+    assert (table["study"] == "made-up").all()
     assert (table["note"] == "").all()
     barycentre = pick(table, kind="barycentre", statistic="q90").set_index("gating")
     assert barycentre["alpha_derived"].to_dict() == {"SS": 0.375, "LL": 0.5}
@@ -111,12 +111,15 @@ def test_fits_without_an_optimum_are_left_out_and_counted():
     ]
     table = slopes(study(), frame)
     here = pick(table, gating="SS", k2="3,3")
-    assert (here[["failed", "to_do", "n_sizes", "replicates"]] == [3, 1, 4, 3]).all(axis=None)
+    counts = ["failed", "bounded", "uncertified", "to_do", "n_sizes", "replicates"]
+    assert (here[counts] == [1, 1, 2, 1, 2, 6]).all(axis=None)
+    assert (here["note"] == "2 sizes with fewer than 6 replicates left out").all()
     others = (table["gating"] != "SS") | (table["k2"] != "3,3")
     pd.testing.assert_frame_equal(table[others], clean[others.to_numpy()])
     kept = slopes(study(), frame[frame["status"].isin(["converged", "boundary"])])
-    pd.testing.assert_frame_equal(kept.drop(columns=["failed", "to_do"]), table.drop(columns=["failed", "to_do"]))
-    assert "3 fits without an optimum left out, 1 to do" in format_slopes(table)
+    pd.testing.assert_frame_equal(kept.drop(columns=counts[:4]), table.drop(columns=counts[:4]))
+    said = "SS, fitted k2 = 3,3: 1 fits failed, 2 without an optimum left out, 1 on a bound, 1 to do"
+    assert said in format_slopes(table)
 
 
 def test_what_has_no_slope_says_why():
@@ -131,7 +134,7 @@ def test_what_has_no_slope_says_why():
     assert len(three)
     assert three["slope"].isna().all()
     assert three["alpha_derived"].isna().all()
-    assert (three["note"] == "1 sizes with 1 replicate left out; fewer than 2 sizes").all()
+    assert (three["note"] == "1 sizes with fewer than 2 replicates left out; fewer than 2 sizes").all()
     assert (three["replicates"] == 0).all()
 
 
@@ -182,60 +185,98 @@ def test_format_slopes_is_readable():
     assert f"{row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]" in line
     assert "-0.250" in line
     assert "-0.333" in line
-    assert max(len(line) for line in text.splitlines()) < 160
+    assert max(len(line) for line in text.splitlines()) < 200
 
 
-def texts(ax):
-    legends = [child for child in ax.get_children() if isinstance(child, Legend)]
-    return [text.get_text() for legend in legends for text in legend.get_texts()]
+def test_a_verdict_is_where_the_expected_slope_lies():
+    assert verdict(-0.25, -0.3, -0.2) == "consistent"
+    assert verdict(-0.25, -0.25, -0.2) == "consistent"
+    assert verdict(-0.25, -0.4, -0.26) == "steeper"
+    assert verdict(-0.25, -0.24, -0.1) == "flatter"
+    assert verdict(np.nan, -0.3, -0.2) == verdict(-0.25, np.nan, np.nan) == ""
 
 
-def test_figure_shows_the_table():
+def test_verdicts_and_local_slopes():
+    frame = results(study(replicates=12), sigma=0.05)
+    split = (frame["size"] == 2) & (frame["kind"] == "weighted") & (frame["parameter"] == "nu")
+    frame.loc[split & (frame["n"] > 10_000), "error"] *= (frame["n"] / 10_000) ** -0.5
+    table = slopes(study(replicates=12), frame)
+    rows = pick(table, size=2, kind="weighted", statistic="mean").set_index(["gating", "parameter"])
+    omega = rows.loc[("SS", "omega")]  # falls like n^-0.24: published -1/8, derived -1/4
+    assert (omega["verdict_published"], omega["verdict_derived"]) == ("steeper", "consistent")
+    assert rows.loc[("LL", "omega"), "verdict_derived"] == "steeper"  # -0.39 against -1/3
+    nu = rows.loc[("SS", "nu")]
+    assert nu["local_slope"] == pytest.approx(-0.81, abs=0.1)  # over 10,000 and 30,000
+    assert nu["local_low"] < nu["local_slope"] < nu["local_high"] < nu["slope"]
+    assert pick(table, parameter="loss_sharp")["verdict_derived"].eq("consistent").mean() > 0.8
+
+
+def test_a_quantile_needs_replicates_beyond_it():
+    made = study(replicates=20)
+    frame = results(made)
+    few = frame[~((frame["n"] == 30_000) & (frame["replicate"] >= 7))]
+    table = pick(slopes(made, few), gating="SS", k2="2,2", parameter="tau").set_index("statistic")
+    assert table["n_sizes"].to_dict() == {"mean": 4, "median": 4, "q90": 3}
+    assert table.loc["q90", "note"] == "1 sizes with fewer than 10 replicates left out"
+    assert table.loc["mean", "replicates"] == 7
+
+
+def test_curves_are_the_points_of_the_slopes():
     frame = results(study())
-    table = slopes(study(), frame)
-    fig = figure(study(), frame)
-    panels = {ax.get_title(loc="left"): ax for ax in fig.axes}
-    assert list(panels) == [
-        "Voronoi loss, exact, k2 = 2,2",
-        "Voronoi loss, over-specified, k2 = 3,3",
-        *(f"{name}, cells of 2 experts" for name in SPLIT),
-    ]
-    omega = texts(panels["omega, cells of 2 experts"])
-    assert omega[:3] == ["-1/8: reported SS", "-1/4: reported LL, derived SS", "-1/3: derived LL"]
-    for text, gating in zip(omega[3:], ("SS", "LL"), strict=True):
-        row = pick(table, gating=gating, k2="3,3", size=2, parameter="omega", statistic="mean").iloc[0]
-        assert text == f"{gating}: slope {row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
-    assert texts(panels["tau, cells of 2 experts"])[0] == "-1/8: reported, derived"
-    fig.savefig(io.BytesIO(), format="svg")
-    boxes = [title.get_window_extent() for ax in fig.axes for title in [ax._left_title]]
-    assert not any(boxes[i].overlaps(boxes[j]) for i in range(len(boxes)) for j in range(i))
+    points, table = curves(study(), frame), slopes(study(), frame)
+    assert len(points) == 4 * len(table)
+    for row in table.iloc[::37].itertuples():
+        model = {"gating": row.gating, "k2": row.k2, "level": row.level, "size": row.size, "kind": row.kind}
+        part = pick(points, **model, parameter=row.parameter, statistic=row.statistic)
+        slope = np.polyfit(np.log(part["n"].astype(float)), np.log(part["value"]), 1)[0]
+        assert slope == pytest.approx(row.slope)
+        assert (part["low"] < part["value"]).all()
+        assert (part["value"] < part["high"]).all()
 
 
-def test_figure_leaves_out_what_has_no_slope():
-    frame = results(study())
-    frame.loc[(frame["parameter"] == "omega") & (frame["gating"] == "LL"), "error"] = 0.0
-    frame.loc[frame["parameter"] == "nu", "error"] = 0.0
-    frame = frame[(frame["gating"] == "SS") | (frame["n"] > 1000) | (frame["replicate"] == 0)]
-    panels = {ax.get_title(loc="left"): texts(ax) for ax in figure(study(), frame).axes}
-    assert "nu, cells of 2 experts" not in panels
-    assert [text[:2] for text in panels["omega, cells of 2 experts"][-1:]] == ["SS"]
-    assert [text[:2] for text in panels["eta, cells of 2 experts"][-2:]] == ["SS", "LL"]
+def test_differences_are_paired():
+    """Noise that both gatings share drops out of the difference of their slopes, and of its interval."""
+    made = study(replicates=12)
+    frame = results(made, sigma=0.0)
+    shared = np.random.default_rng(0).lognormal(0, 1.0, size=(12, 4))
+    frame["error"] *= shared[frame["replicate"], [SIZES.index(n) for n in frame["n"]]]
+    table = differences(made, frame)
+    rows = pick(table, gating="SS - LL", k2="3,3", size=2, kind="weighted", parameter="omega")
+    np.testing.assert_allclose(rows["difference"], -0.24 + 0.39)
+    np.testing.assert_allclose(rows[["ci_low", "ci_high"]], np.full((3, 2), 0.15), atol=1e-6)
+    np.testing.assert_allclose(rows["expected"], 1 / 3 - 1 / 4)
+    assert (rows["verdict"] == "flatter").all()
+    assert (rows["pairs"] == 12).all()
+    assert set(table["gating"]) == {"SS", "LL", "SS - LL"}
+    assert set(table["k2"]) == {"2,2", "3,3", "2,2 - 3,3"}
+    half = frame[(frame["gating"] == "SS") | (frame["replicate"] % 2 == 0)]
+    assert (pick(differences(made, half), gating="SS - LL")["pairs"] == 6).all()
+    text = format_differences(table, "mean")
+    assert "made-up SS - LL 3,3" in text
+    assert "2,2 - 3,3" not in text
+    alone = study(gatings=["SS"], k2=[[3, 3]])
+    assert format_differences(differences(alone, frame), "mean") == "no two models have a quantity in common"
 
 
-def test_figure_of_an_exact_study():
-    exact = study(k2=[[2, 2]], statistics=["median"])
-    fig = figure(exact, results(exact))
-    assert [ax.get_title(loc="left") for ax in fig.axes][1:] == [f"{name}, exact cells" for name in SPLIT]
-    assert fig.axes[0].get_ylabel() == "median over replicates"
-    assert figure(exact, results(exact), statistic="q75").axes[0].get_ylabel() == "q75 over replicates"
+def test_studies_beside_are_added_or_set_beside():
+    """The same study at other sizes makes one curve; another box makes a model of its own, at the study's sizes."""
+    made, more = study(gatings=["SS"], k2=[[3, 3]]), study(name="more", n=[100_000, 300_000], replicates=8)
+    other = study(name="wide", n=[300, *SIZES], fit={"bounds": {"beta": 3.0}})
+    data = [(one, results(one)) for one in (made, more, other)]
+    table = pick(slopes(*data[0], beside=data[1:]), parameter="omega", size=2, statistic="mean").set_index("study")
+    assert table.index.tolist() == ["made-up", "wide"]
+    assert (table["gating"] == "SS").all()
+    assert table[["n_sizes", "n_low", "n_high"]].to_numpy().tolist() == [[6, 1000, 300_000], [4, 1000, 30_000]]
+    found = differences(*data[0], beside=data[1:])
+    assert set(found["study"]) == {"made-up - wide"}
+    strange = study(name="wide", seed=2, fit={"bounds": {"beta": 3.0}})
+    assert not len(differences(*data[0], beside=[(strange, results(strange))]))  # other data: no pairs
 
 
-@pytest.mark.parametrize("call", [slopes, figure])
+@pytest.mark.parametrize("call", [slopes, curves, differences])
 def test_unusable_frames_are_named(call):
     frame = results(study())
     with pytest.raises(ValueError, match=r"frame must have the columns .* got none of \['error'\]"):
         call(study(), frame.drop(columns="error"))
     with pytest.raises(ValueError, match="results of the study; got none"):
         call(study(), frame.iloc[:0])
-    with pytest.raises(ValueError, match="2 usable replicates"):
-        figure(study(), frame[frame["replicate"] == 0])

@@ -1,0 +1,186 @@
+"""The page of a study: a log-log panel for every quantity, softmax beside Laplace gating, and a panel of verdicts.
+
+Two panels side by side share one quantity and one scale: on the left the models whose gate at the quantity's level is
+softmax, on the right those with Laplace gates, in the paired colours of `hmoe_stats.plotting`.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from hmoe_stats.plotting import rate_plot, style
+
+from .summary import MODEL, Gathered, enough, exponent, label, line_through, sizes_of, verdict
+
+PARAMETERS = ("loss_sharp", "hellinger", "a", "b", "omega", "beta", "eta", "tau", "nu")
+KINDS = ("loss", "divergence", "weighted", "barycentre", "mass")
+COLORS = {"consistent": "#e8f1e4", "steeper": "#dce6f5", "flatter": "#f9e0d2", "": "white"}
+MARKS = {"consistent": "=", "steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}", "": ""}
+GATES = {"S": "softmax", "L": "Laplace"}
+ROW, LINE = 1.55, 0.155  # inches of a row of panels, and of a line of the panel of verdicts
+
+
+def figure(study, frame, beside=(), statistic=None):
+    """The page of a study.
+
+    Parameters
+    ----------
+    study : Study
+    frame : DataFrame
+    beside : sequence of (Study, DataFrame)
+        As in `summary.slopes`.
+    statistic : str, optional
+        Statistic over replicates; by default the first one that the study declares.
+
+    Returns
+    -------
+    matplotlib Figure
+        Panels for the sharp Voronoi loss (and the Hellinger distance), and for every parameter in the largest cells
+        that occur in at least half of the fits with most experts, masses aside; for groups of fitted groups likewise.
+        Every panel has the models of one gate; its legend has their slopes, and theory's. The last panel tells, model
+        by model, each slope with its interval and what that says of the derived slope.
+
+    Raises
+    ------
+    ValueError
+        If `frame` lacks a column, or has nothing that a slope can be fitted to.
+    """
+    gathered, statistic = Gathered(study, frame, beside), statistic or study.statistics[0]
+    shown = _shown(gathered, statistic)
+    if not shown:
+        raise ValueError("frame must have at least 2 sizes with 2 usable replicates of some quantity; got none")
+    models = [model for model in gathered.theory if any(model == other for other, _ in shown)]
+    quantities = _order(shown)
+    blocks = 2 if len(quantities) > 1 else 1  # quantities in a row of panels
+    rows = -(-len(quantities) // blocks)
+    lines = len(quantities) + 2.2
+    with style():
+        fig = Figure(figsize=(4.1 * blocks, ROW * rows + LINE * lines + 0.45))
+        grid = fig.add_gridspec(rows + 1, 1, height_ratios=[ROW] * rows + [LINE * lines])
+        for row in range(rows):
+            here = quantities[row * blocks : (row + 1) * blocks]
+            axes = fig.add_subfigure(grid[row]).subplots(1, 2 * blocks, squeeze=False)[0]
+            for i in range(blocks):
+                pair = axes[2 * i : 2 * i + 2]
+                if i < len(here):
+                    _draw_pair(pair, gathered, shown, here[i], statistic, last=row == rows - 1)
+                else:
+                    [ax.remove() for ax in pair]
+        _draw_verdicts(fig.add_subfigure(grid[rows]).subplots(), gathered, shown, quantities, models, statistic)
+        fig.suptitle(f"{study.title} ({statistic} over replicates)", fontsize=9)
+    return fig
+
+
+# -- what is shown ----------------------------------------------------------------------------------------------------
+def _shown(gathered, statistic):
+    """(model, quantity) -> rows to draw, those that have a slope."""
+    most = max(gathered.theory, key=lambda model: sum(sizes_of(model[2])))[2]
+    data = gathered.per_replicate
+    size = {level: _common_size(data[(data["k2"] == most) & (data["level"] == level)]) for level in (1, 2)}
+    out = {}
+    for model, quantity, part in gathered.parts():
+        level, m, parameter, kind = quantity
+        if parameter not in PARAMETERS or (level and (m != size[level] or kind == "mass")):
+            continue
+        part, _ = enough(part, statistic)
+        if line_through(part, statistic)[0]:
+            out[model, quantity] = part
+    return out
+
+
+def _common_size(data):
+    """The largest size of a cell that occurs in at least half of the fits."""
+    fits = data.drop_duplicates([*MODEL, "n", "replicate"])
+    cells = data.drop_duplicates([*MODEL, "n", "replicate", "size"])
+    often = cells.groupby("size").size() >= 0.5 * len(fits)
+    return max(often[often].index, default=1)
+
+
+def _order(shown):
+    quantities = dict.fromkeys(quantity for _, quantity in shown)
+    return sorted(quantities, key=lambda q: (q[0], KINDS.index(q[3]), PARAMETERS.index(q[2])))
+
+
+def _letter(model, quantity):
+    """The gate that matters for a quantity: that of its own level."""
+    return model[1][0 if quantity[0] == 1 else 1]
+
+
+# -- panels -----------------------------------------------------------------------------------------------------------
+def _draw_pair(pair, gathered, shown, quantity, statistic, last):
+    """Softmax on the left, Laplace on the right, on one scale; both in one panel if there is nothing to set apart."""
+    for ax, letter in zip(pair, "SL", strict=True):
+        here = {m: part for (m, q), part in shown.items() if q == quantity and _letter(m, quantity) == letter}
+        if not here:
+            ax.set_axis_off()
+            continue
+        names = _names(list(here))
+        table = pd.concat([part.assign(series=names[model]) for model, part in here.items()])
+        references = _references(gathered, here, quantity)
+        rate_plot(table, ax, statistic=statistic, series="series", references=references, ylabel="")
+        ax.set_title(f"{_short(quantity)}, {GATES[letter]}", loc="left")
+        ax.set_xlabel("sample size n" if last else "")
+    drawn = [ax for ax in pair if ax.axison]
+    ends = [ax.get_ylim() for ax in drawn]
+    for ax in drawn:
+        ax.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+    for ax in drawn[1:]:
+        ax.tick_params(axis="y", which="both", labelleft=False)
+
+
+def _names(models):
+    """What tells the models of a panel apart, gating first: it chooses the colour where it is enough."""
+    kept = [i for i in (1, 0, 2) if i == 1 or len({model[i] for model in models}) > 1]
+    return {model: " ".join(str(model[i]) for i in kept) for model in models}
+
+
+def _references(gathered, models, quantity):
+    """Labels and exponents of theory for one panel; gatings are named where they do not agree."""
+    out = {}
+    for i, form in enumerate(("published", "derived")):
+        alphas = {}
+        for model in models:
+            alpha, _ = exponent(gathered.theory[model][i], *quantity)
+            if not np.isnan(alpha):
+                alphas.setdefault(alpha, dict.fromkeys([]))[model[1]] = None
+        for alpha, gatings in alphas.items():
+            out[form + (f" {'/'.join(gatings)}" if len(alphas) > 1 else "")] = alpha
+    return out
+
+
+def _short(quantity):
+    """A quantity in few words, for a title."""
+    level, size, parameter, kind = quantity
+    if level == 0:
+        return {"loss_sharp": "Voronoi loss", "hellinger": "Hellinger distance"}[parameter]
+    mean = "mean " if kind == "barycentre" else ""
+    return f"{mean}{parameter}" + (f", m = {size}" if size > 1 else "")
+
+
+# -- verdicts ---------------------------------------------------------------------------------------------------------
+def _draw_verdicts(ax, gathered, shown, quantities, models, statistic):
+    """A line a quantity, a column a model: mark, slope and interval, and the derived slope."""
+    names = _names(models)
+    ax.set(xlim=(0, len(models) + 0.8), ylim=(len(quantities) + 1.2, -1))
+    ax.set_axis_off()
+    size = 6.5 if len(models) <= 4 else 5.5
+    for column, model in enumerate(models):
+        ax.text(column + 1.3, -0.5, names[model], ha="center", va="center", size=size, weight="bold")
+    for row, quantity in enumerate(quantities):
+        ax.text(0, row + 0.5, label(*quantity), ha="left", va="center", size=size)
+        for column, model in enumerate(models):
+            part = shown.get((model, quantity))
+            if part is None:
+                continue
+            fit, _ = line_through(part, statistic)
+            alpha, _ = exponent(gathered.theory[model][1], *quantity)
+            said = verdict(-alpha, fit.ci_low, fit.ci_high)
+            ax.add_patch(Rectangle((column + 0.82, row + 0.04), 0.96, 0.92, facecolor=COLORS[said], zorder=0))
+            theory = "" if np.isnan(alpha) else f"  {MARKS[said]} {-alpha:.3f}"
+            ax.text(column + 1.3, row + 0.5, f"{fit}{theory}", ha="center", va="center", size=size)
+    words = (
+        "measured slope and 95 % interval against the derived slope: = consistent, "
+        "\N{DOWNWARDS ARROW} measured steeper (faster), \N{UPWARDS ARROW} measured flatter (slower)"
+    )
+    ax.text(0, len(quantities) + 0.7, words, ha="left", va="center", size=size)

@@ -1,0 +1,91 @@
+"""The page of a study: its panels and its verdicts, read back from the figure."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.legend import Legend
+from test_summary import SPLIT, pick, results, study
+
+from simulations.page import figure
+from simulations.summary import slopes
+
+
+def panels(fig):
+    """Title -> texts of the legends, of every panel."""
+    out = {}
+    for ax in fig.axes:
+        legends = [child for child in ax.get_children() if isinstance(child, Legend)]
+        out[ax.get_title(loc="left")] = [text.get_text() for legend in legends for text in legend.get_texts()]
+    return out
+
+
+def words(fig):
+    return [text.get_text() for text in fig.axes[-1].texts]
+
+
+def test_the_page_shows_the_table():
+    frame = results(study())
+    table = slopes(study(), frame)
+    fig = figure(study(), frame)
+    found = panels(fig)
+    titles = [f"{name}, {gate}" for name in ("Voronoi loss", "a") for gate in ("softmax", "Laplace")]
+    titles += [f"{name}, m = 2, {gate}" for name in (*SPLIT, "mean eta") for gate in ("softmax", "Laplace")]
+    assert list(found) == [*titles, ""]
+    omega = found["omega, m = 2, softmax"]
+    assert omega[:2] == ["-1/8: published", "-1/4: derived"]
+    for gating, gate in (("SS", "softmax"), ("LL", "Laplace")):
+        row = pick(table, gating=gating, k2="3,3", size=2, parameter="omega", statistic="mean").iloc[0]
+        slope = f"{row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
+        assert found[f"omega, m = 2, {gate}"][-1] == f"{gating}: {slope}"
+        mark = {"consistent": "=", "steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}"}
+        assert f"{slope}  {mark[row.verdict_derived]} {-row.alpha_derived:.3f}" in words(fig)
+    assert found["Voronoi loss, softmax"][-2][:7] == "SS 2,2:"
+    fig.savefig(io.BytesIO(), format="svg")
+
+
+def test_pairs_of_panels_share_their_scale():
+    axes = figure(study(), results(study())).axes[:-1]
+    for left, right in zip(axes[::2], axes[1::2], strict=True):
+        assert left.get_ylim() == right.get_ylim()
+        for ax in (left, right):
+            low, high = ax.get_ylim()
+            assert all(low < y < high for line in ax.get_lines() for y in np.asarray(line.get_ydata()))
+
+
+def test_titles_do_not_run_into_each_other():
+    fig = figure(study(), results(study()))
+    fig.savefig(io.BytesIO(), format="png")
+    boxes = [ax._left_title.get_window_extent() for ax in fig.axes if ax.get_title(loc="left")]
+    assert not any(boxes[i].overlaps(boxes[j]) for i in range(len(boxes)) for j in range(i))
+
+
+def test_what_has_no_slope_is_left_out():
+    frame = results(study())
+    frame.loc[(frame["parameter"] == "omega") & (frame["gating"] == "LL"), "error"] = 0.0
+    frame.loc[frame["parameter"] == "nu", "error"] = 0.0
+    found = panels(figure(study(), frame))
+    assert not any("nu" in title for title in found)
+    assert "omega, m = 2, softmax" in found
+    assert "omega, m = 2, Laplace" not in found
+
+
+def test_an_exact_study_and_another_statistic():
+    exact = study(k2=[[2, 2]], statistics=["median"])
+    fig = figure(exact, results(exact))
+    assert "omega, softmax" in panels(fig)
+    assert "(median over replicates)" in fig.get_suptitle()
+    assert "(q75 over replicates)" in figure(exact, results(exact), statistic="q75").get_suptitle()
+
+
+def test_boxes_stand_side_by_side():
+    made = study(gatings=["SS"], k2=[[3, 3]])
+    other = study(name="wide", fit={"bounds": {"beta": 3.0}})
+    found = panels(figure(made, results(made), beside=[(other, results(other))]))
+    assert [text.partition(":")[0] for text in found["omega, m = 2, softmax"][-2:]] == ["SS made-up", "SS wide"]
+
+
+def test_one_replicate_is_too_few():
+    frame = results(study())
+    with pytest.raises(ValueError, match="2 usable replicates"):
+        figure(study(), frame[frame["replicate"] == 0])
