@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hmoe_stats.rates import fit_rate
+from hmoe_stats.rates import compare_rates, fit_rate
 
 SIZES = np.array([1000, 3000, 10_000, 30_000])
 
@@ -127,6 +127,60 @@ def test_few_replicates_still_give_a_finite_interval(replicates):
     for statistic in ("mean", "median"):
         fit = fit_rate(n, errors, statistic)
         assert 0 < fit.ci_high - fit.slope < 20
+
+
+def pairs(rng, shared=0.8, sigma=0.6, replicates=20):
+    """(n, first, second): errors of slopes -1/4 and -0.4 whose noise is shared in part."""
+    n = np.repeat(SIZES, replicates)
+    common, *own = rng.standard_normal((3, n.size))
+    logs = [sigma * (shared * common + np.sqrt(1 - shared**2) * noise) for noise in own]
+    return n, n**-0.25 * np.exp(logs[0]), n**-0.4 * np.exp(logs[1])
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median", "q90"])
+def test_a_difference_is_that_of_the_two_slopes(statistic):
+    n, first, second = pairs(np.random.default_rng(11))
+    found = compare_rates(n, first, second, statistic)
+    assert found.difference == pytest.approx(fit_rate(n, first, statistic).slope - fit_rate(n, second, statistic).slope)
+    other = compare_rates(n, second, first, statistic)
+    assert (other.ci_low, other.ci_high) == pytest.approx((-found.ci_high, -found.ci_low))
+    assert str(found) == f"{found.difference:.2f} [{found.ci_low:.2f}, {found.ci_high:.2f}]"
+
+
+def test_what_the_pairs_share_drops_out():
+    width = lambda found: found.ci_high - found.ci_low  # noqa: E731
+    apart, close = (width(compare_rates(*pairs(np.random.default_rng(12), shared))) for shared in (0.0, 0.99))
+    assert close < 0.25 * apart
+    n, first, second = pairs(np.random.default_rng(12), 0.99)
+    assert width(fit_rate(n, first)) > 3 * close
+    shuffled = compare_rates(n, first, second.reshape(4, 20)[:, ::-1].ravel())  # pairs broken up
+    assert width(shuffled) > 3 * close
+
+
+def test_a_pair_fails_with_either_of_its_errors():
+    n, first, second = pairs(np.random.default_rng(13))
+    first[0], second[25] = np.nan, np.inf
+    found = compare_rates(n, first, second)
+    assert found.n_failed == 2
+    np.testing.assert_array_equal(found.n_pairs, [19, 19, 20, 20])
+    kept = np.delete(np.arange(80), [0, 25])
+    assert found.difference == compare_rates(n[kept], first[kept], second[kept]).difference
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median", "q90"])
+def test_coverage_of_differences(statistic):
+    hits = 0
+    for seed in range(300):
+        found = compare_rates(*pairs(np.random.default_rng([seed, 20])), statistic, n_boot=200, seed=seed)
+        hits += found.ci_low <= 0.15 <= found.ci_high
+    assert 0.92 <= hits / 300 <= 0.99
+
+
+def test_pairs_of_unequal_length_are_named():
+    with pytest.raises(ValueError, match=r"first and second must have the same shape; got \(2, 3\) and \(2, 4\)"):
+        compare_rates([100, 1000], np.ones((2, 3)), np.ones((2, 4)))
+    with pytest.raises(ValueError, match="second must not be negative"):
+        compare_rates([100, 1000], np.ones((2, 3)), -np.ones((2, 3)))
 
 
 @pytest.mark.parametrize(
