@@ -153,8 +153,8 @@ def _facts(study, statuses, sources):
     """Pairs (term, HTML)."""
     counts = Counter(statuses.values())
     without = counts["max_iter"] + counts["degenerate"]
-    done = f"{len(statuses)} of {len(study.cells())} done: {counts['converged']} converged, {counts['boundary']} bounded "
-    done += f"(the optimum lies on a bound of the box), {without} without an optimum, {counts['failed']} failed"
+    done = f"{len(statuses)} of {len(study.cells())} done: {counts['converged']} converged, {counts['boundary']} with "
+    done += f"the optimum on a bound of the box, {without} without an optimum, {counts['failed']} failed"
     law = " ".join(f"{key} {value}" for key, value in study.x.model_dump().items() if key != "law")
     box = ((name, b if isinstance(b, list) else [-b, b]) for name, b in study.fit.bounds if b is not None)
     words = "; ".join([*(f"{name} in [{low:g}, {high:g}]" for name, (low, high) in box), "else the fit's own"])

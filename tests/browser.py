@@ -1,4 +1,4 @@
-"""A headless browser for the tests of pages: Chromium driven by its DevTools protocol over a pipe, standard library only.
+"""A headless browser for the tests of pages: Chromium, driven by its DevTools protocol over a pipe.
 
 Clicks and keys are real input events, and everything that the page asks of the network is kept in `Browser.events`.
 """
@@ -17,7 +17,7 @@ PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 OPTIONS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 OPTIONS += " --disable-component-update --disable-sync --disable-dev-shm-usage --remote-debugging-pipe"
 # The browser reads commands from descriptor 3 and answers on 4.
-LAUNCH = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+LAUNCH = "import os, sys; r, w, *all = sys.argv[1:]; os.dup2(int(r), 3); os.dup2(int(w), 4); os.execv(all[0], all)"
 SECONDS = 60
 
 
