@@ -56,17 +56,17 @@ class Column(NamedTuple):
     form: Callable = _word
 
 
+PARAMETER = Column(
+    "parameter",
+    "What the error is of: a and b are slope (or centre) and intercept of the level-1 gate, omega and beta "
+    "those of the level-2 gate, eta and tau slope and intercept of an expert's mean, nu its variance. loss_sharp "
+    "and loss_published are Voronoi losses, with the derived and with the published exponents; hellinger is a "
+    "distance of densities.",
+    ("parameter",),
+)
 QUANTITY_COLUMNS = (
     Column("study", "The study that the row belongs to, where several are shown.", ("study",)),
     Column("k2", "Experts fitted in each group: 2,3 is two groups, of two and of three experts.", ("k2",)),
-    Column(
-        "parameter",
-        "What the error is of: a and b are slope (or centre) and intercept of the level-1 gate, omega and beta "
-        "those of the level-2 gate, eta and tau slope and intercept of an expert's mean, nu its variance. loss_sharp "
-        "and loss_published are Voronoi losses, with the derived and with the published exponents; hellinger is a "
-        "distance of densities.",
-        ("parameter",),
-    ),
     Column(
         "kind",
         "weighted: distance of each fitted expert to the true one of its Voronoi cell, averaged with the experts' "
@@ -91,17 +91,18 @@ QUANTITY_COLUMNS = (
 )
 NOTE = Column("note", "Why there is no number, or what was left out of it.", ("note",))
 SLOPE_COLUMNS = (
+    PARAMETER,
     Column("gating", "Level-1 gate, then level-2 gate: S is softmax, L is Laplace.", ("gating",)),
     *QUANTITY_COLUMNS,
     Column(
-        "slope [95 %]",
+        "slope [95\u00a0%]",
         "Slope of log error on log n by least squares, with its interval from resampling replicates within each n. "
         "Measured slopes are pre-asymptotic.",
         ("slope", "ci_low", "ci_high"),
         _interval,
     ),
     Column(
-        "upper half [95 %]",
+        "upper half [95\u00a0%]",
         "The same over the upper half of the sample sizes: a local slope, nearer to the limit.",
         ("local_slope", "local_low", "local_high"),
         _interval,
@@ -138,10 +139,11 @@ SLOPE_COLUMNS = (
     NOTE,
 )
 DIFFERENCE_COLUMNS = (
+    PARAMETER,
     Column("gatings", "The two models compared, on the same data.", ("gating_1", "gating_2"), _pair),
     *QUANTITY_COLUMNS,
     Column(
-        "difference [95 %]",
+        "difference [95\u00a0%]",
         "Slope under the first gating less slope under the second; replicates are resampled in pairs, as both models "
         "saw the same data.",
         ("difference", "ci_low", "ci_high"),

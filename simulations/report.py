@@ -171,6 +171,8 @@ def _facts(study, statuses, sources):
     yield "Box of the fits", escape(words)
     yield "Seed", escape(seeds)
     yield "Cells", escape(done)
+    if study.beside:
+        yield "Beside it", escape(", ".join(study.beside))
     yield "Study hash", f"<code>{study.hash}</code>"
     yield "Computed by", "; ".join(rows) or "nothing yet"
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from browser import PROGRAM, Browser
+from typer.testing import CliRunner
 
 from simulations.cli import app
 from simulations.columns import DIFFERENCE_COLUMNS, SLOPE_COLUMNS
@@ -205,7 +206,7 @@ def test_rows_are_the_table():
     at = {text: i for i, (*_, text) in enumerate(head)}
     assert list(at) == [c.heading for c in SLOPE_COLUMNS if c.heading != "study"]
     assert len(rows) == len(table)
-    numbers = {"slope [95 %]": "slope", "upper half [95 %]": "local_slope", "level": "level", "m": "size"}
+    numbers = {"slope [95\u00a0%]": "slope", "upper half [95\u00a0%]": "local_slope", "level": "level", "m": "size"}
     numbers |= {"n": "n_high", "to do": "to_do"} | {name: name for name in ("failed", "bounded", "uncertified")}
     for (attributes, cells), row in zip(rows, table.to_dict("records"), strict=True):
         for name in ("gating", "k2", "statistic", "parameter"):
@@ -214,7 +215,7 @@ def test_rows_are_the_table():
             value = cells[at[heading]][1]["data-v"]
             assert float(value or "nan") == pytest.approx(row[name], rel=0, abs=0, nan_ok=True)
         interval = "{slope:.2f} [{ci_low:.2f}, {ci_high:.2f}]".format(**row)
-        assert cells[at["slope [95 %]"]][2] == ("-" if math.isnan(row["slope"]) else interval)
+        assert cells[at["slope [95\u00a0%]"]][2] == ("-" if math.isnan(row["slope"]) else interval)
         assert cells[at["against published"]][2] == row["verdict_published"]
         assert cells[at["against published"]][1].get("class", "") == row["verdict_published"]
         derived = {"loss_sharp": ("-1/2", -0.5), "omega": ("-1/3", -1 / 3), "tau": ("-0.281", -0.281)}
@@ -226,7 +227,7 @@ def test_rows_are_the_table():
     _, *rows = found.rows["differences"]
     assert [attributes["data-gating"] for attributes, _ in rows] == ["SS LL", "SS SL", "LL SL"]
     shown = [[text for *_, text in cells] for _, cells in rows]
-    assert [row[0] for row in shown] == ["SS - LL", "SS - SL", "LL - SL"]
+    assert [row[1] for row in shown] == ["SS - LL", "SS - SL", "LL - SL"]
     assert [row[-4:-1] for row in shown] == [
         ["0.12 [0.02, 0.23]", "+0.083", "flatter"],
         ["-0.50 [-0.60, -0.40]", "-", "flatter"],
@@ -239,14 +240,14 @@ def test_the_page_shows_and_explains_the_columns_that_there_are():
     terms = re.compile(r"<dt>(.*?)</dt>")
     for column in {*SLOPE_COLUMNS, *DIFFERENCE_COLUMNS}:
         assert (column.heading in terms.findall(whole)) == (column.heading != "study")
-    gone = {"upper half [95 %]", "uncertified", "against derived"}
+    gone = {"upper half [95\u00a0%]", "uncertified", "against derived"}
     assert not gone & set(terms.findall(few))
     assert not gone & set(Page(few).texts("slopes")[0])
     assert 'id="differences"' not in few
     assert 'href="#differences"' not in few
     beside = slopes()
     beside.loc[0, "study"] = "other"
-    assert Page(page(study(), STUDY, beside)).texts("slopes")[1][1] == "other"
+    assert Page(page(study(), STUDY, beside)).texts("slopes")[1][2] == "other"
 
 
 def test_facts_of_the_study():
@@ -290,36 +291,40 @@ def ran(tmp_path_factory):
     return folder
 
 
-def hmoe(folder, *words, code=0):
-    words = [sys.executable, "-m", "simulations", *map(str, words)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == code, done.stderr
+def hmoe(*words, code=0):
+    """Run `hmoe` in this process, which has its libraries loaded."""
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exit_code == code, done.output
     return done.stderr if code else done.stdout
 
 
-def test_the_command_writes_equal_pages_for_equal_results(ran, tmp_path):
-    assert hmoe(ran, "report", "small.toml", "--out", "one") == "one/small/report.html\n"
+def test_the_command_writes_equal_pages_for_equal_results(ran, tmp_path, monkeypatch):
+    words = [sys.executable, "-m", "simulations", "report", "small.toml", "--out", "one"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    done = subprocess.run(words, cwd=ran, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("one/small/report.html\n", "")
     assert [file.name for file in (ran / "one" / "small").iterdir()] == ["report.html"]
     words = ("report", ran / "small.toml", "--out", tmp_path, "--results", ran / "results" / "small.sqlite")
-    hmoe(tmp_path, *words)
+    monkeypatch.chdir(tmp_path)
+    assert hmoe(*words) == f"{tmp_path}/small/report.html\n"
     data = (ran / "one" / "small" / "report.html").read_bytes()
     assert data == (tmp_path / "small" / "report.html").read_bytes()
     found = Page(data.decode())
     check_that_it_needs_nothing(data.decode())
     assert len(found.all("svg")) == 1
-    assert {(row[2], row[3]) for row in found.texts("slopes")[1:]} == {("loss_sharp", "loss"), ("omega", "weighted")}
+    assert {(row[0], row[3]) for row in found.texts("slopes")[1:]} == {("loss_sharp", "loss"), ("omega", "weighted")}
     assert "failed" in found.texts("study")[0]
     assert sum(int(row[6]) for row in found.texts("study")[1:]) == 1
-    hmoe(ran, "table", "small.toml", "--out", "small.csv")
-    assert hashlib.sha256((ran / "small.csv").read_bytes()).hexdigest().encode() in data
-    (line,) = hmoe(tmp_path, *words[:2], "--results", "gone.sqlite", code=2).splitlines()
+    hmoe("table", *words[1:2], "--out", "small.csv", *words[4:])
+    assert hashlib.sha256((tmp_path / "small.csv").read_bytes()).hexdigest().encode() in data
+    (line,) = hmoe(*words[:2], "--results", "gone.sqlite", code=2).splitlines()
     assert line.startswith("hmoe: no results yet: gone.sqlite")
 
 
-def test_a_study_of_one_size_has_a_page_without_a_figure(ran, tmp_path):
+def test_a_study_of_one_size_has_a_page_without_a_figure(ran, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(STUDY.replace("[150, 300, 600]", "[600]"))
-    hmoe(tmp_path, "report", "small.toml", "--results", ran / "results" / "small.sqlite")
+    hmoe("report", "small.toml", "--results", ran / "results" / "small.sqlite")
     text = (tmp_path / "figures" / "small" / "report.html").read_text()
     assert "No figure: frame must have at least 2 sizes" in text
     assert {row[7] for row in Page(text).texts("slopes")[1:]} == {"-"}
@@ -379,12 +384,12 @@ def test_a_reader_sorts_and_chooses(tmp_path):
         browser.press("Enter", 13, "\r")  # the button has the focus
         assert browser.evaluate(order) == [*up[::-1], "", ""]
         assert browser.evaluate(sorting)[7] == "descending"
-        browser.click("#slopes thead th:nth-child(3) button")
-        found = browser.evaluate(f"{rows}.map((row) => row.cells[2].textContent)")
+        browser.click("#slopes thead th:first-child button")
+        found = browser.evaluate(f"{rows}.map((row) => row.cells[0].textContent)")
         assert found == sorted(found)
-        assert [i for i, value in enumerate(browser.evaluate(sorting)) if value != "none"] == [2]
+        assert [i for i, value in enumerate(browser.evaluate(sorting)) if value != "none"] == [0]
         for _ in range(2):
-            browser.click("#slopes thead th:nth-child(3) button")
+            browser.click("#slopes thead th:first-child button")
         assert browser.evaluate(order) == original
         choose("slopes", "statistic", "")
         assert browser.evaluate(f"{rows}.length") == 12
