@@ -39,7 +39,7 @@ def _expected(alpha):
 
 
 def _expected_difference(value):
-    return ("-", math.nan) if pd.isna(value) else (f"{value:+.3f}", value)
+    return ("-", math.nan) if pd.isna(value) else (f"{round(value, 3) + 0.0:+.3f}", value)  # + 0.0: no "-0.000"
 
 
 def _range(low, high, count):

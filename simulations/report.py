@@ -28,6 +28,7 @@ STATUSES = {
     "failed": "failed",
     "to do": "to do",
 }
+CELL = ["gating", "k2", "n", "replicate"]
 FILTERS = ("study", "gating", "k2", "statistic", "parameter")  # the columns that a reader can choose values of
 
 
@@ -64,7 +65,8 @@ def report_page(study, text, store, findings=()):
         drawing = inline_svg(summary.figure(study, frame), study)
     except ValueError as error:  # one sample size has tables, but no figure
         drawing = f"<p>No figure: {escape(str(error))}.</p>"
-    statuses = {cell: status for cell, (status, *_) in store.statuses().items()}
+    fits = frame.drop_duplicates(CELL)  # not asked of the store again: a run may be writing it
+    statuses = dict(zip(fits[CELL].itertuples(index=False, name=None), fits["status"], strict=True))
     digest = hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
     return page(study, text, slopes, differences, drawing, statuses, sorted(store.sources()), findings, digest)
 
@@ -83,7 +85,7 @@ def page(study, text, slopes, differences=None, drawing="", statuses=None, sourc
     drawing : str
         The figure, as HTML: the only argument that is not escaped.
     statuses : dict
-        `Cell` -> status, of the finished cells.
+        `Cell.key` -> status, of the finished cells.
     sources : iterable of (str, str)
         Version of the package and hash of the source, of the rows.
     findings : iterable of str
@@ -178,7 +180,7 @@ def _facts(study, statuses, sources):
 
 
 def _cell_table(study, statuses):
-    counts = Counter((*cell.key[:2], statuses.get(cell, "to do")) for cell in study.cells())
+    counts = Counter((*cell.key[:2], statuses.get(cell.key, "to do")) for cell in study.cells())
     models = [(gating, ",".join(map(str, k2))) for gating in study.gatings for k2 in study.k2]
     rows = [[*model, *(counts[*model, status] for status in STATUSES)] for model in models]
     return _table("Cells by gating and fitted k2", ["gating", "k2", *STATUSES.values()], _plain_rows(rows))
