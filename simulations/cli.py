@@ -348,7 +348,8 @@ def report(
     with store, _library_errors():
         from .report import report_page, study_text
 
-        page = report_page(study, study_text(source), store, _findings(study))
+        frame, sources = store.frame(failed=True), store.sources()
+        page = report_page(study, study_text(source), frame, sources, _findings(study))
     path = out / study.name / "report.html"
     part = path.with_name("report.html.part")
     with _writing(path):

@@ -18,10 +18,6 @@ def _word(value):
     return "" if pd.isna(value) else str(value), None
 
 
-def _pair(first, second):
-    return f"{first} - {second}", None
-
-
 def _count(value):
     return ("-", math.nan) if pd.isna(value) else (f"{value:.0f}", value)
 
@@ -43,7 +39,7 @@ def _expected_difference(value):
 
 
 def _range(low, high, count):
-    return ("-", math.nan) if pd.isna(low) else (f"{low:.0f} to {high:.0f} ({count})", high)
+    return ("-", math.nan) if count == 0 else (f"{low:.0f} to {high:.0f} ({count})", high)
 
 
 # -- columns -----------------------------------------------------------------------------------------------------------
@@ -56,15 +52,16 @@ class Column(NamedTuple):
     form: Callable = _word
 
 
-PARAMETER = Column(
-    "parameter",
-    "What the error is of: a and b are slope (or centre) and intercept of the level-1 gate, omega and beta "
-    "those of the level-2 gate, eta and tau slope and intercept of an expert's mean, nu its variance. loss_sharp "
-    "and loss_published are Voronoi losses, with the derived and with the published exponents; hellinger is a "
-    "distance of densities.",
-    ("parameter",),
-)
 QUANTITY_COLUMNS = (
+    Column(
+        "parameter",
+        "What the error is of: a and b are slope (or centre) and intercept of the level-1 gate, omega and beta "
+        "those of the level-2 gate, eta and tau slope and intercept of an expert's mean, nu its variance. loss_sharp "
+        "and loss_published are Voronoi losses, with the derived and with the published exponents; hellinger is a "
+        "distance of densities.",
+        ("parameter",),
+    ),
+    Column("gating", "Level-1 gate, then level-2 gate: S is softmax, L is Laplace.", ("gating",)),
     Column("study", "The study that the row belongs to, where several are shown.", ("study",)),
     Column("k2", "Experts fitted in each group: 2,3 is two groups, of two and of three experts.", ("k2",)),
     Column(
@@ -91,8 +88,6 @@ QUANTITY_COLUMNS = (
 )
 NOTE = Column("note", "Why there is no number, or what was left out of it.", ("note",))
 SLOPE_COLUMNS = (
-    PARAMETER,
-    Column("gating", "Level-1 gate, then level-2 gate: S is softmax, L is Laplace.", ("gating",)),
     *QUANTITY_COLUMNS,
     Column(
         "slope [95\u00a0%]",
@@ -132,25 +127,28 @@ SLOPE_COLUMNS = (
         ("replicates",),
         _count,
     ),
-    Column("failed", "Fits of this gating and k2 left out, as they reached no optimum.", ("failed",), _count),
-    Column("bounded", "Fits whose optimum lies on a bound of the box; they are used.", ("bounded",), _count),
-    Column("uncertified", "Fits whose certificate leaves the best optimum in doubt.", ("uncertified",), _count),
+    Column("failed", "Cells of this gating and k2, over all n, that raised an error; left out.", ("failed",), _count),
+    Column("bounded", "Cells whose optimum lies on a bound of the box; used.", ("bounded",), _count),
+    Column("uncertified", "Cells whose fit met no first-order conditions; left out.", ("uncertified",), _count),
     Column("to do", "Cells without a result.", ("to_do",), _count),
     NOTE,
 )
 DIFFERENCE_COLUMNS = (
-    PARAMETER,
-    Column("gatings", "The two models compared, on the same data.", ("gating_1", "gating_2"), _pair),
     *QUANTITY_COLUMNS,
     Column(
         "difference [95\u00a0%]",
-        "Slope under the first gating less slope under the second; replicates are resampled in pairs, as both models "
-        "saw the same data.",
+        "Slope of the first model less slope of the second, where gating, k2 or study reads first - second; replicates "
+        "are resampled in pairs, as both models were fitted to the same data.",
         ("difference", "ci_low", "ci_high"),
         _interval,
     ),
     Column("expected", "The difference of the derived slopes.", ("expected",), _expected_difference),
-    Column("verdict", "consistent: the interval holds the expected difference.", ("verdict",)),
+    Column(
+        "verdict",
+        "consistent: the interval holds the expected difference; steeper, flatter: all of it lies below, or above.",
+        ("verdict",),
+    ),
+    Column("pairs", "The smallest number of pairs of replicates at one n.", ("pairs",), _count),
     NOTE,
 )
 

@@ -1,7 +1,7 @@
 """The report of a study: one HTML page with its file, its figure and its tables, which needs no network and no server.
 
 `report.html.in` is the page without its content: style, script and headings. `report_page` fills it from a store,
-`page` from tables. The script sorts and filters rows that are all in the page: without it, everything is shown.
+`render` from tables. The script sorts and filters rows that are all in the page: without it, everything is shown.
 Nothing in the page depends on the clock or on a path, so that equal results make equal bytes.
 """
 
@@ -33,76 +33,69 @@ FILTERS = ("study", "gating", "k2", "statistic", "parameter")  # the columns tha
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
-def report_page(study, text, store, findings=()):
-    """The page of a study, from the store of its results.
+def report_page(study, text, frame, sources=(), findings=(), beside=()):
+    """The page of a study, from its results.
 
     Parameters
     ----------
     study : Study
     text : str
         The study's TOML text, as `study_text` reads it.
-    store : Store
-        Open for reading, with results of the study.
+    frame : DataFrame
+        Tidy results, as `Store.frame` gives them with its failures.
+    sources : iterable of (str, str)
+        Version of the package and hash of the source that computed the rows.
     findings : iterable of str
         What cannot be identified, a line each.
+    beside : sequence of (Study, DataFrame)
+        Results of other studies that are shown with it.
 
     Returns
     -------
     str
-        As `page` gives it. Where no figure can be drawn, the page says why.
+        As `render` gives it. Where no figure can be drawn, the page says why.
 
     Raises
     ------
     ValueError
-        If the store has no finished cell of the study.
+        If `frame` lacks a column or has no row of the study.
     """
     from . import summary
 
-    frame = store.frame(failed=True)
-    slopes = summary.slopes(study, frame)
-    differences = summary.differences(study, frame) if hasattr(summary, "differences") else None
+    arguments = (study, frame, beside) if beside else (study, frame)
+    slopes = summary.slopes(*arguments)
+    differences = summary.differences(*arguments) if hasattr(summary, "differences") else None
     try:
-        drawing = inline_svg(summary.figure(study, frame), study)
+        drawing = inline_svg(summary.figure(*arguments), study)
     except ValueError as error:  # one sample size has tables, but no figure
         drawing = f"<p>No figure: {escape(str(error))}.</p>"
-    fits = frame.drop_duplicates(CELL)  # not asked of the store again: a run may be writing it
-    statuses = dict(zip(fits[CELL].itertuples(index=False, name=None), fits["status"], strict=True))
-    digest = hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
-    return page(study, text, slopes, differences, drawing, statuses, sorted(store.sources()), findings, digest)
+    return render(study, text, frame, slopes, differences, drawing, sources, findings)
 
 
-def page(study, text, slopes, differences=None, drawing="", statuses=None, sources=(), findings=(), digest=""):
-    """The page of a study, from its tables.
+def render(study, text, frame, slopes, differences=None, drawing="", sources=(), findings=()):
+    """The page of a study, from its results and their tables; the other arguments are those of `report_page`.
 
     Parameters
     ----------
-    study : Study
-    text : str
-        Its TOML text.
     slopes, differences : DataFrame
         As `summary.slopes` and `summary.differences` give them. A column of the page that the table has nothing for is
         left out; so is the section of differences, if there are none.
     drawing : str
         The figure, as HTML: the only argument that is not escaped.
-    statuses : dict
-        `Cell.key` -> status, of the finished cells.
-    sources : iterable of (str, str)
-        Version of the package and hash of the source, of the rows.
-    findings : iterable of str
-    digest : str
-        SHA-256 of the table that `hmoe table` writes.
 
     Returns
     -------
     str
         HTML. Equal arguments give equal pages.
     """
+    fits = frame.drop_duplicates(CELL)
+    statuses = dict(zip(fits[CELL].itertuples(index=False, name=None), fits["status"], strict=True))
     template = (importlib.resources.files(__package__) / "report.html.in").read_text(encoding="utf-8")
     script = template.partition("<script>")[2].partition("</script>")[0]
     tables = {"slopes": ("Slopes against theory", slopes, shown(SLOPE_COLUMNS, slopes, study))}
     if differences is not None and len(differences):
         columns = shown(DIFFERENCE_COLUMNS, differences, study)
-        tables["differences"] = ("Differences between gatings", differences, columns)
+        tables["differences"] = ("Paired differences of slopes", differences, columns)
     meanings = {c.heading: escape(c.meaning) for _, _, columns in tables.values() for c in columns}
     shipped = shipped_studies().get(study.name)
     source = study.name if shipped is not None and shipped.read_text(encoding="utf-8") == text else f"{study.name}.toml"
@@ -111,7 +104,7 @@ def page(study, text, slopes, differences=None, drawing="", statuses=None, sourc
         "title": study.title,
         "toml": text,
         "source": source,
-        "digest": digest,
+        "digest": hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest(),
         "statistic": study.statistics[0],
         "gating": study.gatings[0],
         "k2": tuple(study.k2[0]),
@@ -121,9 +114,9 @@ def page(study, text, slopes, differences=None, drawing="", statuses=None, sourc
         {name: escape(str(value)) for name, value in values.items()},
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         save="" if source == study.name else f"<p>Save the study file above as <code>{source}</code>; then:</p>",
-        facts=_definitions(_facts(study, statuses or {}, sources)),
+        facts=_definitions(_facts(study, statuses, sorted(sources))),
         findings=_list(findings),
-        cells=_cell_table(study, statuses or {}),
+        cells=_cell_table(study, statuses),
         truths="".join(_truth_tables(study)),
         drawing=drawing,
         tables="".join(_data_section(id, *parts, study) for id, parts in tables.items()),
@@ -213,9 +206,8 @@ def _data_section(id, heading, table, columns, study):
 
 
 def _key(row, name):
-    """The values of a row that a filter looks at: a difference belongs to both of its gatings."""
-    names = ("gating_1", "gating_2") if name == "gating" and "gating_1" in row else (name,)
-    return [str(row[n]) for n in names if n in row]
+    """The values of a row that a filter looks at: a difference, SS - LL, belongs to both of its models."""
+    return str(row[name]).split(" - ") if name in row else []
 
 
 def _controls(keys, study):

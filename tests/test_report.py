@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from simulations.cli import app
 from simulations.columns import DIFFERENCE_COLUMNS, SLOPE_COLUMNS
-from simulations.report import inline_svg, page, study_text
+from simulations.report import inline_svg, render, study_text
 from simulations.store import Store
 from simulations.study import Study, load_study
 
@@ -111,20 +111,26 @@ def slopes(parameters=("loss_sharp", "omega", "tau"), note=""):
 def differences():
     rows = [
         {"study": "small", "k2": "3,3", "level": 2, "size": 2, "parameter": "omega", "kind": "weighted"}
-        | {"statistic": statistic, "gating_1": first, "gating_2": second, "difference": value, "ci_low": value - 0.1}
-        | {"ci_high": value + 0.1, "expected": expected, "verdict": "flatter", "note": ""}
-        for statistic, first, second, value, expected in (
-            ("mean", "SS", "LL", 0.125, 1 / 12),
-            ("mean", "SS", "SL", -0.5, math.nan),
-            ("median", "LL", "SL", 0.25, -1e-17),
+        | {"statistic": statistic, "gating": gatings, "difference": value, "ci_low": value - 0.1}
+        | {"ci_high": value + 0.1, "expected": expected, "verdict": "flatter", "pairs": 3, "note": ""}
+        for statistic, gatings, value, expected in (
+            ("mean", "SS - LL", 0.125, 1 / 12),
+            ("mean", "SS - SL", -0.5, math.nan),
+            ("median", "LL - SL", 0.25, -1e-17),
         )
     ]
     return pd.DataFrame(rows)
 
 
 def made(**changes):
-    facts = {"statuses": {}, "sources": [("0.1.0", "5cf4cd83")], "findings": ["note: nothing"], "digest": "ab12"}
-    return page(study(), STUDY, slopes(), differences(), "<svg></svg>", **(facts | changes))
+    facts = {"sources": [("0.1.0", "5cf4cd83")], "findings": ["note: nothing"], "frame": results({})}
+    return render(study(), STUDY, **facts | changes, slopes=slopes(), differences=differences(), drawing="<svg></svg>")
+
+
+def results(statuses):
+    """Tidy results with a status, and two numbers, for some keys of cells."""
+    rows = [[*key, status, error] for key, status in statuses.items() for error in (0.1, 0.2)]
+    return pd.DataFrame(rows, columns=["gating", "k2", "n", "replicate", "status", "error"])
 
 
 def check_that_it_needs_nothing(text):
@@ -170,14 +176,14 @@ def test_markup_is_for_readers_of_every_kind():
 
 
 def test_what_a_file_or_a_table_says_is_text():
-    texts = page(
+    texts = render(
         study(title=EVIL),
         STUDY + f"# {EVIL} $name",
+        results({}),
         slopes(("loss_sharp", EVIL, "tau"), note=EVIL),
-        differences().assign(verdict=EVIL, gating_1=EVIL),
+        differences().assign(verdict=EVIL, gating=EVIL),
         findings=[EVIL],
         sources=[(EVIL, EVIL)],
-        digest=EVIL,
     )
     found = Page(texts)
     assert len(found.all("script")) == 1
@@ -230,7 +236,7 @@ def test_rows_are_the_table():
     assert [attributes["data-gating"] for attributes, _ in rows] == ["SS LL", "SS SL", "LL SL"]
     shown = [[text for *_, text in cells] for _, cells in rows]
     assert [row[1] for row in shown] == ["SS - LL", "SS - SL", "LL - SL"]
-    assert [row[-4:-1] for row in shown] == [
+    assert [row[-5:-2] for row in shown] == [
         ["0.12 [0.02, 0.23]", "+0.083", "flatter"],
         ["-0.50 [-0.60, -0.40]", "-", "flatter"],
         ["0.25 [0.15, 0.35]", "+0.000", "flatter"],
@@ -238,7 +244,8 @@ def test_rows_are_the_table():
 
 
 def test_the_page_shows_and_explains_the_columns_that_there_are():
-    whole, few = made(), page(study(), STUDY, slopes().drop(columns=["local_slope", "uncertified", "verdict_derived"]))
+    whole, few = made(), slopes().drop(columns=["local_slope", "uncertified", "verdict_derived"])
+    few = render(study(), STUDY, results({}), few)
     terms = re.compile(r"<dt>(.*?)</dt>")
     for column in {*SLOPE_COLUMNS, *DIFFERENCE_COLUMNS}:
         assert (column.heading in terms.findall(whole)) == (column.heading != "study")
@@ -249,13 +256,13 @@ def test_the_page_shows_and_explains_the_columns_that_there_are():
     assert 'href="#differences"' not in few
     beside = slopes()
     beside.loc[0, "study"] = "other"
-    assert Page(page(study(), STUDY, beside)).texts("slopes")[1][2] == "other"
+    assert Page(render(study(), STUDY, results({}), beside)).texts("slopes")[1][2] == "other"
 
 
 def test_facts_of_the_study():
     cells = [cell.key for cell in study().cells()]
     statuses = dict.fromkeys(cells[:4], "converged") | {cells[4]: "boundary", cells[5]: "max_iter", cells[6]: "failed"}
-    text = made(statuses=statuses)
+    text = made(frame=results(statuses))
     assert f"7 of {len(cells)} done: 4 converged, 1 with the optimum on a bound of the box, 1 without" in text
     assert "omega in [-3, 3]; nu in [0.04, 4]; else the fit&#x27;s own" in text
     assert study().hash in text
@@ -351,10 +358,11 @@ def test_the_way_to_reproduce_it_can_be_gone(ran, monkeypatch):
 
 
 def test_a_study_that_ships_is_named_by_its_name():
-    text = page(load_study("toy"), study_text("toy"), slopes())
+    text = render(load_study("toy"), study_text("toy"), results({}), slopes())
     assert "hmoe run toy  " in text
     assert "Save the study file" not in text
-    assert "hmoe run toy.toml  " in page(load_study("toy"), study_text("toy") + "\n# changed", slopes())
+    changed = study_text("toy") + "\n# changed"
+    assert "hmoe run toy.toml  " in render(load_study("toy"), changed, results({}), slopes())
 
 
 # -- in a browser -----------------------------------------------------------------------------------------------------
