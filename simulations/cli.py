@@ -354,3 +354,27 @@ def fit(
     print(f"score norm      {found.score_norm:.1e} after {found.n_iter} iterations")
     if found.active_bounds:
         print(f"at its bound    {', '.join(found.active_bounds)}")
+
+
+# -- the report -------------------------------------------------------------------------------------------------------
+@app.command()
+def report(
+    study: StudyName,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figures.")] = Path("figures"),
+    results: Results = None,
+):
+    """Write DIR/<study>/report.html: a study and what came out of it, one page that needs no network."""
+    source = study
+    study, store = _load(source, results)
+    with store, _library_errors():
+        from .report import report_page, study_text
+
+        frame, sources = store.frame(failed=True), store.sources()
+        page = report_page(study, study_text(source), frame, sources, _findings(study))
+    path = out / study.name / "report.html"
+    part = path.with_name("report.html.part")
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(page, encoding="utf-8", newline="\n")
+        part.replace(path)
+    print(path)

@@ -1,0 +1,257 @@
+"""The report of a study: one HTML page with its file, its figure and its tables, which needs no network and no server.
+
+`report.html.in` is the page without its content: style, script and headings. `report_page` fills it from a store,
+`render` from tables. The script sorts and filters rows that are all in the page: without it, everything is shown.
+Nothing in the page depends on the clock or on a path, so that equal results make equal bytes.
+"""
+
+import base64
+import hashlib
+import importlib.resources
+import io
+import math
+import re
+from collections import Counter
+from html import escape
+from pathlib import Path
+from string import Template
+
+from .columns import DIFFERENCE_COLUMNS, SLOPE_COLUMNS, shown
+from .study import DATA_STREAM, FIT_STREAM, shipped_studies
+
+# Status of a cell -> what heads its column.
+STATUSES = {
+    "converged": "converged",
+    "boundary": "bounded",
+    "max_iter": "iteration cap",
+    "degenerate": "degenerate",
+    "failed": "failed",
+    "to do": "to do",
+}
+CELL = ["gating", "k2", "n", "replicate"]
+FILTERS = ("study", "gating", "k2", "statistic", "parameter")  # the columns that a reader can choose values of
+
+
+# -- the page ---------------------------------------------------------------------------------------------------------
+def report_page(study, text, frame, sources=(), findings=(), beside=()):
+    """The page of a study, from its results.
+
+    Parameters
+    ----------
+    study : Study
+    text : str
+        The study's TOML text, as `study_text` reads it.
+    frame : DataFrame
+        Tidy results, as `Store.frame` gives them with its failures.
+    sources : iterable of (str, str)
+        Version of the package and hash of the source that computed the rows.
+    findings : iterable of str
+        What cannot be identified, a line each.
+    beside : sequence of (Study, DataFrame)
+        Results of other studies that are shown with it.
+
+    Returns
+    -------
+    str
+        As `render` gives it. Where no figure can be drawn, the page says why.
+
+    Raises
+    ------
+    ValueError
+        If `frame` lacks a column or has no row of the study.
+    """
+    from . import summary
+
+    arguments = (study, frame, beside) if beside else (study, frame)
+    slopes = summary.slopes(*arguments)
+    differences = summary.differences(*arguments) if hasattr(summary, "differences") else None
+    try:
+        drawing = inline_svg(summary.figure(*arguments), study)
+    except ValueError as error:  # one sample size has tables, but no figure
+        drawing = f"<p>No figure: {escape(str(error))}.</p>"
+    return render(study, text, frame, slopes, differences, drawing, sources, findings)
+
+
+def render(study, text, frame, slopes, differences=None, drawing="", sources=(), findings=()):
+    """The page of a study, from its results and their tables; the other arguments are those of `report_page`.
+
+    Parameters
+    ----------
+    slopes, differences : DataFrame
+        As `summary.slopes` and `summary.differences` give them. A column of the page that the table has nothing for is
+        left out; so is the section of differences, if there are none.
+    drawing : str
+        The figure, as HTML: the only argument that is not escaped.
+
+    Returns
+    -------
+    str
+        HTML. Equal arguments give equal pages.
+    """
+    fits = frame.drop_duplicates(CELL)
+    statuses = dict(zip(fits[CELL].itertuples(index=False, name=None), fits["status"], strict=True))
+    template = (importlib.resources.files(__package__) / "report.html.in").read_text(encoding="utf-8")
+    script = template.partition("<script>")[2].partition("</script>")[0]
+    tables = {"slopes": ("Slopes against theory", slopes, shown(SLOPE_COLUMNS, slopes, study))}
+    if differences is not None and len(differences):
+        columns = shown(DIFFERENCE_COLUMNS, differences, study)
+        tables["differences"] = ("Paired differences of slopes", differences, columns)
+    meanings = {c.heading: escape(c.meaning) for _, _, columns in tables.values() for c in columns}
+    shipped = shipped_studies().get(study.name)
+    source = study.name if shipped is not None and shipped.read_text(encoding="utf-8") == text else f"{study.name}.toml"
+    values = {
+        "name": study.name,
+        "title": study.title,
+        "toml": text,
+        "source": source,
+        "digest": hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest(),
+        "statistic": study.statistics[0],
+        "gating": study.gatings[0],
+        "k2": tuple(study.k2[0]),
+        "n": study.sizes[0],
+    }
+    return Template(template).substitute(
+        {name: escape(str(value)) for name, value in values.items()},
+        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        save="" if source == study.name else f"<p>Save the study file above as <code>{source}</code>; then:</p>",
+        facts=_definitions(_facts(study, statuses, sorted(sources))),
+        findings=_list(findings),
+        cells=_cell_table(study, statuses),
+        truths="".join(_truth_tables(study)),
+        drawing=drawing,
+        tables="".join(_data_section(id, *parts, study) for id, parts in tables.items()),
+        links="".join(f' <a href="#{id}">{id.title()}</a>' for id in tables),
+        columns=_definitions(meanings.items()),
+    )
+
+
+def study_text(source):
+    """The TOML text of a study that `load_study` has read from `source`."""
+    return shipped_studies().get(str(source), Path(source)).read_text(encoding="utf-8")
+
+
+def inline_svg(figure, study):
+    """A matplotlib figure as an SVG element for a page of HTML: no prologue, no metadata, no date, no name space."""
+    import matplotlib
+
+    file = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": study.name, "svg.fonttype": "path"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    drawing = file.getvalue()
+    drawing = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", drawing[drawing.index("<svg") :], flags=re.DOTALL)
+    drawing = re.sub(r' xmlns(:xlink)?="[^"]*"', "", drawing).replace("xlink:href", "href")
+    return drawing.replace("<svg", f'<svg role="img" aria-label="{escape(study.title or study.name)}"', 1)
+
+
+# -- parts of the page ------------------------------------------------------------------------------------------------
+def _facts(study, statuses, sources):
+    """Pairs (term, HTML)."""
+    counts = Counter(statuses.values())
+    without = counts["max_iter"] + counts["degenerate"]
+    done = f"{len(statuses)} of {len(study.cells())} done: {counts['converged']} converged, {counts['boundary']} with "
+    done += f"the optimum on a bound of the box, {without} without an optimum, {counts['failed']} failed"
+    law = " ".join(f"{key} {value}" for key, value in study.x.model_dump().items() if key != "law")
+    box = ((name, b if isinstance(b, list) else [-b, b]) for name, b in study.fit.bounds if b is not None)
+    words = "; ".join([*(f"{name} in [{low:g}, {high:g}]" for name, (low, high) in box), "else the fit's own"])
+    truth = study.data_seed(study.sizes[0], 0).spawn_key[1]
+    keys = (f"({stream}, {truth}, n, replicate)" for stream in (DATA_STREAM, FIT_STREAM))
+    seeds = "{}: SeedSequence({}, spawn_key=key), key {} for samples and {} for starts".format(*[study.seed] * 2, *keys)
+    rows = (f"hmoe-stats {version}, source <code>{hash}</code>" for version, hash in (map(escape, s) for s in sources))
+    yield "Truth", escape(study.truth if isinstance(study.truth, str) else "a table, in the study file")
+    yield "Gatings", escape(", ".join(study.gatings))
+    yield "Fitted k2", escape(" and ".join(",".join(map(str, k2)) for k2 in study.k2))
+    yield "Sample sizes", escape(", ".join(map(str, study.sizes)))
+    yield "Replicates", str(study.replicates)
+    yield "Covariates", escape(f"{study.x.law}, {law}")
+    yield "Box of the fits", escape(words)
+    yield "Seed", escape(seeds)
+    yield "Cells", escape(done)
+    if study.beside:
+        yield "Beside it", escape(", ".join(study.beside))
+    yield "Study hash", f"<code>{study.hash}</code>"
+    yield "Computed by", "; ".join(rows) or "nothing yet"
+
+
+def _cell_table(study, statuses):
+    counts = Counter((*cell.key[:2], statuses.get(cell.key, "to do")) for cell in study.cells())
+    models = [(gating, ",".join(map(str, k2))) for gating in study.gatings for k2 in study.k2]
+    rows = [[*model, *(counts[*model, status] for status in STATUSES)] for model in models]
+    return _table("Cells by gating and fitted k2", ["gating", "k2", *STATUSES.values()], _plain_rows(rows))
+
+
+def _truth_tables(study):
+    """The parameters of the truth, once for all gatings that share them."""
+    shared = {}
+    for gating in study.gatings:
+        frame = study.measure(gating).to_frame()
+        rows = _plain_rows(frame.map("{:g}".format).values)
+        shared.setdefault((tuple(frame.columns), rows), []).append(gating)
+    for (heads, rows), gatings in shared.items():
+        yield _table(f"Parameters of the truth under {', '.join(gatings)}", heads, rows)
+
+
+def _data_section(id, heading, table, columns, study):
+    """A section with a table whose rows the script sorts and chooses."""
+    rows = table.to_dict("records")
+    keys = [{name: _key(row, name) for name in FILTERS} for row in rows]
+    body = []
+    for row, key in zip(rows, keys, strict=True):
+        data = "".join(f' data-{name}="{escape(" ".join(values))}"' for name, values in key.items() if values)
+        body.append(f"<tr{data}>" + "".join(_cell(c, row) for c in columns) + "</tr>\n")
+    return (
+        f'<section id="{id}" class="data">\n<h2>{escape(heading)}</h2>\n'
+        f'<div class="controls" hidden>{_controls(keys, study)}</div>\n<p role="status">{len(rows)} rows</p>\n'
+        f"{_table(heading, [c.heading for c in columns], ''.join(body))}</section>\n"
+    )
+
+
+def _key(row, name):
+    """The values of a row that a filter looks at: a difference, SS - LL, belongs to both of its models."""
+    return str(row[name]).split(" - ") if name in row else []
+
+
+def _controls(keys, study):
+    out = []
+    for name in FILTERS:
+        values = list(dict.fromkeys(value for key in keys for value in key[name]))
+        if len(values) > 1:
+            chosen = study.statistics[0] if name == "statistic" else None
+            options = (f"<option{' selected' if v == chosen else ''}>{escape(v)}</option>" for v in values)
+            select = f'<select data-filter="{name}" autocomplete="off"><option value="">all</option>{"".join(options)}'
+            out.append(f"<label>{name} {select}</select></label>\n")
+    return "".join(out)
+
+
+def _cell(column, row):
+    text, number = column.form(*(row[name] for name in column.names))
+    if column.names == ("parameter",):
+        return f'<th scope="row">{escape(text)}</th>'
+    if number is None:
+        verdict = f' class="{text}"' if text in ("consistent", "steeper", "flatter") else ""
+        return f"<td{verdict}>{escape(text)}</td>"
+    return f'<td class="number" data-v="{"" if math.isnan(number) else repr(number)}">{escape(text)}</td>'
+
+
+# -- HTML -------------------------------------------------------------------------------------------------------------
+def _table(caption, heads, body):
+    """A table in a region that scrolls sideways, which the keyboard reaches; `body` is HTML, rows."""
+    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in heads)
+    return (
+        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}">\n<table>\n'
+        f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n</div>\n"
+    )
+
+
+def _plain_rows(rows):
+    """HTML of rows of words and counts."""
+    return "".join("<tr>" + "".join(f"<td>{escape(str(v))}</td>" for v in row) + "</tr>\n" for row in rows)
+
+
+def _definitions(pairs):
+    """HTML of pairs (text, HTML)."""
+    return "<dl>\n" + "".join(f"<dt>{escape(term)}</dt><dd>{meaning}</dd>\n" for term, meaning in pairs) + "</dl>"
+
+
+def _list(lines):
+    items = "".join(f"<li>{escape(line)}</li>\n" for line in lines)
+    return f"<ul>\n{items}</ul>" if items else "<p>Nothing found.</p>"
