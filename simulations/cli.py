@@ -365,12 +365,13 @@ def report(
 ):
     """Write DIR/<study>/report.html: a study and what came out of it, one page that needs no network."""
     source = study
-    study, store = _load(source, results)
-    with store, _library_errors():
+    study, frame, beside = _with_those_beside(source, results)
+    with Store(_results(study, results), study) as store:
+        sources = store.sources()
+    with _library_errors():
         from .report import report_page, study_text
 
-        frame, sources = store.frame(failed=True), store.sources()
-        page = report_page(study, study_text(source), frame, sources, _findings(study))
+        page = report_page(study, study_text(source), frame, sources, _findings(study), beside)
     path = out / study.name / "report.html"
     part = path.with_name("report.html.part")
     with _writing(path):

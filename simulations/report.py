@@ -60,13 +60,12 @@ def report_page(study, text, frame, sources=(), findings=(), beside=()):
     ValueError
         If `frame` lacks a column or has no row of the study.
     """
-    from . import summary
+    from . import page, summary
 
-    arguments = (study, frame, beside) if beside else (study, frame)
-    slopes = summary.slopes(*arguments)
-    differences = summary.differences(*arguments) if hasattr(summary, "differences") else None
+    arguments = study, frame, beside
+    slopes, differences = summary.slopes(*arguments), summary.differences(*arguments)
     try:
-        drawing = inline_svg(summary.figure(*arguments), study)
+        drawing = inline_svg(page.figure(*arguments), study)
     except ValueError as error:  # one sample size has tables, but no figure
         drawing = f"<p>No figure: {escape(str(error))}.</p>"
     return render(study, text, frame, slopes, differences, drawing, sources, findings)

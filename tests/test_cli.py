@@ -223,12 +223,12 @@ def test_a_misspelt_key_is_one_line_and_nothing_is_made(tmp_path):
     assert os.listdir(folder) == ["small.toml"]
 
 
-@pytest.mark.parametrize("command", ["run", "status", "rates", "table", "plot"])
+@pytest.mark.parametrize("command", ["run", "status", "rates", "table", "plot", "report"])
 def test_results_of_another_study_are_refused_and_kept(ran, tmp_path, command):
     (tmp_path / "small.toml").write_text(STUDY.replace("seed = 7", "seed = 8"))
     file = ran / "results" / "small.sqlite"
     before = file.read_bytes()
-    out = ["--out", tmp_path / "out"] if command in ("table", "plot") else []
+    out = ["--out", tmp_path / "out"] if command in ("table", "plot", "report") else []
     (line,) = hmoe(tmp_path, command, "small.toml", "--results", file, *out, code=2).splitlines()
     assert line.startswith(f"hmoe: {file}: holds the study small (")
     assert "they differ in seed (7 there, 8 here)" in line
