@@ -1,4 +1,4 @@
-"""``python -m benchmarks [kernels] [fits] [growth] [cold] [driver] [figure]``: medians, and ratios to baselines in the same run.
+"""``python -m benchmarks [kernels] [fits] [growth] [cold] [driver] [figure]``: medians, and ratios within one run.
 
 kernels: against the cost of their exponentials and logarithms in NumPy (the roofline) and against NumPy with logsumexp.
 fits: one fit from one start, against a NumPy EM and against SciPy's L-BFGS on our own score.
