@@ -2,7 +2,8 @@
 
 A row is as large as that of an over-specified fit. Each run is a process of its own: wall and CPU milliseconds a cell
 (CPU of the parent, which hands out and writes; on a busy machine it is the number that can be compared), its memory
-before the run and at its peak, and the seconds of `hmoe status`, a process from its start, while the file is written.
+before the run and at its peak, and the seconds of `hmoe status`, a process from its start, while the file is open for
+writing.
 """
 
 import json
@@ -55,9 +56,15 @@ def measure(cells, jobs):
             row = {"cells": cells, "jobs": jobs, "ms a cell": wall / cells * 1e3, "CPU ms a cell": cpu / cells * 1e3}
             row |= {"MiB before": before, "MiB at peak": peak()}
             words = [sys.executable, "-m", "simulations", "status", file, "--results", store.path]
-            wall = time.perf_counter()
+            wall, cpu = time.perf_counter(), children()
             subprocess.run(words, check=True, capture_output=True)
-            return row | {"status s": time.perf_counter() - wall}
+            return row | {"status s": time.perf_counter() - wall, "status CPU s": children() - cpu}
+
+
+def children():
+    """CPU seconds of the processes that this one waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peak():

@@ -6,6 +6,7 @@ at last made one at a time, so that a call is given up for its own deaths and fo
 itself and gives up a call after a few deaths (its setting ``distributed.scheduler.allowed-failures``).
 """
 
+import logging
 import math
 import os
 import signal
@@ -24,6 +25,8 @@ TOGETHER = 2  # deaths at which a call may be in flight with others; at the next
 FRUITLESS = 10  # deaths with no answer between them, at which it is the machine
 AHEAD = 1000  # calls handed to dask at once: its workers may be many, and more may join later
 
+GONE = "the dask scheduler is gone, or has dropped the work"
+
 
 class PoolError(UserError):
     """Workers that cannot be kept; what they answered before stands."""
@@ -41,7 +44,10 @@ class Pool:
     def jobs(self):
         """How many calls can run at once, now."""
         if self._client is not None and time.monotonic() > self._counted + 5:
-            self._jobs, self._counted = max(1, sum(self._client.ncores().values())), time.monotonic()
+            try:
+                self._jobs, self._counted = max(1, sum(self._client.ncores().values())), time.monotonic()
+            except OSError:
+                raise PoolError(GONE) from None
         return self._jobs
 
     def answers(self, call, cells, died=lambda: None):
@@ -82,7 +88,7 @@ class Pool:
                         fruitless = 0
                         yield cell, answer
             except CancelledError:
-                raise PoolError("the dask scheduler is gone, or has dropped the work") from None
+                raise PoolError(GONE) from None
             except BrokenExecutor:
                 fruitless += 1
                 if fruitless == FRUITLESS:
@@ -140,6 +146,7 @@ def workers(jobs, backend="loky", scheduler=None):
         from distributed import Client
     except ImportError:
         raise UserError("--backend dask needs dask.distributed: pip install 'hmoe-stats[dask]'") from None
+    logging.getLogger("distributed.utils").setLevel(logging.CRITICAL)  # a lost connection: an exception tells of it
     local = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
     try:
         client = Client(scheduler) if scheduler else Client(**local)

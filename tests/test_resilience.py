@@ -102,7 +102,7 @@ def test_a_cell_that_kills_its_worker_is_a_row_and_the_study_goes_on(study, tmp_
     assert "40/40 cells" in shown
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster():
     """A dask cluster of two processes, each with a nanny that replaces it."""
     distributed = pytest.importorskip("distributed")
@@ -138,6 +138,24 @@ def test_dask_gives_the_same_rows_though_a_worker_is_killed(study, tmp_path, clu
         monkeypatch.setattr(runner, "run_cell", made)
         assert runner.run(study, file, backend="dask", scheduler=address, retry_failed=True, progress=False) == 1
         assert file.frame().equals(expected)
+
+
+def no_such_package():
+    raise ModuleNotFoundError("No module named 'simulations'")
+
+
+class Unreadable:
+    """A call that a worker cannot read, as where the package is not installed."""
+
+    def __reduce__(self):
+        return no_such_package, ()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_dask_worker_without_the_package_ends_the_run(cluster):
+    with pool.workers(1, "dask", cluster.scheduler_address) as workers:
+        with pytest.raises(pool.PoolError, match="a dask worker cannot make the call: .*No module named 'simulations'"):
+            list(workers.answers(Unreadable(), [1, 2]))
 
 
 def file_count(path):
