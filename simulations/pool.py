@@ -1,9 +1,9 @@
 """Worker processes: calls go out through joblib, answers come back as they are ready, and a dead worker is replaced.
 
 loky, the processes of this machine, gives up all that is in flight when one of them dies, and does not say which call
-killed it. `answers` starts the pool again for what is left; calls that were in flight at two deaths are set aside and
-at last made one at a time, so that a call is given up for its own deaths and for no other's. dask replaces its workers
-itself and gives up a call after a few deaths (its setting ``distributed.scheduler.allowed-failures``).
+killed it: `Pool.answers` starts the pool again for what is left. dask replaces its workers itself, and gives up what a
+few of them held when they died (its setting ``distributed.scheduler.allowed-failures``). A call that was in flight at
+two deaths, or given up by dask, is set aside and made alone at last, so that none is given up for another's deaths.
 """
 
 import logging
@@ -56,7 +56,7 @@ class Pool:
         Parameters
         ----------
         call : callable
-            Of one cell; it goes to the workers, pickled.
+            Of one cell, with an answer that is not None; it goes to the workers, pickled.
         cells : list
             Hashable, each there once; they are handed out in this order.
         died : callable
@@ -84,6 +84,9 @@ class Pool:
                 with closing(self._parallel(_noted(call, some, in_flight))) as found:
                     for cell, answer in found:
                         in_flight.discard(cell)
+                        if answer is None and deaths[cell] < TOGETHER:  # dask gave it up, maybe for another's deaths
+                            deaths[cell] = TOGETHER
+                            continue
                         del deaths[cell]
                         fruitless = 0
                         yield cell, answer
@@ -181,7 +184,8 @@ def _dask_backend(client):
             cell, error = out
             if isinstance(error, KilledWorker):
                 return [(cell, None)]
-            raise PoolError(f"a dask worker cannot make the call: {type(error).__name__}: {error}")
+            why = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            raise PoolError(f"dask cannot make the call (is the same package on scheduler and workers?): {why}")
 
     return Backend(client=client)
 
