@@ -15,7 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from . import UserError
-from .store import Store, being_written
+from .pace import Pace
+from .store import Store, StoreError, being_written
 from .study import load_study, shipped_studies
 
 
@@ -93,7 +94,7 @@ def studies(results: Annotated[Path | None, typer.Option(hidden=True)] = None):
     """List the studies that ship."""
     for name in shipped_studies():
         study = load_study(name)
-        print(f"{name:<12} {len(study.cells()):>6} cells  {study.title}")
+        print(f"{name:<12} {len(study.corners()) * study.replicates:>6} cells  {study.title}")
 
 
 @app.command()
@@ -113,34 +114,33 @@ def run(
     name, study = study, load_study(study)
     path = _results(study, results)
     with Store(path, study, write=True) as store:
-        from concurrent.futures import BrokenExecutor
-
         from . import runner
+        from .pool import PoolError, joblib
 
-        todo = len(runner.missing_cells(study, store, retry_failed))
+        before = Pace(study, store.progress(), retry_failed)
+        todo = before.total - before.finished
         if todo and store.sources() - {runner.code_version()}:
             _say(f"note: {path} has cells computed by other versions of the code; they are kept as they are")
         for line in _findings(study) if todo else ():
             _say(line)
-        interrupted = broken = False
+        stopped = None
         try:
-            runner.run(study, store, jobs or runner.joblib.cpu_count(), backend, scheduler, retry_failed)
+            runner.run(study, store, jobs or joblib.cpu_count(), backend, scheduler, retry_failed)
         except KeyboardInterrupt:
-            interrupted = True
+            stopped, code = "interrupted", 130
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only tear the last lines
-        except BrokenExecutor:
-            broken = True
-        done = store.statuses()
-        failed = sum(status == "failed" for status, *_ in done.values())
-        total = len(study.cells())
-        if interrupted or broken:
-            _say("interrupted" if interrupted else "a worker process was killed (is the memory too small?)")
-            _say(f"{len(done)} of {total} cells are kept in {path}; hmoe run {name} goes on from there")
-            raise typer.Exit(130 if interrupted else 1)
-        print(f"{study.name}: {len(done)} of {total} cells in {path}, {todo} of them new, {failed} failed")
+        except (PoolError, StoreError) as error:
+            stopped, code = error, 1
+        after = Pace(study, store.progress())
+        if stopped:
+            _say(stopped)
+            _say(f"{after.finished} of {after.total} cells are kept in {path}; hmoe run {name} goes on from there")
+            raise typer.Exit(code)
+        counts = f"{after.finished} of {after.total} cells in {path}, {todo} of them new, {after.failed} failed"
+        print(f"{study.name}: {counts}")
         for message, count in store.failures().items():
             _say(f"{count} failed: {message}")
-        raise typer.Exit(1 if failed == total else 0)
+        raise typer.Exit(1 if after.failed == after.total else 0)
 
 
 def _findings(study):
@@ -163,46 +163,34 @@ def status(study: StudyName, results: Results = None):
     """Cells done, failed and to do; the rate, and the time left."""
     study = load_study(study)
     path = _results(study, results)
+    there, latest, recent, last = {}, {"began": 0.0, "jobs": 1}, 0, 0.0
     if path.exists():
         with Store(path, study) as store:
-            done, latest = store.statuses(), store.latest_run()
-    else:
-        done, latest = {}, {"began": 0.0, "jobs": 1}
-    groups, costs = {}, {}
-    for cell in study.cells():
-        count = groups.setdefault(cell.key[:2], {"done": 0, "failed": 0, "to do": 0})
-        cost = costs.setdefault(cell.key[:2], {"seconds": 0.0, "done": 0, "to do": 0})
-        state, seconds, _ = done.get(cell, ("to do", 0.0, 0.0))
-        count[state if state in count else "done"] += 1
-        cost["to do" if state == "to do" else "done"] += cell.cost
-        cost["seconds"] += seconds
-    print(f"{study.name}: {len(done)} of {len(study.cells())} cells in {path}")
+            there, latest = store.progress(), store.latest_run()
+            recent, last = store.finished_since(latest["began"])
+    began, jobs = latest["began"], latest["jobs"]
+    pace, groups = Pace(study, there), {}
+    for cell in study.corners():
+        count = groups.setdefault(cell.key[:2], [0, 0, 0])
+        finished, failed, _ = there.get(cell.key[:3], (0, 0, 0.0))
+        for i, number in enumerate((finished - failed, failed, study.replicates - finished)):
+            count[i] += number
+    print(f"{study.name}: {pace.finished} of {pace.total} cells in {path}")
     print(f"{'gating':<8}{'k2':<10}{'done':>8}{'failed':>8}{'to do':>8}")
     for (gating, k2), count in groups.items():
-        print(f"{gating:<8}{k2:<10}" + "".join(f"{number:>8}" for number in count.values()))
-    began, jobs = latest["began"], latest["jobs"]
-    recent = [when for _, _, when in done.values() if when >= began]
-    if recent and max(recent) > began:
-        print(f"rate: {60 * len(recent) / (max(recent) - began):.1f} cells a minute in the latest run ({jobs} jobs)")
-    if len(done) < len(study.cells()):
+        print(f"{gating:<8}{k2:<10}" + "".join(f"{number:>8}" for number in count))
+    if recent:
+        print(f"rate: {60 * recent / (last - began):.1f} cells a minute in the latest run ({jobs} jobs)")
+    if pace.finished < pace.total:
         active = f"a run is under way, since {time.strftime('%H:%M', time.localtime(began))}"
         active = active if being_written(path) else "no run is under way"
-        print(f"time left: {_duration(_work_left(costs.values()), jobs)}; {active}")
-
-
-def _work_left(costs):
-    """Seconds of work to do, from the seconds each model took so far; None if nothing is known."""
-    seconds, done = (sum(c[key] for c in costs) for key in ("seconds", "done"))
-    if not done:
-        return None
-    rates = [(c["seconds"] / c["done"] if c["done"] else seconds / done) for c in costs]
-    return sum(rate * c["to do"] for rate, c in zip(rates, costs, strict=True))
+        print(f"time left: {_duration(pace.left(jobs), jobs)}; {active}")
 
 
 def _duration(seconds, jobs):
     if seconds is None:
         return "not known yet"
-    minutes, seconds = divmod(round(seconds / jobs), 60)
+    minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"about {hours}:{minutes:02d}:{seconds:02d} with {jobs} job{'s' if jobs > 1 else ''}"
 

@@ -1,27 +1,26 @@
 """The runner: sample, fit and measure each missing cell of a study, in worker processes, and store the answers.
 
-`run_cell` is a pure function of a study and a cell. `run` hands the missing cells to joblib, the dearest first, and is
-the only one that writes: each answer goes to the store in its own transaction as it arrives (tens of microseconds in
-WAL mode, against milliseconds for the shortest fit), so that an end at any moment loses no finished cell.
+`run_cell` is a pure function of a study and a cell. `run` hands the missing cells to workers (`simulations.pool`), the
+dearest first, and is the only one that writes: each answer goes to the store in its own transaction as it arrives
+(tenths of a millisecond in WAL mode, against tens for the shortest fit), so that an end at any moment loses no
+finished cell.
 """
 
 import hashlib
 import math
-import os
+import pickle
+import platform
 import signal
 import sys
 import threading
 import time
 import traceback
-import warnings
 from contextlib import closing, contextmanager
-from functools import cache
-from multiprocessing import resource_tracker
+from functools import cache, partial
 from pathlib import Path
 
-import joblib
-
-from . import UserError
+from . import UserError, pool
+from .pace import Pace
 
 
 # -- one cell ---------------------------------------------------------------------------------------------------------
@@ -40,17 +39,25 @@ def run_cell(study, cell):
         raised in `message`), log_likelihood, score_norm, n_iter, seconds; parameters (`MixingMeasure.to_dict`), errors
         (rows of level, cell, size, parameter, kind, error), certificate; version and source of the code.
     """
-    version, source = code_version()
-    row = dict(zip(("gating", "k2", "n", "replicate"), cell.key, strict=True)) | {"message": ""}
-    row |= dict.fromkeys(("log_likelihood", "score_norm", "n_iter", "parameters", "errors", "certificate"))
     begin = time.perf_counter()
     try:
-        row |= _fit_and_measure(study, cell)
+        found = _fit_and_measure(study, cell)
     except Exception as error:  # the row says so, and the study goes on
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
-        row |= {"status": "failed", "message": f"{type(error).__name__}: {error} ({place})"}
-    return row | {"seconds": time.perf_counter() - begin, "version": version, "source": source}
+        found = _failed(f"{type(error).__name__}: {error} ({place})")
+    return _row(cell, found, time.perf_counter() - begin)
+
+
+def _row(cell, found, seconds):
+    version, source = code_version()
+    row = dict(zip(("gating", "k2", "n", "replicate"), cell.key, strict=True)) | {"message": ""} | found
+    return row | {"seconds": seconds, "version": version, "source": source}
+
+
+def _failed(message):
+    gone = dict.fromkeys(("log_likelihood", "score_norm", "n_iter", "parameters", "errors", "certificate"))
+    return gone | {"status": "failed", "message": message}
 
 
 def _fit_and_measure(study, cell):
@@ -123,7 +130,7 @@ def code_version():
 # -- all cells --------------------------------------------------------------------------------------------------------
 def missing_cells(study, store, retry_failed=False):
     """The cells without a row (or with a failed one, if asked), the dearest first."""
-    done = {c for c, (status, *_) in store.statuses().items() if not (retry_failed and status == "failed")}
+    done = {c for c, status in store.statuses().items() if not (retry_failed and status == "failed")}
     return sorted((c for c in study.cells() if c not in done), key=lambda c: (-c.cost, c))
 
 
@@ -155,54 +162,80 @@ def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False
     ------
     StudyError
         If the truth of the study is not to be had.
+    StoreError
+        If the results file cannot be written any more.
+    PoolError
+        If workers cannot be had or kept; a cell at which they die again and again is a row with status ``"failed"``.
+    UserError
+        If a worker has other code than this process.
     KeyboardInterrupt
-        If interrupted; all that was finished is stored, and the workers are gone.
+        If interrupted.
+
+    Whatever is raised, all that was finished is stored, and the workers are gone.
     """
     for gating in study.gatings:
         study.measure(gating)
     todo = missing_cells(study, store, retry_failed)
     if not todo:
         return 0
-    store.note_run(jobs)
-    unsaved = []
     with (
         _interrupts_kept(),
-        _Bar(study, todo, progress) as bar,
-        closing(_rows(study, todo, jobs, backend, scheduler)) as rows,
+        _Bar(study, store, retry_failed, progress) as bar,
+        pool.workers(jobs, backend, scheduler) as workers,
     ):
-        try:
-            for row in rows:
-                unsaved.append(row)
-                store.write(unsaved)
-                unsaved.clear()
-                bar.finished(row)
-        finally:
-            if unsaved:  # interrupted within the write, which is harmless to do twice
-                store.write(unsaved)
+        store.note_run(bar.began, workers.jobs)
+        _compile(study, todo)
+        call = partial(_here, study)
+        if workers.elsewhere:
+            call = partial(_elsewhere, run_cell, pickle.dumps(study), code_version())
+        with closing(workers.answers(call, todo, bar.worker_died)) as answers:
+            for cell, row in answers:
+                row = row or _row(cell, _failed(DIED), 0.0)
+                try:
+                    store.write([row])
+                except KeyboardInterrupt:
+                    store.write([row])  # harmless to do twice
+                    raise
+                if workers.jobs != bar.jobs:  # dask's workers come and go
+                    bar.jobs = workers.jobs
+                    store.note_run(bar.began, bar.jobs)
+                bar.finished(cell, row)
     return len(todo)
 
 
-def _rows(study, todo, jobs, backend, scheduler):
-    """The rows of the cells `todo`, as they come; closing the generator kills the workers."""
-    if backend == "loky" and jobs == 1:
-        yield from (_run_here(study, cell) for cell in todo)
-        return
-    *others, cheapest = todo
-    yield _run_here(study, cheapest)  # so that the kernels are compiled once and the workers find them cached
-    with _engine(jobs, backend, scheduler) as n_jobs, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "[0-9]+ tasks", UserWarning)  # joblib, of what an interrupt cancels
-        calls = (joblib.delayed(run_cell)(study, cell) for cell in others)
-        with _interrupts_held():
-            rows = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(calls)
-        yield from rows
+DIED = "its worker process died whenever it ran, the last time alone (is the memory too small?)"
 
 
+def _compile(study, todo):
+    """Compile the kernels, so that workers find them cached and the seconds of a cell are those of its fit."""
+    largest = {cell.gating: cell for cell in sorted(todo, key=lambda cell: sum(cell.k2))}
+    for cell in largest.values():
+        _here(study, cell._replace(n=min(cell.n, 300)))
+
+
+def _here(study, cell):
+    """`run_cell` in this process; an interrupt that code called from C swallowed or took for an error is one still."""
+    row = run_cell(study, cell)
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+    return row
+
+
+def _elsewhere(run_cell, study, code, cell):
+    """`run_cell` in a worker, which must have the code that this process has; `study` is pickled, and read once."""
+    if code_version() != code:
+        there, ours = (f"{version} ({source})" for version, source in (code_version(), code))
+        raise UserError(f"the worker on {platform.node()} has hmoe-stats {there}, not {ours}: install the same there")
+    return run_cell(_unpickled(study), cell)
+
+
+_unpickled = cache(pickle.loads)
 _interrupted = threading.Event()
 
 
 @contextmanager
 def _interrupts_kept():
-    """Raise Ctrl-C as ever, and remember it for `_run_here`."""
+    """Raise Ctrl-C as ever, and remember it for `_here`."""
     _interrupted.clear()
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -219,85 +252,33 @@ def _interrupts_kept():
         signal.signal(signal.SIGINT, before)
 
 
-def _run_here(study, cell):
-    """`run_cell` in this process; an interrupt that code called from C swallowed or took for an error is one still."""
-    row = run_cell(study, cell)
-    if _interrupted.is_set():
-        raise KeyboardInterrupt
-    return row
-
-
-@contextmanager
-def _engine(jobs, backend, scheduler):
-    """joblib set to a backend; gives the number of jobs to ask it for."""
-    if backend == "loky":
-        setup = {"initializer": _set_up_worker, "initargs": (os.getpid(),), "inner_max_num_threads": 1}
-        with joblib.parallel_config("loky", **setup):
-            yield jobs
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise UserError("--backend dask needs dask.distributed: pip install 'hmoe-stats[dask]'") from None
-    local = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
-    try:
-        client = Client(scheduler) if scheduler else Client(**local)
-    except (OSError, ValueError) as error:
-        raise UserError(f"--scheduler {scheduler}: no dask scheduler answers there: {error}") from None
-    with client, joblib.parallel_config("dask"):
-        yield -1
-
-
-@contextmanager
-def _interrupts_held():
-    """Hold Ctrl-C back while workers start: they inherit that, and so leave it to the parent from their first line."""
-    if hasattr(signal, "pthread_sigmask"):
-        resource_tracker.ensure_running()  # it unblocks the signal (before Python 3.12): better now than in between
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    else:
-        yield
-
-
-def _set_up_worker(parent):
-    """Leave Ctrl-C to the parent (also if started later than the others), and do not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 class _Bar:
     """A bar that counts cells; its time left weighs them by their cost, as the dearest come first."""
 
-    def __init__(self, study, todo, progress):
+    def __init__(self, study, store, again, progress):
         from tqdm import tqdm
 
-        total = len(study.cells())
-        self.costs = {cell.key: cell.cost for cell in todo}
-        self.cost = self.left = sum(self.costs.values())
-        self.begin = time.monotonic()
+        self.began, self.jobs = time.time(), 1
+        self.pace = Pace(study, store.progress(), again)
         self.bar = tqdm(
-            total=total,
-            initial=total - len(todo),
+            total=self.pace.total,
+            initial=self.pace.finished,
             desc=study.name,
             disable=not progress,
             mininterval=0.2 if sys.stderr.isatty() else 10,
             bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} cells [{elapsed} gone{postfix}]",
         )
 
-    def finished(self, row):
-        self.left -= self.costs[row["gating"], row["k2"], row["n"], row["replicate"]]
-        seconds = (time.monotonic() - self.begin) * self.left / (self.cost - self.left)
-        self.bar.set_postfix_str(f"{self.bar.format_interval(seconds)} left", refresh=False)
+    def finished(self, cell, row):
+        self.pace.add(cell, None if row["status"] == "failed" else row["seconds"])
+        left = self.pace.left(self.jobs)
+        if left is not None:
+            self.bar.set_postfix_str(f"{self.bar.format_interval(left)} left", refresh=False)
         self.bar.update()
+
+    def worker_died(self):
+        if not self.bar.disable:
+            self.bar.write("hmoe: a worker process died; others take its place", file=sys.stderr)
 
     def __enter__(self):
         return self

@@ -154,10 +154,10 @@ def finished(folder):
 
 
 @pytest.mark.parametrize(
-    ("jobs", "how", "after", "wait"),
-    [(1, "INT", 5, 0.0), (2, "INT", 1, 0.15), (2, "KILL", 5, 0.0)],  # soon after the first cell, workers are starting
+    ("jobs", "after", "wait"),
+    [(1, 5, 0.0), (2, 1, 0.15)],  # soon after the first cell, workers are starting
 )
-def test_stopped_runs_keep_their_cells_and_go_on_to_the_same_results(tmp_path, long, jobs, how, after, wait):
+def test_interrupted_runs_keep_their_cells_and_go_on_to_the_same_results(tmp_path, long, jobs, after, wait):
     folder = put(tmp_path, LONG)
     words = [HMOE, "run", "small.toml", "--jobs", str(jobs)]
     process = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -168,20 +168,33 @@ def test_stopped_runs_keep_their_cells_and_go_on_to_the_same_results(tmp_path, l
         time.sleep(0.02)
     time.sleep(wait)
     begin = time.monotonic()
-    if how == "INT":
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
-    else:
-        os.kill(process.pid, signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
     said = process.communicate(timeout=30)[1]
     assert time.monotonic() - begin < 5
     kept = finished(folder)
     assert seen <= kept < CELLS
-    if how == "INT":
-        assert process.returncode == 130
-        assert "Traceback" not in said
-        assert f"hmoe: {kept} of {CELLS} cells are kept in results/small.sqlite; hmoe run small.toml goes on" in said
-        assert os.listdir(folder / "results") == ["small.sqlite"]
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert f"hmoe: {kept} of {CELLS} cells are kept in results/small.sqlite; hmoe run small.toml goes on" in said
+    assert os.listdir(folder / "results") == ["small.sqlite"]
     assert f"{CELLS - kept} of them new" in hmoe(folder, "run", "small.toml", "--jobs", 1)
+    assert results(folder).equals(long)
+
+
+def test_a_run_killed_again_and_again_loses_nothing(tmp_path, long):
+    folder, seen = put(tmp_path, LONG), 0
+    for jobs, more, wait in ((2, 3, 0.03), (1, 0, 0.9), (2, 4, 0.0)):  # the second dies while it starts, or soon after
+        words = [HMOE, "run", "small.toml", "--jobs", str(jobs)]
+        process = subprocess.Popen(words, cwd=folder, stderr=subprocess.DEVNULL)
+        while finished(folder) < seen + more:
+            assert process.poll() is None
+            time.sleep(0.02)
+        time.sleep(wait)
+        seen, before = finished(folder), seen
+        process.kill()
+        process.wait()
+        assert before + more <= seen <= finished(folder) < CELLS
+    assert f"{CELLS} of {CELLS} cells" in hmoe(folder, "run", "small.toml", "--jobs", 1)
     assert results(folder).equals(long)
 
 
