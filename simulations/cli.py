@@ -333,3 +333,45 @@ def fit(
     print(f"score norm      {found.score_norm:.1e} after {found.n_iter} iterations")
     if found.active_bounds:
         print(f"at its bound    {', '.join(found.active_bounds)}")
+
+
+# -- evidence ----------------------------------------------------------------------------------------------------------
+@app.command()
+def evidence(
+    studies: Annotated[
+        list[str] | None, typer.Argument(metavar="[STUDY]...", help="[default: all with slopes in DIR]")
+    ] = None,
+    figures: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables read.")] = Path("figures"),
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder written to. [default: that read]")] = None,
+    certify: Annotated[bool, typer.Option("--certify", help="First compute the certificates that DIR lacks.")] = False,
+):
+    """Set derived, certified and measured exponents side by side: DIR/evidence.png, .svg and .csv.
+
+    Reads <study>/slopes.csv, of hmoe plot, and certificates.csv. One STUDY is printed, and written with --out only.
+    """
+    with _library_errors(), _writing(out or figures):
+        import matplotlib
+
+        from . import certificates, evidence, evidence_figure
+
+        known, others = evidence.measured(figures)
+        for name in () if studies else others:
+            _say(f"note: {figures / name} is of no study that ships: name its TOML file to see it")
+        studies = studies or known
+        if certify:
+            certificates.certify(map(load_study, studies), figures / "certificates.csv")
+        if not studies:
+            raise UserError(f"{figures}: no study that ships has a table of slopes there; hmoe plot makes it")
+        table = evidence.table(studies, figures)
+        if len(studies) == 1:
+            print(evidence.format_table(table))
+        if len(studies) > 1 or out:
+            stem = (out or figures) / "evidence"
+            figure = evidence_figure.figure(table)
+            stem.parent.mkdir(parents=True, exist_ok=True)
+            with matplotlib.rc_context({"svg.hashsalt": "evidence"}):
+                figure.savefig(f"{stem}.png", dpi=150)
+                figure.savefig(f"{stem}.svg", metadata={"Date": None})
+            table.to_csv(f"{stem}.csv", index=False, lineterminator="\n")
+            for end in ("png", "svg", "csv"):
+                print(f"{stem}.{end}")
