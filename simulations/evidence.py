@@ -51,7 +51,9 @@ def table(sources, folder):
         - kappa, kappa_error: of the certificate; of the two that bound the error of a split cell (spread and
           barycentre) the larger kappa; inf where the parameter was found not to be identified. certificate: alpha;
           certificate_status; certificate_says: ``"agrees"`` with the derived kappa to within the larger of 0.06 and
-          two errors, or ``"differs"``; certificate_line: its line in certificates.csv, the header being line 1;
+          two errors, or ``"differs"``; certificate_line: its line in certificates.csv, the header being line 1.
+          Barycentres of certificates have the gate weights at the mean of x, measured ones expected weights: where
+          Laplace gates of a cell are not identified, or are averaged under a softmax gate, exponents may differ;
         - statistic (the first that the study declares), slope, ci_low, ci_high, n_low, n_high, replicates,
           verdict_published, verdict_derived; the slope of the median as median, median_low, median_high; slopes_table,
           slopes_line, median_line: where they stand;

@@ -30,9 +30,9 @@ CERTIFICATE = {"linestyle": "none", "color": "black", "marker": "o", "markersize
 CERTIFICATE |= {"markeredgewidth": 0.7, "zorder": 2.3}
 NOTE = (
     "Verdict: the interval of the measured slope against the derived rate; steeper: the error falls faster; "
-    "* the published rate is outside.",
-    "Certificates are computed for one covariate; \N{NOT EQUAL TO} differs from the derived rate; kinked: no exponent. "
-    "Rate 0: not identified, the error does not fall.",
+    "* the published rate is outside. Rate 0: not identified.",
+    "Certificates are for one covariate; kinked: no exponent; \N{NOT EQUAL TO} differs from the derived rate; their cell "
+    "means weigh experts as at the mean of x, measured ones over all x.",
 )
 
 
