@@ -357,15 +357,15 @@ def evidence(
         known, others = evidence.measured(figures)
         for name in () if studies else others:
             _say(f"note: {figures / name} is of no study that ships: name its TOML file to see it")
-        studies = studies or known
+        chosen = studies or known
         if certify:
-            certificates.certify(map(load_study, studies), figures / "certificates.csv")
-        if not studies:
+            certificates.certify(map(load_study, chosen), figures / "certificates.csv")
+        if not chosen:
             raise UserError(f"{figures}: no study that ships has a table of slopes there; hmoe plot makes it")
-        table = evidence.table(studies, figures)
-        if len(studies) == 1:
+        table, alone = evidence.table(chosen, figures), len(studies or ()) == 1
+        if alone:
             print(evidence.format_table(table))
-        if len(studies) > 1 or out:
+        if out or not alone:
             stem = (out or figures) / "evidence"
             figure = evidence_figure.figure(table)
             stem.parent.mkdir(parents=True, exist_ok=True)

@@ -414,7 +414,8 @@ def _checked_study(row):
     error = (row["level"], row["size"], "loss" if row["kind"] == "loss" else row["parameter"], row["kind"])
     for form, name in (("published", "published"), ("sharp", "derived")):
         alpha, said = _rates(ROOT / row["study_file"], row["gating"], size, form).get(error, (np.nan, set()))
-        checks[f"{name} of theory"] = np.isclose(number(row[name]), alpha, rtol=1e-12, equal_nan=True)
+        # tables of slopes are written to six digits
+        checks[f"{name} of theory"] = np.isclose(number(row[name]), alpha, rtol=2e-6, atol=0, equal_nan=True)
         checks[f"{name}_source"] = not row[name] or (row[f"{name}_status"], row[f"{name}_source"]) in said
     return checks
 
@@ -465,7 +466,7 @@ def test_a_study_with_slopes_is_in_the_evidence_that_ships(name):
     kept = pd.read_csv(SHIPPED / "evidence.csv", dtype={"k2": str})
     kept = kept[kept["study"] == name].drop(columns="drawn").reset_index(drop=True)
     now = evidence.table([name], SHIPPED).drop(columns="drawn")
-    assert len(now) > 0 or load_study(name).n == [1_000_000]
+    assert len(now)
     for column in now:
         pd.testing.assert_series_equal(
             kept[column].astype(object).where(kept[column].notna(), ""),
