@@ -31,8 +31,8 @@ CERTIFICATE |= {"markeredgewidth": 0.7, "zorder": 2.3}
 NOTE = (
     "Verdict: the interval of the measured slope against the derived rate; steeper: the error falls faster; "
     "* the published rate is outside. Rate 0: not identified.",
-    "Certificates are for one covariate; kinked: no exponent; \N{NOT EQUAL TO} differs from the derived rate; their cell "
-    "means weigh experts as at the mean of x, measured ones over all x.",
+    "Certificates are for one covariate; kinked: no exponent; \N{NOT EQUAL TO} differs from the derived rate; their "
+    "cell means weigh experts as at the mean of x, measured ones over all x.",
 )
 
 
@@ -127,7 +127,7 @@ def _line(ax, y, row):
             ax.plot(end, y, marker=marker, markersize=4, color=look["color"], clip_on=False, zorder=3)
     if START < -row.slope < END:
         ax.plot(-row.slope, y, marker=look["marker"], markersize=4, color=look["color"], zorder=4)
-    _write(ax, -0.18, y, row.gating, ha="center")
+    _write(ax, -0.24, y, row.gating, ha="center")
     written = {
         "published": evidence.fraction(row.published),
         "derived": evidence.fraction(row.derived),
