@@ -4,10 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help rates test lint bench notebooks clean
+.PHONY: help rates figures test lint bench notebooks clean
 
 help:
 	@echo "make rates      run the quick study and draw figures/quick/quick.png"
+	@echo "make figures    draw every study that has results, and the evidence"
 	@echo "make test       run the tests"
 	@echo "make lint       check the style"
 	@echo "make bench      time the kernels and the fits against baselines"
@@ -18,6 +19,10 @@ rates: $(VENV)/.run
 	$(BIN)/hmoe run quick --jobs $(JOBS)
 	$(BIN)/hmoe rates quick
 	$(BIN)/hmoe plot quick --out figures
+
+figures: $(VENV)/.run
+	for file in results/*.sqlite; do $(BIN)/hmoe plot $$(basename $$file .sqlite) --out figures || exit 1; done
+	$(BIN)/hmoe evidence
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

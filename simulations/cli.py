@@ -367,3 +367,45 @@ def report(
         part.write_text(page, encoding="utf-8", newline="\n")
         part.replace(path)
     print(path)
+
+
+# -- evidence ----------------------------------------------------------------------------------------------------------
+@app.command()
+def evidence(
+    studies: Annotated[
+        list[str] | None, typer.Argument(metavar="[STUDY]...", help="[default: all with slopes in DIR]")
+    ] = None,
+    figures: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables read.")] = Path("figures"),
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder written to. [default: that read]")] = None,
+    certify: Annotated[bool, typer.Option("--certify", help="First compute the certificates that DIR lacks.")] = False,
+):
+    """Set derived, certified and measured exponents side by side: DIR/evidence.png, .svg and .csv.
+
+    Reads <study>/slopes.csv, of hmoe plot, and certificates.csv. One STUDY is printed, and written with --out only.
+    """
+    with _library_errors(), _writing(out or figures):
+        import matplotlib
+
+        from . import certificates, evidence, evidence_figure
+
+        known, others = evidence.measured(figures)
+        for name in () if studies else others:
+            _say(f"note: {figures / name} is of no study that ships: name its TOML file to see it")
+        chosen = studies or known
+        if certify:
+            certificates.certify(map(load_study, chosen), figures / "certificates.csv")
+        if not chosen:
+            raise UserError(f"{figures}: no study that ships has a table of slopes there; hmoe plot makes it")
+        table, alone = evidence.table(chosen, figures), len(studies or ()) == 1
+        if alone:
+            print(evidence.format_table(table))
+        if out or not alone:
+            stem = (out or figures) / "evidence"
+            figure = evidence_figure.figure(table)
+            stem.parent.mkdir(parents=True, exist_ok=True)
+            with matplotlib.rc_context({"svg.hashsalt": "evidence"}):
+                figure.savefig(f"{stem}.png", dpi=150)
+                figure.savefig(f"{stem}.svg", metadata={"Date": None})
+            table.to_csv(f"{stem}.csv", index=False, lineterminator="\n")
+            for end in ("png", "svg", "csv"):
+                print(f"{stem}.{end}")

@@ -1,0 +1,162 @@
+"""The figure of `evidence`: a line for each error, with the exponents that theory, certificate and data give it."""
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from hmoe_stats.plotting import GATING_STYLES, style
+
+from . import evidence
+
+NAMES = {
+    ("loss_sharp", "loss"): "Voronoi loss",
+    ("a", "weighted"): "$a$, gate 1",
+    ("omega", "weighted"): r"$\omega$, gate 2",
+    ("eta", "barycentre"): r"$\bar\eta$, cell mean",
+    ("eta", "weighted"): r"$\eta$, slope",
+    ("tau", "weighted"): r"$\tau$, intercept",
+    ("nu", "weighted"): r"$\nu$, variance",
+}
+GATINGS = ["SS", "LS", "SL", "LL"]
+TICKS = {0: "0", 1 / 12: "1/12", 1 / 6: "1/6", 1 / 4: "1/4", 1 / 3: "1/3", 1 / 2: "1/2"}
+FINE = {1 / 8: "1/8", 3 / 8: "3/8"}
+START, END = -0.045, 0.66  # of the axis; an arrow stands for what lies beyond
+WIDTH, LINE, HEADING = 9.0, 0.145, 1.9  # inches, inches, lines
+LEFT, RIGHT, TOP, BOTTOM = 1.36, 3.72, 0.82, 0.72  # inches around the axes
+COLUMNS = {"published": 0.38, "derived": 0.94, "certificate": 1.5, "measured [95 %]": 2.3, "verdict": 2.95}
+PUBLISHED = {"linestyle": "none", "color": "black", "marker": "v", "markersize": 4.5, "markerfacecolor": "white"}
+PUBLISHED |= {"markeredgewidth": 0.7, "zorder": 2.2}
+DERIVED = {"linestyle": "none", "marker": "|", "markersize": 9, "color": "black", "markeredgewidth": 1.6, "zorder": 2.1}
+CERTIFICATE = {"linestyle": "none", "color": "black", "marker": "o", "markersize": 8, "markerfacecolor": "none"}
+CERTIFICATE |= {"markeredgewidth": 0.7, "zorder": 2.3}
+NOTE = (
+    "Verdict: the interval of the measured slope against the derived rate; steeper: the error falls faster; "
+    "* the published rate is outside. Rate 0: not identified.",
+    "Certificates are for one covariate; kinked: no exponent; \N{NOT EQUAL TO} differs from the derived rate; their "
+    "cell means weigh experts as at the mean of x, measured ones over all x.",
+)
+
+
+def figure(joined):
+    """Draw the rows of `evidence.table` that are marked as drawn: by study, error and gating.
+
+    Parameters
+    ----------
+    joined : DataFrame
+
+    Returns
+    -------
+    matplotlib Figure
+
+    Raises
+    ------
+    ValueError
+        If no row is marked as drawn.
+    """
+    rows = joined[joined["drawn"]]
+    if rows.empty:
+        raise ValueError("joined must have a row to draw; got none")
+    lines = len(rows) + HEADING * rows["study"].nunique()
+    height = TOP + BOTTOM + LINE * lines
+    with style():
+        fig = Figure(figsize=(WIDTH, height), layout="none")
+        ax = fig.add_axes((LEFT / WIDTH, BOTTOM / height, 1 - (LEFT + RIGHT) / WIDTH, LINE * lines / height))
+        _scales(ax, lines)
+        y = 0.0
+        for study, part in rows.groupby("study", sort=False):
+            _heading(ax, y + HEADING - 0.75, study, part)
+            y += HEADING
+            part = part.assign(quantity=list(zip(part["parameter"], part["kind"], strict=True)))
+            part["gating"] = part["gating"].astype("category").cat.set_categories(GATINGS)
+            for i, quantity in enumerate(name for name in NAMES if name in set(part["quantity"])):
+                error = part[part["quantity"] == quantity].sort_values("gating", kind="stable")
+                if i % 2 == 0:
+                    ax.axhspan(y, y + len(error), xmin=-9, xmax=9, color="0.95", linewidth=0, zorder=0, clip_on=False)
+                _write(ax, -LEFT + 0.08, y + 0.5, NAMES[quantity])
+                for row in error.itertuples():
+                    _line(ax, y + 0.5, row)
+                    y += 1
+        _legend(fig, height, [g for g in GATINGS if (rows["gating"] == g).any()])
+    return fig
+
+
+def _scales(ax, lines):
+    ax.set(xlim=(START, END), ylim=(lines, 0), xlabel=r"rate $\alpha$: the error falls like $n^{-\alpha}$")
+    ax.spines["left"].set_visible(False)
+    ax.set_yticks([])
+    ax.set_xticks(list(TICKS), list(TICKS.values()))
+    ax.set_xticks(list(FINE), list(FINE.values()), minor=True)
+    ax.tick_params(axis="x", which="both", top=True, labeltop=True, length=2, labelsize=6.5)
+    for alpha in (*TICKS, *FINE):
+        ax.axvline(alpha, color="0.8", linewidth=0.5, zorder=0.5)
+    for name, x in COLUMNS.items():
+        ax.annotate(name, (1, 1), (72 * x, 6), xycoords="axes fraction", textcoords="offset points", size=7,
+                    ha="left" if name == "verdict" else "center")  # fmt: skip
+
+
+def _write(ax, inches, y, text, **look):
+    """Text at a distance from the left end of the axes, or from the right one if `right`."""
+    end = 1 if look.pop("right", False) else 0
+    look = {"size": 7, "va": "center_baseline", "ha": "left"} | look
+    x = end + inches / (WIDTH - LEFT - RIGHT)
+    ax.text(x, y, text, transform=ax.get_yaxis_transform(), **look)
+
+
+def _heading(ax, y, study, part):
+    sizes = part.loc[part["size"] > 0, "size"]
+    fitted = " and ".join(f"({k2.replace(',', ', ')})" for k2 in dict.fromkeys(part["k2"]))
+    cells = f"cells of {sizes.max()}, " if len(sizes) else ""
+    ends = f"n = {part['n_low'].min():,.0f} to {part['n_high'].max():,.0f}, {part['replicates'].max():.0f} replicates"
+    _write(ax, -LEFT + 0.08, y, study, weight="bold", size=8)
+    text = f"{part['truth'].iloc[0]}, fitted with {fitted}: {cells}{ends}"
+    _write(ax, 0, y, text, size=7.5, bbox={"color": "white", "pad": 0.5})  # over the lines of the grid
+
+
+def _line(ax, y, row):
+    look = GATING_STYLES[row.gating]
+    for alpha, marker, up in (
+        (row.published, PUBLISHED, 0.3),
+        (row.derived, DERIVED, 0),
+        (row.certificate, CERTIFICATE, 0),
+    ):
+        ax.plot(alpha, y - up, **marker)
+    low, high = max(-row.ci_high, START), min(-row.ci_low, END)
+    if low < high:
+        ax.plot([low, high], [y, y], color=look["color"], linewidth=1.4, zorder=3, solid_capstyle="butt")
+    for beyond, end, marker in ((low == START, START, "<"), (high == END, END, ">")):
+        if beyond:
+            ax.plot(end, y, marker=marker, markersize=4, color=look["color"], clip_on=False, zorder=3)
+    if START < -row.slope < END:
+        ax.plot(-row.slope, y, marker=look["marker"], markersize=4, color=look["color"], zorder=4)
+    _write(ax, -0.24, y, row.gating, ha="center")
+    written = {
+        "published": evidence.fraction(row.published),
+        "derived": evidence.fraction(row.derived),
+        "certificate": _certificate(row),
+        "measured [95 %]": evidence.interval(row),
+    }
+    for name, text in written.items():
+        _write(ax, COLUMNS[name], y, text.replace("-", "\N{EN DASH}") if text == "-" else text, right=True, ha="center")
+    other = row.verdict_published not in ("", "consistent") and row.published != row.derived
+    weight = "bold" if row.verdict_derived == "consistent" else "normal"
+    _write(ax, COLUMNS["verdict"], y, row.verdict_derived + "*" * other, right=True, weight=weight)
+
+
+def _certificate(row):
+    if row.certificate_says == "differs":
+        return f"{row.certificate:.3f} \N{NOT EQUAL TO}"
+    return {"none": "-", "not computed: d = 1 only": "-"}.get(text := evidence.certificate(row), text)
+
+
+def _legend(fig, height, gatings):
+    marks = [
+        Line2D([], [], label="published", **PUBLISHED),
+        Line2D([], [], label="derived", **DERIVED),
+        Line2D([], [], label="certificate", **CERTIFICATE),
+    ]
+    for gating in gatings:
+        look = GATING_STYLES[gating] | {"linestyle": "-", "markersize": 4}
+        marks.append(Line2D([], [], label=f"measured, {gating}", **look))
+    fig.legend(handles=marks, loc="upper left", bbox_to_anchor=(0.003, 1 - 0.3 / height), ncols=len(marks), fontsize=7)
+    title = "Rates of convergence: published, derived, certified without data, and measured"
+    fig.text(0.09 / WIDTH, 1 - 0.18 / height, title, size=9.5, weight="bold", va="center")
+    fig.text(0.09 / WIDTH, 0.06 / height, "\n".join(NOTE), size=6.5, va="bottom", color="0.25", linespacing=1.4)
