@@ -177,7 +177,8 @@ def _draw_verdicts(ax, gathered, shown, quantities, models, statistic):
             alpha, _ = exponent(gathered.theory[model][1], *quantity)
             said = verdict(-alpha, fit.ci_low, fit.ci_high)
             ax.add_patch(Rectangle((column + 0.82, row + 0.04), 0.96, 0.92, facecolor=COLORS[said], zorder=0))
-            theory = "" if np.isnan(alpha) else f"  {MARKS[said]} {-alpha:.3f}"
+            expected = f"{-alpha:.3f}" if alpha else "no rate"
+            theory = "" if np.isnan(alpha) else f"  {MARKS[said]} {expected}"
             ax.text(column + 1.3, row + 0.5, f"{fit}{theory}", ha="center", va="center", size=size)
     words = (
         "measured slope and 95 % interval against the derived slope: = consistent, "

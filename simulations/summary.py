@@ -16,6 +16,7 @@ from hmoe_stats.rates import compare_rates, fit_rate
 
 USED = ("converged", "boundary")
 FEWEST = 6  # replicates at one sample size
+ROUNDING = 1e-12  # errors that never exceed it, as those of the mean of centred slopes, have no rate
 FIT = ["gating", "k2"]
 MODEL = ["study", *FIT]
 QUANTITY = ["level", "size", "parameter", "kind"]
@@ -127,11 +128,13 @@ def differences(study, frame, beside=()):
             for statistic in study.statistics:
                 both, note = enough(all_pairs, statistic)
                 line, why = [np.nan] * 3, "fewer than 2 sizes"
-                if both["n"].nunique() >= 2:
+                if both["n"].nunique() >= 2 and both[["error_x", "error_y"]].max().min() < ROUNDING:
+                    why = "0 by construction, up to rounding"
+                elif both["n"].nunique() >= 2:
                     try:
                         fit = compare_rates(both["n"], both["error_x"], both["error_y"], statistic)
                         line, why = [fit.difference, fit.ci_low, fit.ci_high], ""
-                    except ValueError as error:  # as in `line_through`
+                    except ValueError as error:
                         why = str(error)
                 pairs = both.groupby("n").size().min() if len(both) else 0
                 said = "; ".join(filter(None, (note, why)))
@@ -310,9 +313,11 @@ def line_through(part, statistic, upper_half=False):
     sizes = sizes[len(sizes) // 2 :] if upper_half else sizes
     if len(sizes) < 2:
         return None, "fewer than 2 sizes"
+    if part["error"].max() < ROUNDING:
+        return None, "0 by construction, up to rounding"
     try:
         return fit_rate(part["n"], part["error"], statistic, n_min=sizes[0]), ""
-    except ValueError as error:  # an error that is 0 by construction has no rate
+    except ValueError as error:
         return None, str(error)
 
 

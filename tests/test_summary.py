@@ -129,13 +129,24 @@ def test_what_has_no_slope_says_why():
     table = slopes(study(), pd.concat([frame, rare], ignore_index=True))
     zero = pick(table, parameter="a")
     assert zero["slope"].isna().all()
-    assert zero["note"].str.contains("of 0 at n = 1000").all()
+    assert (zero["note"] == "0 by construction, up to rounding").all()
     three = pick(table, size=3)
     assert len(three)
     assert three["slope"].isna().all()
     assert three["alpha_derived"].isna().all()
     assert (three["note"] == "1 sizes with fewer than 2 replicates left out; fewer than 2 sizes").all()
     assert (three["replicates"] == 0).all()
+
+
+def test_what_is_0_up_to_rounding_has_no_rate():
+    frame = results(study())
+    frame.loc[(frame["parameter"] == "nu") & (frame["gating"] == "SS"), "error"] *= 1e-16
+    table = pick(slopes(study(), frame), parameter="nu", gating="SS")
+    assert table["slope"].isna().all()
+    assert (table["note"] == "0 by construction, up to rounding").all()
+    found = pick(differences(study(), frame), parameter="nu", gating="SS - LL")
+    assert found["difference"].isna().all()
+    assert (found["note"] == "0 by construction, up to rounding").all()
 
 
 def test_rows_outside_the_grid_do_not_count():
