@@ -34,7 +34,7 @@ CELLS = 60  # of the long one
 
 def hmoe(folder, *words, code=0):
     """Run `hmoe` in `folder`; its output, after a check of the exit code and that no traceback was shown."""
-    done = subprocess.run([HMOE, *map(str, words)], cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([HMOE, *map(str, words)], cwd=folder, capture_output=True, text=True, timeout=600)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr if code else done.stdout
@@ -121,7 +121,7 @@ def test_studies_beside_are_read_from_beside(ran):
     )
     (ran / "gone.toml").write_text(STUDY.replace('"small"', '"gone"').replace("seed = 7", "seed = 8"))
     hmoe(ran, "run", "wider.toml", "--jobs", 2)
-    done = subprocess.run([HMOE, "rates", "wider.toml"], cwd=ran, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([HMOE, "rates", "wider.toml"], cwd=ran, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0
     assert done.stderr == "hmoe: note: gone.toml, shown beside wider, has no results in results/gone.sqlite\n"
     (line,) = re.findall(r"wider: SS, fitted k2 = 3,3: .*", done.stdout)
@@ -201,7 +201,7 @@ def test_a_run_killed_again_and_again_loses_nothing(tmp_path, long):
 def test_failing_cells_are_counted_and_the_rest_is_kept(tmp_path):
     folder = put(tmp_path, STUDY.replace("n = [150, 300]", "n = [2, 200]").replace(", [3, 3]", ""))
     words = [HMOE, "run", "small.toml", "--jobs", "1"]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0
     assert "8 of 8 cells in results/small.sqlite, 8 of them new, 4 failed" in done.stdout
     assert "4 failed: ValueError: " in done.stderr
@@ -215,7 +215,7 @@ def test_a_run_says_first_what_its_truths_cannot_tell(tmp_path):
     folder = put(tmp_path, text.replace("n = [150, 300]", "n = [60]").replace("replicates = 2", "replicates = 1"))
     words = [HMOE, "run", "small.toml", "--jobs", "1"]
     said, again = (
-        subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=120).stderr for _ in range(2)
+        subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600).stderr for _ in range(2)
     )
     lines = [line for line in said.splitlines() if line.startswith("hmoe: ")]
     assert len(lines) == 2

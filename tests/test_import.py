@@ -15,7 +15,7 @@ HEAVY = ("matplotlib", "sklearn", "sympy", "dask", "distributed", "tqdm")
 
 def fresh(code):
     """Standard output of `code` in a new interpreter."""
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
 

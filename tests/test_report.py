@@ -310,7 +310,7 @@ def hmoe(*words, code=0):
 def test_the_command_writes_equal_pages_for_equal_results(ran, tmp_path, monkeypatch):
     words = [sys.executable, "-m", "simulations", "report", "small.toml", "--out", "one"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    done = subprocess.run(words, cwd=ran, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, cwd=ran, env=environment, capture_output=True, text=True, timeout=600)
     assert (done.stdout, done.stderr) == ("one/small/report.html\n", "")
     assert [file.name for file in (ran / "one" / "small").iterdir()] == ["report.html"]
     words = ("report", ran / "small.toml", "--out", tmp_path, "--results", ran / "results" / "small.sqlite")
