@@ -35,7 +35,7 @@ import numpy as np
 from IPython.display import display
 
 import hmoe_stats as hs
-from simulations import runner, summary
+from simulations import page, runner, summary
 from simulations.store import Store
 from simulations.study import Study
 
@@ -162,10 +162,11 @@ print(f"{len(study.cells())} fits:", one_a_fit["status"].value_counts().to_dict(
 
 # %% [markdown]
 # `boundary` is an optimum on the box, which counts; a fit without an optimum would be counted beside the slopes and not
-# dropped in silence. Here is the study's own figure: the losses first, then the parameters in the split cell.
+# dropped in silence. Here is the page of the study: the loss, then the parameters in the split cell, softmax beside
+# Laplace gates, and what each slope says of theory.
 
 # %%
-fig = summary.figure(study, results)
+fig = page.figure(study, results)
 fig.set_dpi(80)
 display(fig)
 
@@ -183,7 +184,7 @@ print(shown.to_string(index=False, float_format="{:.3f}".format, na_rep="-"))
 # %% [markdown]
 # ## Reading a rate plot
 #
-# Take one panel apart. Each point is a median over replicates with a bootstrap bar; the thick line is least squares
+# Take one panel apart. Each point is a median over replicates in a bootstrap band; the thick line is least squares
 # through the points; the bracket is a 95 % interval from resampling replicates; the thin lines have theory's slopes.
 
 # %%
