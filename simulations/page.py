@@ -67,14 +67,14 @@ def figure(study, frame, beside=(), statistic=None):
                     _draw_pair(pair, gathered, shown, here[i], statistic, last=row == rows - 1)
                 else:
                     [ax.remove() for ax in pair]
-        _draw_verdicts(fig.add_subfigure(grid[rows]).subplots(), gathered, shown, quantities, models, statistic)
+        _draw_verdicts(fig.add_subfigure(grid[rows]).subplots(), gathered, shown, quantities, models)
         fig.suptitle(f"{study.title} ({statistic} over replicates)", fontsize=9)
     return fig
 
 
 # -- what is shown ----------------------------------------------------------------------------------------------------
 def _shown(gathered, statistic):
-    """(model, quantity) -> rows to draw, those that have a slope."""
+    """(model, quantity) -> (rows to draw, their `RateFit`), of all that have a slope."""
     most = max(gathered.theory, key=lambda model: sum(sizes_of(model[2])))[2]
     data = gathered.per_replicate
     size = {level: _common_size(data[(data["k2"] == most) & (data["level"] == level)]) for level in (1, 2)}
@@ -84,8 +84,9 @@ def _shown(gathered, statistic):
         if parameter not in PARAMETERS or (level and (m != size[level] or kind == "mass")):
             continue
         part, _ = enough(part, statistic)
-        if line_through(part, statistic)[0]:
-            out[model, quantity] = part
+        fit, _ = line_through(part, statistic)
+        if fit:
+            out[model, quantity] = part, fit
     return out
 
 
@@ -109,9 +110,9 @@ def _letter(model, quantity):
 
 # -- panels -----------------------------------------------------------------------------------------------------------
 def _draw_pair(pair, gathered, shown, quantity, statistic, last):
-    """Softmax on the left, Laplace on the right, on one scale; both in one panel if there is nothing to set apart."""
+    """Softmax on the left, Laplace on the right, on one scale; a side without models stays empty."""
     for ax, letter in zip(pair, "SL", strict=True):
-        here = {m: part for (m, q), part in shown.items() if q == quantity and _letter(m, quantity) == letter}
+        here = {m: part for (m, q), (part, _) in shown.items() if q == quantity and _letter(m, quantity) == letter}
         if not here:
             ax.set_axis_off()
             continue
@@ -141,9 +142,9 @@ def _references(gathered, models, quantity):
     for i, form in enumerate(("published", "derived")):
         alphas = {}
         for model in models:
-            alpha, _ = exponent(gathered.theory[model][i], *quantity)
+            alpha = exponent(gathered.theory[model][i], *quantity)
             if not np.isnan(alpha):
-                alphas.setdefault(alpha, dict.fromkeys([]))[model[1]] = None
+                alphas.setdefault(alpha, {})[model[1]] = None
         for alpha, gatings in alphas.items():
             out[form + (f" {'/'.join(gatings)}" if len(alphas) > 1 else "")] = alpha
     return out
@@ -159,7 +160,7 @@ def _short(quantity):
 
 
 # -- verdicts ---------------------------------------------------------------------------------------------------------
-def _draw_verdicts(ax, gathered, shown, quantities, models, statistic):
+def _draw_verdicts(ax, gathered, shown, quantities, models):
     """A line a quantity, a column a model: mark, slope and interval, and the derived slope."""
     names = _names(models)
     ax.set(xlim=(0, len(models) + 0.8), ylim=(len(quantities) + 1.2, -1))
@@ -170,11 +171,10 @@ def _draw_verdicts(ax, gathered, shown, quantities, models, statistic):
     for row, quantity in enumerate(quantities):
         ax.text(0, row + 0.5, label(*quantity), ha="left", va="center", size=size)
         for column, model in enumerate(models):
-            part = shown.get((model, quantity))
-            if part is None:
+            if (model, quantity) not in shown:
                 continue
-            fit, _ = line_through(part, statistic)
-            alpha, _ = exponent(gathered.theory[model][1], *quantity)
+            _, fit = shown[model, quantity]
+            alpha = exponent(gathered.theory[model][1], *quantity)
             said = verdict(-alpha, fit.ci_low, fit.ci_high)
             ax.add_patch(Rectangle((column + 0.82, row + 0.04), 0.96, 0.92, facecolor=COLORS[said], zorder=0))
             expected = f"{-alpha:.3f}" if alpha else "no rate"

@@ -65,7 +65,7 @@ def slopes(study, frame, beside=()):
     gathered = Gathered(study, frame, beside)
     rows = []
     for model, quantity, whole in gathered.parts():
-        alphas = [exponent(table, *quantity)[0] for table in gathered.theory[model]]
+        alphas = [exponent(table, *quantity) for table in gathered.theory[model]]
         for statistic in study.statistics:
             part, note = enough(whole, statistic)
             sizes = part.groupby("n").size()
@@ -123,19 +123,12 @@ def differences(study, frame, beside=()):
         words = [a if a == b else f"{a} - {b}" for a, b in zip(one, other, strict=True)]
         for quantity in (q for model, q in found if model == one and (other, q) in found):
             all_pairs = found[one, quantity].merge(found[other, quantity], on=["n", "replicate"])
-            derived = [exponent(gathered.theory[model][1], *quantity)[0] for model in (one, other)]
+            derived = [exponent(gathered.theory[model][1], *quantity) for model in (one, other)]
             expected = derived[1] - derived[0]
             for statistic in study.statistics:
                 both, note = enough(all_pairs, statistic)
-                line, why = [np.nan] * 3, "fewer than 2 sizes"
-                if both["n"].nunique() >= 2 and both[["error_x", "error_y"]].max().min() < ROUNDING:
-                    why = "0 by construction, up to rounding"
-                elif both["n"].nunique() >= 2:
-                    try:
-                        fit = compare_rates(both["n"], both["error_x"], both["error_y"], statistic)
-                        line, why = [fit.difference, fit.ci_low, fit.ci_high], ""
-                    except ValueError as error:
-                        why = str(error)
+                fit, why = _tried(compare_rates, both["n"], [both["error_x"], both["error_y"]], statistic)
+                line = [fit.difference, fit.ci_low, fit.ci_high] if fit else [np.nan] * 3
                 pairs = both.groupby("n").size().min() if len(both) else 0
                 said = "; ".join(filter(None, (note, why)))
                 rows.append([*words, *quantity, statistic, *line, expected, verdict(expected, *line[1:]), pairs, said])
@@ -310,13 +303,18 @@ def enough(part, statistic):
 def line_through(part, statistic, upper_half=False):
     """(RateFit or None, why there is none)."""
     sizes = np.unique(part["n"])
-    sizes = sizes[len(sizes) // 2 :] if upper_half else sizes
-    if len(sizes) < 2:
+    part = part[part["n"].isin(sizes[len(sizes) // 2 :])] if upper_half else part
+    return _tried(fit_rate, part["n"], [part["error"]], statistic)
+
+
+def _tried(fit, n, errors, statistic):
+    """(what `fit_rate` or `compare_rates` finds, "") or (None, why it finds nothing)."""
+    if n.nunique() < 2:
         return None, "fewer than 2 sizes"
-    if part["error"].max() < ROUNDING:
+    if min(error.max() for error in errors) < ROUNDING:
         return None, "0 by construction, up to rounding"
     try:
-        return fit_rate(part["n"], part["error"], statistic, n_min=sizes[0]), ""
+        return fit(n, *errors, statistic), ""
     except ValueError as error:
         return None, str(error)
 
@@ -332,10 +330,9 @@ def _theory(study, gating, k2):
 
 
 def exponent(table, level, size, parameter, kind):
-    """(alpha, status) that theory gives a measured quantity, the slowest one; (NaN, "") if it gives none."""
+    """The alpha that theory gives a measured quantity, the slowest one; NaN if it gives none."""
     if table is None:
-        return np.nan, ""
+        return np.nan
     name = "loss" if kind == "loss" else parameter
     same = (table["level"] == level) & (table["m"] == size) & (table["parameter"] == name) & (table["kind"] == kind)
-    rows = table[same].sort_values("alpha", kind="stable")
-    return tuple(rows[["alpha", "status"]].iloc[0]) if len(rows) else (np.nan, "")
+    return table.loc[same, "alpha"].min()
