@@ -223,6 +223,23 @@ def test_insertions_find_a_missing_expert(gating):
     assert np.mean(np.array(gains) > 0) >= 0.5
 
 
+@pytest.mark.parametrize("gating", ["SS", "LS", "SL", "LL"])
+def test_insertions_climb_above_what_many_more_draws_reach(gating, monkeypatch):
+    """The gain has narrow maxima, which draws alone miss."""
+    box = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
+    G = hs.datasets.truth("C2", gating)
+    X, y = hs.sample(G, 2000, x=hs.Uniform(-3, 3), seed=8)
+    small = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1, bounds=box)
+    problem, gains = Problem(X, y, gating, (2, 3), box), []
+    insert = starts._Group.insert
+    monkeypatch.setattr(starts._Group, "insert", lambda self, e: gains.append(e["gain"]) or insert(self, e))
+    starts.insertions(problem, small.measure, np.random.default_rng(0), 20)
+    group = starts._Group(problem, small.measure, 1)
+    drawn = group.score(group.candidates(np.random.default_rng(1), 10 * 20 * starts.CANDIDATES))["gain"].max()
+    assert gains == sorted(gains, reverse=True)
+    assert gains[0] > drawn + 0.1
+
+
 def test_insertions_keep_to_the_box():
     """The weight promised is one the box allows: `project` has nothing to change."""
     for gating in GATINGS:

@@ -2,14 +2,13 @@
 
 1. Growth. Around a given measure the smallest model starts at that measure and jittered copies; without one it is a
    single expert, and every size gets a few starts from k-means++ clusters and random regressions, warmed by EM. A
-   larger model grows from the fit with one expert less, made first by this same pipeline. Groups hardly interact, so
-   half of its starts are crosses: the best optima that grew in another group before, each with the growing group of
-   optima in which that one grew instead. The others put a new expert where the likelihood asks for one
-   (`starts.insertions`).
+   larger model grows from the fit with one expert less, made first by this same pipeline: a new expert is put where the
+   likelihood asks for one (`starts.insertions`). Groups hardly interact, so where another group grew before, the starts
+   are crosses: optima from there, each with the growing group of an optimum in which that one grew instead.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
    log-likelihood units behind the leader fall out.
-3. Exchanges. In the best two optima each group in turn gives back the expert least missed and has another put where it
-   is wanted most, until that helps no group.
+3. Exchanges. In the best optimum each group in turn gives back the expert least missed and has another put where it is
+   wanted; the optima so found are crossed with all others. This goes on until it helps no group.
 4. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
@@ -32,7 +31,7 @@ FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 BASE_STARTS, GROWN_STARTS = 8, 40
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
-LEADERS, EXCHANGED, FINISHED = 6, 2, 3  # optima carried on to a larger model, to exchanges, to the end of their climb
+LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
 EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
 
@@ -155,10 +154,11 @@ class _Search:
             grown = count if self.start is not None else max(count - CLUSTER_STARTS, (count + 1) // 2)
             best = leaders[0][1]
             if best.k1 == problem.k1 and best.n_experts == problem.K - 1:
-                crossed = self.crosses(problem, leaders, max(grown // 2, 1), rng)
-                out += [("cross", z) for z in crossed]
-                out += [("insert", z) for z in starts.insertions(problem, best, rng, max(grown - len(crossed), 1))]
-            for number in range(grown - len(out)):  # whole groups are missing, or the likelihood asks for no expert
+                out += [("cross", z) for z in self.crosses(problem, leaders, (grown + 1) // 2, rng)]
+                if not out:
+                    out += [("insert", z) for z in starts.insertions(problem, best, rng, grown)]
+            missing = 0 if "cross" in dict(out) else grown - len(out)
+            for number in range(missing):  # whole groups are missing, or the likelihood asks for no expert
                 measure, kind = starts.split(best, problem.k2, self.X, rng, number)
                 out.append((f"split:{kind}", problem.from_measure(measure)))
             count -= grown
@@ -170,11 +170,7 @@ class _Search:
         return out
 
     def crosses(self, problem, leaders, count, rng):
-        """Optima that grew in another group last, each with the growing group of optima that grew in this one instead.
-
-        Groups hardly interact, so the gains of the two nearly add up; where they do not, because one group did what the
-        other would have done, the next pairs come into play.
-        """
+        """Optima that grew in another group last, each with the growing group of one that grew in this one instead."""
         k2, smaller = problem.k2, leaders[0][1].k2
         base = self.seen.get(_smaller(self.start, smaller))
         if base is None or base[0][1].k1 != problem.k1:
@@ -186,38 +182,47 @@ class _Search:
         sibling = self.problem(tuple(m + (g == i) for g, m in enumerate(base.k2)))
         entries = [("insert", z) for z in starts.insertions(sibling, base, rng, self.n_starts or GROWN_STARTS)]
         others = [run.entry for run in _distinct(_race(sibling, entries, self.max_iter))[:LEADERS]]
-        pairs = sorted(((a + b, A, B) for a, A in leaders for b, B in others), key=lambda pair: -pair[0])
-        return [problem.from_measure(starts.transplant(A, B, i)) for _, A, B in pairs[:count]]
+        return self.likeliest(problem, [(A, B, i) for _, A in leaders for _, B in others], count)
+
+    def likeliest(self, problem, pairs, count):
+        """Of the measures A with group i of B instead of their own, the `count` of the highest likelihood."""
+        made = [problem.from_measure(starts.transplant(A, B, i)) for A, B, i in pairs]
+        value = np.array([problem.log_likelihood(z, problem.smoothing) for z in made])
+        return [made[k] for k in np.argsort(-value, kind="stable")[:count]]
 
     def exchanges(self, problem, smaller, runs, rng):
-        """Let each group of the best fits in turn place one of its experts again, until that helps no group.
+        """Let each group of the best fit in turn place one of its experts again, until that helps no group.
 
-        The expert whose loss costs least is taken out, and others are put where the likelihood asks for one: growth,
-        which settled one group while others were still short of experts, is looked at again.
+        Growth, which settled one group while others were still short of experts, is looked at again.
         """
         found = []
         shrunk = [tuple(m - (g == i) for g, m in enumerate(problem.k2)) for i in range(problem.k1)]
         allowed = [k2[i] and (self.start is None or starts.contains(k2, self.start.k2)) for i, k2 in enumerate(shrunk)]
         open_ = np.flatnonzero(allowed).tolist()
-        settled = {i for i in open_ if shrunk[i] == smaller}
+        crossed = any(run.kind == "cross" for run in runs)
+        settled = {i for i in open_ if shrunk[i] == smaller and not crossed}  # this group grew just now
         for _ in range(3 * problem.k1):
             i = next((i for i in open_ if i not in settled), None)
             if i is None:
                 break
-            best = _distinct(runs + found)[0].value
-            for run in _distinct(runs + found)[:EXCHANGED]:
-                found += self.exchange(problem, self.problem(shrunk[i]), i, run, rng)
+            best = _distinct(runs + found)[0]
+            found += self.exchange(problem, self.problem(shrunk[i]), i, best, rng)
+            optima = [problem.to_measure(run.optimum.z) for run in _distinct(runs + found)[:LEADERS]]
+            pairs = [(A, B, g) for A in optima for B in optima if A is not B for g in range(1, problem.k1)]
+            crosses = [("cross", z) for z in self.likeliest(problem, pairs, CROSSES)]
+            found += _race(problem, crosses, self.max_iter)
             settled.add(i)
-            if _distinct(runs + found)[0].value > best + AGREE:
+            if _distinct(runs + found)[0].value > best.value + AGREE:
                 settled = {i}
         return found
 
     def exchange(self, problem, fewer, i, run, rng):
+        """Take out the expert of group i whose loss costs least, and put others where the likelihood asks for one."""
         measure = problem.to_measure(run.optimum.z)
         members = range(problem.offsets[i], problem.offsets[i + 1])
         entries = [("drop", fewer.from_measure(starts.drop(measure, j))) for j in members]
         kept = fewer.to_measure(_distinct(_race(fewer, entries, self.max_iter))[0].optimum.z)
-        again = starts.insertions(problem, kept, rng, max((self.n_starts or GROWN_STARTS) // 2, 1))
+        again = starts.insertions(problem, kept, rng, self.n_starts or GROWN_STARTS)
         return _race(problem, [("exchange", z) for z in again], self.max_iter)
 
     def finish(self, problem, run, eps):

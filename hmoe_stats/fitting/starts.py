@@ -161,9 +161,10 @@ def jitter(G, X, rng, size):
 
 
 CANDIDATES = 50  # experts scored by `insertions` for each one wanted
+KEPT = (4, 2, 1)  # experts for each one wanted that go on climbing, from leg to leg
+ROUNDS, CHILDREN = 4, 4  # of random moves a leg; moves tried in a round on each expert
+STEP, LONGER, SHORTER = 0.5, 1.3, 0.7  # size of the moves; its factors after a success and after a failure
 APART = 1.0  # standard deviations (of noise for lines, of x for gates) by which experts differ
-REFINEMENTS = (0.5, 0.2)  # sizes of the moves that improve those kept
-CHILDREN = 8  # moves tried on each
 KINDS = ("location", "slope", "gate", "scale", "mixed")
 
 
@@ -212,8 +213,9 @@ def insertions(problem, G, rng, count):
     A small weight w on a new expert changes log p by w d to first order (see `kernels.insertion_gains`). Of d, the part
     in the span of the scores of G's own parameters is theirs already; with D the rest, the log-likelihood gains about
     w sum d - w^2 / 2 sum D^2, here at the best w that the box allows (the gradient function of a mixture, Lindsay 1983,
-    as an efficient score). `CANDIDATES` random experts a start are scored so; the best that differ are improved by
-    smaller and smaller moves.
+    as an efficient score). `CANDIDATES` random experts a start are scored so; the best that differ climb by random
+    moves to maxima of the gain, and after every leg those that met another and the worst of the rest fall out. What is
+    left is topped up with the best at the outset: where the gain promises wrong, they lead elsewhere.
 
     Parameters
     ----------
@@ -232,10 +234,13 @@ def insertions(problem, G, rng, count):
     """
     (i,) = (g for g in range(G.k1) if problem.k2[g] == G.k2[g] + 1)
     group = _Group(problem, G, i)
-    experts = group.apart(group.score(group.candidates(rng, CANDIDATES * count)), 2 * count)
-    for size in REFINEMENTS:
-        experts = group.improve(experts, rng, size)
-    experts = group.apart(experts, count)
+    first = group.apart(group.score(group.candidates(rng, CANDIDATES * count)), KEPT[0] * count)
+    experts = first | {"size": np.full(first["gain"].size, STEP)}
+    for share in KEPT:
+        experts = group.apart(experts, share * count)
+        for _ in range(ROUNDS):
+            experts = group.improve(experts, rng)
+    experts = group.apart({name: np.concatenate([experts[name], first[name]]) for name in first}, count)
     return [group.insert({name: values[k] for name, values in experts.items()}) for k in range(experts["gain"].size)]
 
 
@@ -261,21 +266,23 @@ class _Group:
             self.box[name] = (low, np.maximum(low, high))
 
     def candidates(self, rng, count):
-        """Random experts: lines turned and moved from those of G, gates anywhere."""
+        """Random experts: lines turned and moved from those of G, half of them through a row; gates anywhere."""
         G, size = self.G, (count, self.G.d)
         own, any_ = rng.integers(self.lo, self.hi, count), rng.integers(G.n_experts, size=count)
         j = own if self.problem.home is not None else np.where(np.arange(count) % 2, own, any_)
         omega = rng.uniform(self.low, self.high, size) if self.kind == 1 else rng.uniform(-4, 4, size) / self.spread
-        pivot, sd = self.problem.X[rng.integers(self.problem.n, size=count)], np.sqrt(G.nu[j])
+        rows, sd = rng.integers(self.problem.n, size=count), np.sqrt(G.nu[j])
         eta = G.eta[j] + 1.2 * sd[:, None] / self.spread * rng.standard_normal(size)
-        tau = G.tau[j] + ((G.eta[j] - eta) * pivot).sum(axis=1) + 1.5 * sd * rng.standard_normal(count)
+        near = (self.problem.X[rows] * G.eta[j]).sum(axis=1) + G.tau[j] + 1.5 * sd * rng.standard_normal(count)
+        through = self.problem.y[rows] if self.problem.home is None else near
+        tau = np.where(np.arange(count) % 4 < 2, near, through) - (self.problem.X[rows] * eta).sum(axis=1)
         nu = G.nu[j] * np.exp(1.5 * rng.standard_normal(count))
         return self._clip({"omega": omega, "eta": eta, "tau": tau, "nu": nu})
 
-    def improve(self, experts, rng, size):
-        """The best of each expert and `CHILDREN` moved by about `size` natural units, slopes about the mean of x."""
-        many = {name: np.repeat(experts[name], CHILDREN, axis=0) for name in EXPERT}
-        noise = {name: size * rng.standard_normal(values.shape) for name, values in many.items()}
+    def improve(self, experts, rng):
+        """The best of each expert and `CHILDREN` moved by about its `size` in natural units, slopes about mean x."""
+        many = {name: np.repeat(experts[name], CHILDREN, axis=0) for name in (*EXPERT, "size")}
+        noise = {name: (many["size"] * rng.standard_normal(many[name].T.shape)).T for name in EXPERT}
         sd = np.sqrt(many["nu"])
         turn = noise["eta"] * sd[:, None] / self.spread
         moved = {
@@ -286,12 +293,9 @@ class _Group:
         }
         children = self.score(self._clip(moved))
         best = np.arange(experts["gain"].size) * CHILDREN + children["gain"].reshape(-1, CHILDREN).argmax(axis=1)
-        children = {name: values[best] for name, values in children.items()}
-        better = children["gain"] > experts["gain"]
-        return {
-            name: np.where(better if values.ndim == 1 else better[:, None], children[name], values)
-            for name, values in experts.items()
-        }
+        better = children["gain"][best] > experts["gain"]
+        out = {name: np.where(better, values[best].T, experts[name].T).T for name, values in children.items()}
+        return out | {"size": experts["size"] * np.where(better, LONGER, SHORTER)}
 
     def apart(self, experts, count):
         """The best `count` of the experts that are not much the same as a better one."""
