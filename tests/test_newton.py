@@ -251,3 +251,25 @@ def test_projected_norm_leaves_out_what_presses_outward_only():
     z = np.array([1.0, -1.0, 0.0, 0.0])
     assert newton.projected_norm(toy, z, np.array([5.0, -7.0, 0.3, 9.0])) == pytest.approx(0.03)
     assert newton.projected_norm(toy, z, np.array([-5.0, -7.0, 0.3, 9.0])) == pytest.approx(0.5)
+
+
+def test_a_step_takes_a_gate_all_the_way_to_its_box():
+    """Once one end of a gate is on its bound, moving the others together is no translation any more, and is free.
+
+    A step that stops short halves the way left each time, and at large n falls below rounding before it is there.
+    """
+    box = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 0.5, "nu": (0.04, 4.0)}
+    G = hs.datasets.truth("C2", "SS")
+    X, y = hs.sample(G, 2000, x=hs.Uniform(-3, 3), seed=0)
+    fit = hs.fit_mle(X, y, "SS", (3, 2), start=G, n_starts=4, bounds=box)
+    assert fit.active_bounds == ("beta[0]", "beta[2]")
+    problem = Problem(X, y, "SS", (3, 2), box)
+    z, gate = problem.from_measure(fit.measure), np.arange(3) + problem.slices["beta"].start
+    for inside in (1e-6, 1e-3):
+        start = z.copy()
+        start[gate] = z[gate] * (1.0 - inside) - [0.0, 0.05, 0.0]
+        assert np.ptp(start[gate]) < 1.0
+        _, gradient, information = problem.derivatives(start, 0.0)
+        end = problem.project(start + newton._step(problem, start, gradient, information, 1.0))
+        np.testing.assert_allclose(end[gate], z[gate], atol=0.002)
+        assert np.ptp(end[gate]) == 1.0

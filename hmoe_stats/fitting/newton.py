@@ -150,13 +150,13 @@ def _step(problem, z, gradient, information, radius):
     Each leg raises the model, since it starts towards the maximum of the model over the coordinates still free.
     """
     free = ~(problem.fixed | problem.active(z, gradient))
-    matrix = information.copy()
-    _stiffen(problem, matrix, free)
     step, left = np.zeros_like(z), radius
     for _ in range(MAX_LEGS):
         index = np.flatnonzero(free)
         if index.size == 0 or left <= 1e-3 * radius:
             break
+        matrix = information.copy()
+        _stiffen(problem, matrix, free)
         slope = gradient - information @ step if step.any() else gradient
         leg = _subproblem(matrix[np.ix_(index, index)], slope[index], left)
         here = z[index] + step[index]
