@@ -3,7 +3,8 @@
 Truths are C2 of `hmoe_stats.datasets` and five random ones of the same kind, whose experts stay three standard
 deviations apart; every data set (n = 10,000) is fitted with one expert too many in each group, in the box of the
 studies. The best optimum of a data set is first that of a search with 200 starts a stage; any later run that finds a
-better one, whatever its starts and its version, raises it. A run fits all data sets again and rewrites the table.
+better one, whatever its starts and its version, raises it. A run fits its data sets again, and every row replaces the
+one before it in the table as soon as it is there.
 """
 
 import sys
@@ -71,17 +72,15 @@ def summary(table):
 
 def main(sets=100, jobs=1, gatings=("SS", "LL", "SL", "LS")):
     path = Path(__file__).parent / "optimum.csv"
-    known = {}
-    if path.exists():
-        known = {(row.gating, row.set): row.best for row in pd.read_csv(path).itertuples()}
-    tasks = [(g, k, known.get((g, k))) for k in range(sets) for g in gatings]
-    rows = []
+    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    rows = {(row["gating"], row["set"]): row for row in rows}
+    tasks = [(g, k, rows[g, k]["best"] if (g, k) in rows else None) for k in range(sets) for g in gatings]
     with ProcessPoolExecutor(jobs) as pool:
         for row in pool.map(one, tasks):
-            rows.append(row)
+            rows[row["gating"], row["set"]] = row
+            table = pd.DataFrame(rows.values())
+            table.to_csv(path, index=False, float_format="%.10g")
             print(row, flush=True)
-    table = pd.DataFrame(rows)
-    table.to_csv(path, index=False, float_format="%.10g")
     return summary(table)
 
 

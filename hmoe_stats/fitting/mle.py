@@ -152,13 +152,14 @@ class _Search:
             return out
         if leaders:
             grown = count if self.start is not None else max(count - CLUSTER_STARTS, (count + 1) // 2)
-            best = leaders[0][1]
+            best, crosses = leaders[0][1], []
             if best.k1 == problem.k1 and best.n_experts == problem.K - 1:
-                out += [("cross", z) for z in self.crosses(problem, leaders, (grown + 1) // 2, rng)]
-                if not out:
+                crosses = self.crosses(problem, leaders, (grown + 1) // 2, rng)
+                out += [("cross", z) for z in crosses]
+                if not crosses:
                     out += [("insert", z) for z in starts.insertions(problem, best, rng, grown)]
-            missing = 0 if "cross" in dict(out) else grown - len(out)
-            for number in range(missing):  # whole groups are missing, or the likelihood asks for no expert
+            missing = 0 if crosses else grown - len(out)  # whole groups, or the likelihood asks for no expert
+            for number in range(missing):
                 measure, kind = starts.split(best, problem.k2, self.X, rng, number)
                 out.append((f"split:{kind}", problem.from_measure(measure)))
             count -= grown
@@ -208,6 +209,7 @@ class _Search:
             best = _distinct(runs + found)[0]
             found += self.exchange(problem, self.problem(shrunk[i]), i, best, rng)
             optima = [problem.to_measure(run.optimum.z) for run in _distinct(runs + found)[:LEADERS]]
+            # of two groups the first is exchanged too, with A and B in turn
             pairs = [(A, B, g) for A in optima for B in optima if A is not B for g in range(1, problem.k1)]
             crosses = [("cross", z) for z in self.likeliest(problem, pairs, CROSSES)]
             found += _race(problem, crosses, self.max_iter)
