@@ -37,7 +37,8 @@ from numba import config, njit, types
 from numba.extending import intrinsic
 
 BLOCK = 256
-NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_log`
+WEIGHINGS = 2  # Newton steps on the weight of an expert that may be inserted
+NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs`
 LOG_2PI = math.log(2.0 * math.pi)
 
 # Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
@@ -284,19 +285,25 @@ def _forward(X, y, start, model, work):
 
 
 @njit(**_INNER)
-def _sum_log(nb, top, mass, S1, part):
-    """sum_s top + log(mass / S1): one logarithm for every eight samples, of their product."""
-    total = _sum(top, nb)
-    for s in range(nb):
-        part[s] = mass[s] / S1[s]
+def _sum_logs(f, nb):
+    """sum_s log f: one logarithm for every eight samples, of their product."""
+    total = 0.0
     step = nb // 8
     for s in range(step):
-        product = part[s] * part[s + step] * part[s + 2 * step] * part[s + 3 * step]
-        product *= part[s + 4 * step] * part[s + 5 * step] * part[s + 6 * step] * part[s + 7 * step]
+        product = f[s] * f[s + step] * f[s + 2 * step] * f[s + 3 * step]
+        product *= f[s + 4 * step] * f[s + 5 * step] * f[s + 6 * step] * f[s + 7 * step]
         total += math.log(product)
     for s in range(8 * step, nb):
-        total += math.log(part[s])
+        total += math.log(f[s])
     return total
+
+
+@njit(**_INNER)
+def _sum_log(nb, top, mass, S1, part):
+    """sum_s top + log(mass / S1)."""
+    for s in range(nb):
+        part[s] = mass[s] / S1[s]
+    return _sum(top, nb) + _sum_logs(part, nb)
 
 
 @njit(**_INNER)
@@ -899,57 +906,72 @@ def row_scores(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
 
 @njit(**_OPTIONS)
 def insertion_gains(
-    X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, i, w_slope, w_const, slope, const, var
+    X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, i, w_slope, w_const, slope, const, var, low, high
 ):
-    """What a small weight on each of C experts, added to group i, would do to the log-likelihood.
+    """What each of C experts, added to group i at its best weight, would add to the log-likelihood, all else held.
 
-    Expert c has gate score s(x, w_slope[c]) + w_const[c] and density N(slope[c]' x + const[c], var[c]); w_slope, slope
-    (C, d), the others (C,). The change of log p per unit weight is, with g_i the weight of the group, R_i its posterior
-    and sum_l exp(v_l) the sum of its gate,
+    Expert c has gate score s(x, w_slope[c]) + w_const[c] + t with t in [low[c], high[c]] to be chosen, and density
+    N(slope[c]' x + const[c], var[c]); w_slope, slope (C, d), the others (C,). With g_i the weight of the group, R_i its
+    posterior, sum_l exp(v_l) the sum of its gate and w = exp(t),
 
-        d = exp(s(x, w_slope) + w_const) / sum_l exp(v_l) (g_i N / p - R_i).
+        p_new / p = (1 + w A) / (1 + w B),   B = exp(s(x, w_slope) + w_const) / sum_l exp(v_l),
+                                             A = B (1 + g_i N / p - R_i).
 
-    Returns sums over rows of d (C,), of d^2 (C,), of d S (C, p) and of S S' (p, p), with S the scores of the parameters
-    that the model has already, scalar by scalar.
+    Returns t (C,), after `WEIGHINGS` Newton steps, and the gain at it (C,).
     """
     n, d = X.shape
     k1, K, C = off.size - 1, tau.size, const.size
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
     work = _workspace(d, k1, K)
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
-    toward, log_sum, log_p = np.empty((d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
-    p = k1 * (d + 1) + K * (2 * d + 3)
-    padded = (p + 3) // 4 * 4
-    F, outer = np.zeros((padded, BLOCK)), np.zeros((padded, padded))
-    first, second, cross = np.zeros(C), np.zeros(C), np.zeros((C, p))
+    score, mean = U[0], part
+    rest, gate, log_sum, log_p = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work)
-        for s in range(nb):
-            log_p[s] = top[s] + math.log(mass[s] / S1[s])
         # V holds logits less a common number, which one logit gives back
-        _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, log_sum)
+        _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, score)
         for s in range(nb):
-            log_sum[s] += math.log(S2[i, s]) - V[off[i], s]
-        _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
-        _fill_scores(x, nb, kind1, kind2, off, a, omega, eps * eps, G, H, E, R, Z, W, toward, part, F)
-        _add_outer(F, padded, nb, outer)
-        gate, held = G[i], R[i]
-        score, mean = U[0], part
-        for c in range(C):
+            log_p[start + s] = top[s] + math.log(mass[s] / S1[s])
+            log_sum[start + s] = score[s] + math.log(S2[i, s]) - V[off[i], s]
+            gate[start + s] = G[i, s] / S1[s]
+            rest[start + s] = 1.0
+        for j in range(off[i], off[i + 1]):
+            for s in range(nb):
+                rest[start + s] -= E[j, s] / (S2[i, s] * mass[s])
+    A, B = np.empty(n), np.empty(n)
+    chosen, gain = np.empty(C), np.empty(C)
+    for c in range(C):
+        precision, constant = 0.5 / var[c], -0.5 * math.log(var[c])
+        for start in range(0, n, BLOCK):
+            nb = min(BLOCK, n - start)
+            _load(X, start, nb, x)
             _logit(kind2, x, nb, w_slope[c], w_const[c], eps * eps, score)
             _mean(x, nb, slope[c], const[c], mean)
-            precision, constant = 0.5 / var[c], -0.5 * math.log(var[c])
             for s in range(nb):
-                residual = yb[s] - mean[s]
-                relative = _exp(min(score[s] - log_sum[s], 50.0))
-                expert = _exp(min(constant - residual * residual * precision - log_p[s], 50.0))
-                mean[s] = relative * (gate[s] * expert - held[s])
-            first[c] += _sum(mean, nb)
-            second[c] += _dot(mean, mean, nb)
-            for k in range(p):
-                cross[c, k] += _dot(mean, F[k], nb)
-    for k in range(p):
-        for e in range(k):
-            outer[e, k] = outer[k, e]
-    return first, second, cross, outer[:p, :p].copy()
+                residual = y[start + s] - mean[s]
+                relative = _exp(min(score[s] - log_sum[start + s], 50.0))
+                expert = _exp(min(constant - residual * residual * precision - log_p[start + s], 50.0))
+                A[start + s] = relative * (max(rest[start + s], 0.0) + gate[start + s] * expert)
+                B[start + s] = relative
+        first, second = _sum(A, n) - _sum(B, n), _dot(A, A, n) - _dot(B, B, n)
+        t = math.log(first / second) if first > 0.0 and second > 0.0 else low[c]
+        t = min(max(t, low[c]), high[c])
+        for _ in range(WEIGHINGS):
+            w = math.exp(t)
+            slope_w = curve = 0.0
+            for s in range(n):
+                f, g = A[s] / (1.0 + w * A[s]), B[s] / (1.0 + w * B[s])
+                slope_w += f - g
+                curve += (f - g) * (f + g)
+            slope_t = w * slope_w
+            bend = w * w * curve - slope_t
+            step = slope_t / bend if bend > abs(slope_t) else (1.0 if slope_t > 0.0 else -1.0)
+            t = min(max(t + step, low[c]), high[c])
+        w, total = math.exp(t), 0.0
+        for start in range(0, n, BLOCK):
+            nb = min(BLOCK, n - start)
+            for s in range(nb):
+                part[s] = (1.0 + w * A[start + s]) / (1.0 + w * B[start + s])
+            total += _sum_logs(part, nb)
+        chosen[c], gain[c] = t, total
+    return chosen, gain

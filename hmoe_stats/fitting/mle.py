@@ -6,7 +6,7 @@
    likelihood asks for one (`starts.insertions`). Groups hardly interact, so where another group grew before, the starts
    are crosses: optima from there, each with the growing group of an optimum in which that one grew instead.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
-   log-likelihood units behind the leader fall out.
+   log-likelihood units behind the leader, or behind the best optimum known before, fall out.
 3. Exchanges. In the best optimum each group in turn gives back the expert least missed and has another put where it is
    wanted; the optima so found are crossed with all others. This goes on until it helps no group.
 4. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
@@ -158,7 +158,7 @@ class _Search:
                 out += [("cross", z) for z in crosses]
                 if not crosses:
                     out += [("insert", z) for z in starts.insertions(problem, best, rng, grown)]
-            missing = 0 if crosses else grown - len(out)  # whole groups, or the likelihood asks for no expert
+            missing = 0 if crosses else grown - len(out)  # whole groups, or no room for an expert
             for number in range(missing):
                 measure, kind = starts.split(best, problem.k2, self.X, rng, number)
                 out.append((f"split:{kind}", problem.from_measure(measure)))
@@ -212,7 +212,7 @@ class _Search:
             # of two groups the first is exchanged too, with A and B in turn
             pairs = [(A, B, g) for A in optima for B in optima if A is not B for g in range(1, problem.k1)]
             crosses = [("cross", z) for z in self.likeliest(problem, pairs, CROSSES)]
-            found += _race(problem, crosses, self.max_iter)
+            found += _race(problem, crosses, self.max_iter, best.value)
             settled.add(i)
             if _distinct(runs + found)[0].value > best.value + AGREE:
                 settled = {i}
@@ -225,7 +225,7 @@ class _Search:
         entries = [("drop", fewer.from_measure(starts.drop(measure, j))) for j in members]
         kept = fewer.to_measure(_distinct(_race(fewer, entries, self.max_iter))[0].optimum.z)
         again = starts.insertions(problem, kept, rng, self.n_starts or GROWN_STARTS)
-        return _race(problem, [("exchange", z) for z in again], self.max_iter)
+        return _race(problem, [("exchange", z) for z in again], self.max_iter, run.value)
 
     def finish(self, problem, run, eps):
         """Climb on to the tight tolerance; the path so far stays the head of the new one if both have one eps."""
@@ -286,10 +286,11 @@ class _Run:
         return self.problem.log_likelihood(self.optimum.z, 0.0)
 
 
-def _race(problem, entries, max_iter):
+def _race(problem, entries, max_iter, lead=-np.inf):
     """Climb all starts to a loose tolerance, `STRIDE` iterations at a time: a list of `_Run`.
 
-    Those that come level with another are merged into it; those more than `BEHIND` below the leader fall out.
+    Those that come level with another are merged into it; those more than `BEHIND` below the leader, or below the
+    value `lead` of an optimum known before, fall out.
     """
     runs = [_Run(problem, kind, begin(problem, z, problem.smoothing)) for kind, z in entries]
     while any(run.status == "running" for run in runs):
@@ -303,7 +304,7 @@ def _race(problem, entries, max_iter):
                     run.status = "max_iter"
                 run.flaw = _flaw(problem, run.optimum)
         here = sorted((run for run in runs if run.status not in ("behind", "merged")), key=lambda run: -run.value)
-        lead = _sound(here)[0].value
+        lead = max(lead, _sound(here)[0].value)
         kept = []
         for run in here:
             same = next((other for other in kept if _same(run, other)), None)

@@ -327,12 +327,16 @@ class Problem:
         if self.home is None:
             return True
         *_, eta, tau, nu = self.kernel_args(z)
+        nearest = self.nearest(eta, tau, nu)
+        return (nearest == nearest[self.offsets[np.repeat(np.arange(self.k1), self.k2)]]).all()
+
+    def nearest(self, eta, tau, nu):
+        """For each expert, in the units of the problem, the group of `home` that holds the expert nearest to it."""
         slope = eta[:, None] - self.home.eta
         middle = slope @ self.x_mean + (tau[:, None] - self.home.tau)
         apart = (np.einsum("jkc,ce,jke->jk", slope, self.x_cov, slope) + middle**2) / self.home.nu
         apart += (nu[:, None] / self.home.nu - 1.0) ** 2
-        nearest = self.home.group[apart.argmin(axis=1)]
-        return (nearest == nearest[self.offsets[np.repeat(np.arange(self.k1), self.k2)]]).all()
+        return self.home.group[apart.argmin(axis=1)]
 
     # -- the function and its derivatives ---------------------------------------------------------------------------
     def log_likelihood(self, z, eps):

@@ -210,12 +210,12 @@ def split(G, k2, X, rng, number):
 def insertions(problem, G, rng, count):
     """Coordinates of starts with one expert more than the fitted G, put where the data ask for it.
 
-    A small weight w on a new expert changes log p by w d to first order (see `kernels.insertion_gains`). Of d, the part
-    in the span of the scores of G's own parameters is theirs already; with D the rest, the log-likelihood gains about
-    w sum d - w^2 / 2 sum D^2, here at the best w that the box allows (the gradient function of a mixture, Lindsay 1983,
-    as an efficient score). `CANDIDATES` random experts a start are scored so; the best that differ climb by random
-    moves to maxima of the gain, and after every leg those that met another and the worst of the rest fall out. What is
-    left is topped up with the best at the outset: where the gain promises wrong, they lead elsewhere.
+    An expert is judged by its gain: what it adds to the log-likelihood at its best weight in the box, with all that G
+    has held as it is (the gradient function of a mixture, Lindsay 1983, beyond its first order). A second-order promise
+    that G's own parameters make way misleads: it is greatest where the expert is nearly a copy of one there, and there
+    nothing comes of it. `CANDIDATES` random experts a start are judged; the best that differ climb by random moves to
+    maxima of the gain, and after every leg those that met another and the worst of the rest fall out. Where fewer are
+    left than wanted, the best candidates fill up.
 
     Parameters
     ----------
@@ -234,13 +234,13 @@ def insertions(problem, G, rng, count):
     """
     (i,) = (g for g in range(G.k1) if problem.k2[g] == G.k2[g] + 1)
     group = _Group(problem, G, i)
-    first = group.apart(group.score(group.candidates(rng, CANDIDATES * count)), KEPT[0] * count)
-    experts = first | {"size": np.full(first["gain"].size, STEP)}
+    pool = group.score(group.candidates(rng, CANDIDATES * count)) | {"size": np.full(CANDIDATES * count, STEP)}
+    experts = pool
     for share in KEPT:
         experts = group.apart(experts, share * count)
         for _ in range(ROUNDS):
             experts = group.improve(experts, rng)
-    experts = group.apart({name: np.concatenate([experts[name], first[name]]) for name in first}, count)
+    experts = group.apart({name: np.concatenate([experts[name], pool[name]]) for name in pool}, count)
     return [group.insert({name: values[k] for name, values in experts.items()}) for k in range(experts["gain"].size)]
 
 
@@ -320,22 +320,22 @@ class _Group:
         return out | {"nu": np.clip(experts["nu"], *np.exp(self.box["log_nu"]))}
 
     def score(self, experts):
-        """The experts with their `beta` and `gain`, the gain that the best intercept in the box promises."""
+        """The experts with their `beta` and `gain`: the best intercept in the box and what it adds, all else held."""
         omega = experts["omega"]
         pivot = -omega @ self.centre if self.kind == 0 else np.zeros(len(omega))  # intercepts count at the centre of x
         args = (self.i, omega, pivot, experts["eta"], experts["tau"], experts["nu"])
-        first, second, cross, outer = kernels.insertion_gains(
-            self.problem.X, self.problem.y, *self.G.kernel_args(), 0.0, *args
+        limits = (np.clip(bound - pivot, -100.0, 100.0) for bound in self.box["beta"])
+        chosen, gain = kernels.insertion_gains(
+            self.problem.X, self.problem.y, *self.G.kernel_args(), 0.0, *args, *limits
         )
-        values, vectors = np.linalg.eigh(outer)
-        known = values > 1e-10 * values[-1]
-        own = second - ((cross @ vectors[:, known]) ** 2 / values[known]).sum(axis=1)
-        tells = (own > 1e-7 * second) & np.isfinite(second) & (second > 1e-200)
-        own = np.where(tells, own, 1.0)
-        low, high = (np.exp(np.clip(bound - pivot, -100.0, 100.0)) for bound in self.box["beta"])
-        weight = np.clip(first / own, low, high)
-        gain = np.where(tells & (first > 0), weight * first - 0.5 * weight**2 * own, -np.inf)
-        return experts | {"beta": pivot + np.log(weight), "gain": gain}
+        gain[~np.isfinite(gain)] = -np.inf
+        if self.problem.home is not None:
+            lines = (
+                np.append(experts[name], getattr(self.G, name)[[self.lo]], axis=0) for name in ("eta", "tau", "nu")
+            )
+            nearest = self.problem.nearest(*lines)
+            gain[nearest[:-1] != nearest[-1]] = -np.inf
+        return experts | {"beta": pivot + chosen, "gain": gain}
 
     def insert(self, entry):
         """Coordinates of G with the expert as the last of its group."""
