@@ -459,7 +459,7 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
         kernels.expert_sums: (X, y, r),
         kernels.residual_sums: (X, y, r, G[7], G[8]),
         kernels.gate_information: (X, r[:2], kind, G[5][:2].copy(), G[6][:2].copy(), 0.01),
-        kernels.insertion_gains: (X, y, *G, 0.01, 1, *experts),
+        kernels.insertion_gains: (X, y, *G, 0.01, 1, *experts, np.full(5, -4.0), np.full(5, 1.0)),
     }
     for kernel, arguments in calls.items():
         seen, rubbish = set(), []
@@ -474,23 +474,27 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
 
 @pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL"])
 def test_insertion_gains_against_models_with_the_expert_in_them(gating, rng):
-    """d is the derivative of log p in the weight of an expert that is really added; S are scores row by row."""
+    """The gain is that of a model that has the expert, at a weight in the box that hardly any other weight betters."""
     for k2, i, d in (((2, 1), 0, 1), ((2, 1), 1, 2), ((3,), 0, 2)):
         G = naive.random_measure(rng, gating, k2, d)
         X, y = naive.random_data(rng, G, scale(270, 20))  # more than one block
-        off = np.cumsum((0, *k2))
+        after = sum(k2[: i + 1])
         experts = [rng.normal(size=(3, d)), rng.normal(size=3), rng.normal(size=(3, d)), rng.normal(size=3)]
         experts.append(rng.uniform(0.3, 1.0, 3))
-        first, second, cross, outer = kernels.insertion_gains(X, y, *G.kernel_args(), 0.0, i, *experts)
-        S = np.stack([naive.score(G, X[r : r + 1], y[r : r + 1]) for r in range(len(y))])
-        order = kernels._public_order(G.k1, G.n_experts, d)
-        np.testing.assert_allclose(outer, (S.T @ S)[np.ix_(order, order)], rtol=1e-8, atol=1e-8)
-        for c in range(3):
-            small = 1e-9
+
+        def gain(c, t, k2=k2, i=i, G=G, X=X, y=y, after=after, experts=experts):
             add = dict(zip(("omega", "beta", "eta", "tau", "nu"), (v[c] for v in experts), strict=True))
-            add["beta"] += np.log(small)
-            grown = {name: np.insert(getattr(G, name), off[i + 1], value, axis=0) for name, value in add.items()}
+            grown = {name: np.insert(getattr(G, name), after, value, axis=0) for name, value in add.items()}
+            grown["beta"][after] += t
             H = G.replace(k2=[m + (g == i) for g, m in enumerate(k2)], **grown)
-            change = (naive.log_density(H, X, y) - naive.log_density(G, X, y)) / small
-            np.testing.assert_allclose([first[c], second[c]], [change.sum(), (change**2).sum()], rtol=1e-3, atol=1e-5)
-            np.testing.assert_allclose(cross[c], (change @ S)[order], rtol=1e-3, atol=1e-4)
+            return (naive.log_density(H, X, y) - naive.log_density(G, X, y)).sum()
+
+        for low, high in ((-6.0, 3.0), (-1.0, -0.5), (0.5, 0.5)):
+            limits = np.full(3, low), np.full(3, high)
+            chosen, gains = kernels.insertion_gains(X, y, *G.kernel_args(), 0.0, i, *experts, *limits)
+            assert ((low <= chosen) & (chosen <= high)).all()
+            for c in range(3):
+                np.testing.assert_allclose(gains[c], gain(c, chosen[c]), rtol=1e-9, atol=1e-9)
+                best = max(gain(c, t) for t in np.linspace(low, high, 10))
+                assert gains[c] > best - 0.1 * max(1.0, abs(best))
+

@@ -219,8 +219,7 @@ def test_insertions_find_a_missing_expert(gating):
         gains.append(hs.log_likelihood(H, X, y) - small.log_likelihood)
     assert len({tuple(z) for z in made}) == len(made)
     assert max(gains) > 5.0
-    # the promise is that of a quadratic model, taken far here: most of them do climb
-    assert np.mean(np.array(gains) > 0) >= 0.5
+    assert min(gains) > -0.5  # in a wide box a weight can be so small that it does no harm
 
 
 @pytest.mark.parametrize("gating", ["SS", "LS", "SL", "LL"])
@@ -238,6 +237,21 @@ def test_insertions_climb_above_what_many_more_draws_reach(gating, monkeypatch):
     drawn = group.score(group.candidates(np.random.default_rng(1), 10 * 20 * starts.CANDIDATES))["gain"].max()
     assert gains == sorted(gains, reverse=True)
     assert gains[0] > drawn + 0.1
+
+
+@pytest.mark.parametrize("gating", GATINGS)
+def test_insertions_of_a_local_fit_stay_at_home(gating):
+    """An expert nearest to one of the other group is none that a local fit may keep, whatever its gain."""
+    G = hs.datasets.truth("C2", gating)
+    X, y = hs.sample(G, 500, x=hs.Uniform(-3, 3), seed=5)
+    small = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1).measure
+    free, local = (starts._Group(Problem(X, y, gating, (3, 2), home=home), small, 0) for home in (None, G))
+    drawn = free.candidates(np.random.default_rng(2), 200)
+    free, scored = free.score(drawn), local.score(drawn)
+    entries = [{name: values[k] for name, values in scored.items()} for k in range(200)]
+    home = np.array([local.problem.is_home(local.insert(entry)) for entry in entries])
+    assert 20 < home.sum() < 180
+    np.testing.assert_array_equal(scored["gain"], np.where(home, free["gain"], -np.inf))
 
 
 def test_insertions_keep_to_the_box():
