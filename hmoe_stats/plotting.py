@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, NullFormatter
 
 from .likelihood import check_data, check_measure, gate_weights, predict, responsibilities
 from .rates import fit_rate
@@ -93,6 +93,7 @@ def rate_plot(
             lows, highs, sizes = [*lows, *low], [*highs, *high], [*sizes, *fit.n]
         ax.set(xscale="log", yscale="log", xlabel="sample size n", ylabel=ylabel)
         ax.xaxis.set_minor_formatter(NullFormatter())
+        _label_few(ax.yaxis)
         thin = _draw_references(ax, references, np.array(sizes), np.array(lows))
         _make_room(ax, len(handles), len(thin))
         if thin:
@@ -400,6 +401,20 @@ def _draw_powers(ax, powers, moduli):
 def _fraction(alpha):
     near = Fraction(alpha).limit_denominator(60)
     return f"-{near}" if alpha and abs(near - alpha) < 1e-6 else f"{-alpha:.3g}" if alpha else "no rate"
+
+
+def _label_few(axis):
+    """Label a few minor ticks of a log axis where the powers of ten on it may be fewer than two."""
+    words = LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf))
+    words.set_axis(axis)
+
+    def label(value, _):
+        low, high = axis.get_view_interval()
+        digits = (2, 5) if high > 5 * low else (2, 3, 5, 7)
+        digit = round(value / 10.0 ** np.floor(np.log10(value)))
+        return words(value) if digit in digits and high < 100 * low else ""
+
+    axis.set_minor_formatter(FuncFormatter(label))
 
 
 def _make_room(ax, above, below):

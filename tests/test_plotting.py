@@ -124,6 +124,18 @@ def test_nothing_overlaps(table, size):
     assert overlaps(ax) == []
 
 
+@pytest.mark.parametrize("span", [1.5, 3.0, 9.0, 60.0, 1e4])
+def test_a_log_axis_of_any_span_has_some_labels_and_not_too_many(table, span):
+    for low in (0.013, 0.08, 0.41):
+        ax = plotting.rate_plot(table)
+        ax.set_ylim(low, low * span)
+        ax.figure.draw_without_rendering()
+        ticks = [*ax.yaxis.get_major_ticks(), *ax.yaxis.get_minor_ticks()]
+        seen = [t.get_loc() for t in ticks if t.label1.get_text() and low <= t.get_loc() <= low * span]
+        assert 1 <= len(seen) <= 6
+        assert len(seen) == len(set(seen))
+
+
 def test_loss_plot_has_the_parametric_slope(table):
     ax = plotting.loss_plot(table)
     assert "-1/2: parametric" in legend_texts(ax)
