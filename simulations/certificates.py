@@ -11,6 +11,8 @@ import pandas as pd
 
 from hmoe_stats import theory
 
+from .study import text_of
+
 SHAPE = ["truth", "gating", "k2", "x"]
 COLUMNS = [*SHAPE, "discrepancy", "level", "m", "regime", "parameter", "kind", "exponent", "exponent_error", "derived"]
 COLUMNS += ["t_low", "t_high", "status", "message", "seed"]
@@ -24,7 +26,7 @@ def certified_size(true, fitted):
 def shape(study, gating, k2):
     """The first columns of a row: truth, gating, k2 and x as text."""
     truth = study.truth if isinstance(study.truth, str) else json.dumps(study.truth, sort_keys=True)
-    return [truth, gating, ",".join(map(str, k2)), repr(study.law)]
+    return [truth, gating, text_of(k2), repr(study.law)]
 
 
 def read(file):

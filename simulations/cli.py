@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from . import UserError
 from .pace import Pace
 from .store import Store, StoreError, being_written
-from .study import load_study, shipped_studies
+from .study import load_study, shipped_studies, sizes_of, text_of
 
 
 class _Commands(TyperGroup):
@@ -152,7 +152,7 @@ def _findings(study):
         for k2 in study.k2:
             for finding in hs.diagnose(study.measure(gating), k2, study.law):
                 models = found.setdefault(str(finding), {"gating": [], "k2": []})
-                for name, value in (("gating", gating), ("k2", ",".join(map(str, k2)))):
+                for name, value in (("gating", gating), ("k2", text_of(k2))):
                     models[name] += [] if value in models[name] else [value]
     for text, models in found.items():
         yield f"{text} [{' '.join(models['gating'])}, k2 = {' and '.join(models['k2'])}]"
@@ -263,7 +263,7 @@ def _writing(path):
 # -- theory ------------------------------------------------------------------------------------------------------------
 def _sizes(k2):
     try:
-        return tuple(int(m) for m in k2.split(","))
+        return sizes_of(k2)
     except ValueError:
         raise UserError(f"--k2: expected whole numbers such as 2,2, got {k2!r}") from None
 

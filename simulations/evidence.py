@@ -13,7 +13,8 @@ import pandas as pd
 from hmoe_stats import theory
 
 from . import UserError, certificates
-from .study import load_study, shipped_studies
+from .study import load_study, shipped_studies, sizes_of
+from .summary import label
 
 TOLERANCE = 0.06  # in kappa; local slopes of a certificate's clean range agree to this
 MODEL = ["study", "study_file", "truth", "gating", "k2"]
@@ -84,7 +85,7 @@ def _rows(source, folder, found):
     file = f"simulations/studies/{source}.toml" if str(source) in shipped_studies() else str(source)
     truth = study.truth if isinstance(study.truth, str) else "its own"
     for (gating, k2), errors in _slopes(source, study, folder / name).items():
-        G0, fitted = study.measure(gating), tuple(map(int, k2.split(",")))
+        G0, fitted = study.measure(gating), sizes_of(k2)
         rates = {form: _rates(G0, fitted, form) for form in ("published", "sharp")}
         certified = _of_shape(found, certificates.shape(study, gating, certificates.certified_size(G0.k2, fitted)))
         model = dict(zip(MODEL, (study.name, file, truth, gating, k2), strict=True))
@@ -237,13 +238,6 @@ def format_table(joined):
             lines[name] = lines[name].str.ljust(lines[name].str.len().max())
         blocks.append(f"{study}: {gating}, fitted k2 = {k2}\n{lines.to_string(index=False)}")
     return "\n\n".join(blocks)
-
-
-def label(level, size, parameter, kind):
-    """An error in words."""
-    if level == 0:
-        return parameter
-    return f"{parameter} {kind}, {size} in cell"
 
 
 def fraction(alpha):

@@ -11,7 +11,8 @@ from matplotlib.patches import Rectangle
 
 from hmoe_stats.plotting import rate_plot, style
 
-from .summary import MODEL, Gathered, enough, exponent, label, line_through, sizes_of, verdict
+from .study import sizes_of
+from .summary import MODEL, Gathered, enough, exponent, label, line_through, verdict
 
 PARAMETERS = ("loss_sharp", "hellinger", "a", "b", "omega", "beta", "eta", "tau", "nu")
 KINDS = ("loss", "divergence", "weighted", "barycentre", "mass")

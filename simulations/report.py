@@ -17,7 +17,7 @@ from pathlib import Path
 from string import Template
 
 from .columns import DIFFERENCE_COLUMNS, SLOPE_COLUMNS, shown
-from .study import DATA_STREAM, FIT_STREAM, shipped_studies
+from .study import DATA_STREAM, FIT_STREAM, shipped_studies, text_of
 
 # Status of a cell -> what heads its column.
 STATUSES = {
@@ -158,7 +158,7 @@ def _facts(study, statuses, sources):
     rows = (f"hmoe-stats {version}, source <code>{hash}</code>" for version, hash in (map(escape, s) for s in sources))
     yield "Truth", escape(study.truth if isinstance(study.truth, str) else "a table, in the study file")
     yield "Gatings", escape(", ".join(study.gatings))
-    yield "Fitted k2", escape(" and ".join(",".join(map(str, k2)) for k2 in study.k2))
+    yield "Fitted k2", escape(" and ".join(map(text_of, study.k2)))
     yield "Sample sizes", escape(", ".join(map(str, study.sizes)))
     yield "Replicates", str(study.replicates)
     yield "Covariates", escape(f"{study.x.law}, {law}")
@@ -173,7 +173,7 @@ def _facts(study, statuses, sources):
 
 def _cell_table(study, statuses):
     counts = Counter((*cell.key[:2], statuses.get(cell.key, "to do")) for cell in study.cells())
-    models = [(gating, ",".join(map(str, k2))) for gating in study.gatings for k2 in study.k2]
+    models = [(gating, text_of(k2)) for gating in study.gatings for k2 in study.k2]
     rows = [[*model, *(counts[*model, status] for status in STATUSES)] for model in models]
     return _table("Cells by gating and fitted k2", ["gating", "k2", *STATUSES.values()], _plain_rows(rows))
 

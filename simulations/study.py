@@ -34,6 +34,16 @@ GATINGS = ("SS", "SL", "LS", "LL")  # written again: to list studies, the librar
 DATA_STREAM, FIT_STREAM = 1, 2
 
 
+def text_of(k2):
+    """``"3,3"`` for (3, 3)."""
+    return ",".join(map(str, k2))
+
+
+def sizes_of(k2):
+    """(3, 3) for ``"3,3"``; a `ValueError` where the text is none of whole numbers."""
+    return tuple(int(m) for m in k2.split(","))
+
+
 class StudyError(UserError):
     """A study that cannot be used; the message has one line a problem."""
 
@@ -49,7 +59,7 @@ class Cell(NamedTuple):
     @property
     def key(self):
         """The cell as tables write it, k2 as text: ``("SS", "3,3", 1000, 0)``."""
-        return self.gating, ",".join(map(str, self.k2)), self.n, self.replicate
+        return self.gating, text_of(self.k2), self.n, self.replicate
 
     @property
     def cost(self):

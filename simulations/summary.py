@@ -14,6 +14,8 @@ import pandas as pd
 from hmoe_stats import theory
 from hmoe_stats.rates import compare_rates, fit_rate
 
+from .study import sizes_of, text_of
+
 USED = ("converged", "boundary")
 FEWEST = 6  # replicates at one sample size
 ROUNDING = 1e-12  # errors that never exceed it, as those of the mean of centred slopes, have no rate
@@ -256,16 +258,6 @@ class Gathered:
         """True if two models are fitted to the same samples."""
         a, b = (self.studies[model[0]] for model in (one, other))
         return (a.seed, a.truth, a.x) == (b.seed, b.truth, b.x)
-
-
-def text_of(k2):
-    """``"3,3"`` for (3, 3)."""
-    return ",".join(map(str, k2))
-
-
-def sizes_of(k2):
-    """(3, 3) for ``"3,3"``."""
-    return tuple(int(m) for m in k2.split(","))
 
 
 def _usable(frame, models, sizes, replicates):
