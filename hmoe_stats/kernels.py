@@ -905,73 +905,183 @@ def row_scores(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
 
 
 @njit(**_OPTIONS)
-def insertion_gains(
-    X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, i, w_slope, w_const, slope, const, var, low, high
-):
-    """What each of C experts, added to group i at its best weight, would add to the log-likelihood, all else held.
+def insertion_base(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, i):
+    """What adding an expert to group i takes of each row (4, n): log sum_l exp(v_l) of the group, log p, g_i, 1 - R_i.
 
-    Expert c has gate score s(x, w_slope[c]) + w_const[c] + t with t in [low[c], high[c]] to be chosen, and density
-    N(slope[c]' x + const[c], var[c]); w_slope, slope (C, d), the others (C,). With g_i the weight of the group, R_i its
-    posterior, sum_l exp(v_l) the sum of its gate and w = exp(t),
+    An expert with gate score t and density N turns p into p_new, all else held:
 
-        p_new / p = (1 + w A) / (1 + w B),   B = exp(s(x, w_slope) + w_const) / sum_l exp(v_l),
-                                             A = B (1 + g_i N / p - R_i).
-
-    Returns t (C,), after `WEIGHINGS` Newton steps, and the gain at it (C,).
+        p_new / p = (1 + A) / (1 + B),   B = exp(t) / sum_l exp(v_l),   A = B (g_i N / p + 1 - R_i).
     """
     n, d = X.shape
-    k1, K, C = off.size - 1, tau.size, const.size
+    k1, K = off.size - 1, tau.size
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
     work = _workspace(d, k1, K)
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    score, mean = U[0], part
-    rest, gate, log_sum, log_p = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    out = np.empty((4, n))
+    log_sum, log_p, gate, rest = out[0], out[1], out[2], out[3]
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work)
         # V holds logits less a common number, which one logit gives back
-        _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, score)
+        _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, part)
         for s in range(nb):
+            log_sum[start + s] = part[s] + math.log(S2[i, s]) - V[off[i], s]
             log_p[start + s] = top[s] + math.log(mass[s] / S1[s])
-            log_sum[start + s] = score[s] + math.log(S2[i, s]) - V[off[i], s]
             gate[start + s] = G[i, s] / S1[s]
             rest[start + s] = 1.0
         for j in range(off[i], off[i + 1]):
             for s in range(nb):
                 rest[start + s] -= E[j, s] / (S2[i, s] * mass[s])
+        for s in range(nb):
+            rest[start + s] = max(rest[start + s], 0.0)
+    return out
+
+
+@njit(**_INNER)
+def _insert(X, y, start, nb, kind2, base, expert, eps2, x, residual, share, ratio):
+    """One block of an expert (omega, t, eta, tau, nu) to be added: y - mu, B as share, and g_i N / p as ratio."""
+    omega, t, eta, tau, nu = expert
+    log_sum, log_p, gate = base[0], base[1], base[2]
+    _load(X, start, nb, x)
+    _logit(kind2, x, nb, omega, t, eps2, share)
+    _mean(x, nb, eta, tau, residual)
+    precision, constant = 0.5 / nu, -0.5 * math.log(nu)
+    for s in range(nb):
+        residual[s] = y[start + s] - residual[s]
+        share[s] = _exp(min(share[s] - log_sum[start + s], 50.0))
+        q = residual[s] * residual[s] * precision
+        ratio[s] = gate[start + s] * _exp(min(constant - q - log_p[start + s], 50.0))
+
+
+@njit(**_OPTIONS)
+def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps):
+    """What each of C experts would add to the log-likelihood at its best weight, all else held.
+
+    Expert c has gate score s(x, omega[c]) + pivot[c] + t with t in [low[c], high[c]] to be chosen, and density
+    N(eta[c]' x + tau[c], nu[c]); omega, eta (C, d), the others (C,); base is of `insertion_base`. Returns t (C,), after
+    `WEIGHINGS` Newton steps, and the gain at it (C,).
+    """
+    n, d = X.shape
+    C = tau.size
+    rest = base[3]
+    x, residual, share, ratio = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     A, B = np.empty(n), np.empty(n)
     chosen, gain = np.empty(C), np.empty(C)
     for c in range(C):
-        precision, constant = 0.5 / var[c], -0.5 * math.log(var[c])
+        expert = (omega[c], pivot[c], eta[c], tau[c], nu[c])
         for start in range(0, n, BLOCK):
             nb = min(BLOCK, n - start)
-            _load(X, start, nb, x)
-            _logit(kind2, x, nb, w_slope[c], w_const[c], eps * eps, score)
-            _mean(x, nb, slope[c], const[c], mean)
+            _insert(X, y, start, nb, kind2, base, expert, eps * eps, x, residual, share, ratio)
             for s in range(nb):
-                residual = y[start + s] - mean[s]
-                relative = _exp(min(score[s] - log_sum[start + s], 50.0))
-                expert = _exp(min(constant - residual * residual * precision - log_p[start + s], 50.0))
-                A[start + s] = relative * (max(rest[start + s], 0.0) + gate[start + s] * expert)
-                B[start + s] = relative
+                A[start + s] = share[s] * (ratio[s] + rest[start + s])
+                B[start + s] = share[s]
         first, second = _sum(A, n) - _sum(B, n), _dot(A, A, n) - _dot(B, B, n)
         t = math.log(first / second) if first > 0.0 and second > 0.0 else low[c]
         t = min(max(t, low[c]), high[c])
         for _ in range(WEIGHINGS):
             w = math.exp(t)
-            slope_w = curve = 0.0
+            rise = curve = 0.0
             for s in range(n):
-                f, g = A[s] / (1.0 + w * A[s]), B[s] / (1.0 + w * B[s])
-                slope_w += f - g
-                curve += (f - g) * (f + g)
-            slope_t = w * slope_w
-            bend = w * w * curve - slope_t
-            step = slope_t / bend if bend > abs(slope_t) else (1.0 if slope_t > 0.0 else -1.0)
+                f, h = A[s] / (1.0 + w * A[s]), B[s] / (1.0 + w * B[s])
+                rise += f - h
+                curve += (f - h) * (f + h)
+            rise *= w
+            bend = w * w * curve - rise
+            step = rise / bend if bend > abs(rise) else (1.0 if rise > 0.0 else -1.0)
             t = min(max(t + step, low[c]), high[c])
         w, total = math.exp(t), 0.0
         for start in range(0, n, BLOCK):
             nb = min(BLOCK, n - start)
             for s in range(nb):
-                part[s] = (1.0 + w * A[start + s]) / (1.0 + w * B[start + s])
-            total += _sum_logs(part, nb)
+                ratio[s] = (1.0 + w * A[start + s]) / (1.0 + w * B[start + s])
+            total += _sum_logs(ratio, nb)
         chosen[c], gain[c] = t, total
     return chosen, gain
+
+
+@njit(**_OPTIONS)
+def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
+    """Change of log p per unit weight of each of C experts, to first order: A - B at t = pivot, row by row, (C, n).
+
+    Arguments are those of `insertion_gains`.
+    """
+    n, d = X.shape
+    C = tau.size
+    rest = base[3]
+    x, residual, share, ratio = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    out = np.empty((C, n))
+    for c in range(C):
+        expert, change = (omega[c], pivot[c], eta[c], tau[c], nu[c]), out[c]
+        for start in range(0, n, BLOCK):
+            nb = min(BLOCK, n - start)
+            _insert(X, y, start, nb, kind2, base, expert, eps * eps, x, residual, share, ratio)
+            for s in range(nb):
+                change[start + s] = share[s] * (ratio[s] + (rest[start + s] - 1.0))
+    return out
+
+
+@njit(**_OPTIONS)
+def insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps):
+    """Gain of one expert, its gradient and minus its Hessian in (omega, beta, eta, tau, log nu), all else held.
+
+    The expert has gate score s(x, omega) + beta and density N(eta' x + tau, nu); omega, eta (d,); base is of
+    `insertion_base`. With A and B as there, f = A / (1 + A), h = B / (1 + B), the expert's responsibility
+    e = B g_i N / p / (1 + A), and z, w as at the head of this file, its score is  t: f - h,  mu: e z,  lam: e w,  and
+    its Hessian
+
+        t t    f (1 - f) - h (1 - h),   t mu  e (1 - f) z,   t lam  e (1 - f) w,
+        mu mu  e ((1 - e) z^2 - 1/nu),  mu lam  e z ((1 - e) w - 1),  lam lam  e ((1 - e) w^2 - w - 1/2).
+    """
+    n, d = X.shape
+    rest = base[3]
+    x, residual, h, part = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    f, e, ez, ew = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    toward, tmp = np.empty((d + 1, BLOCK)), np.empty(BLOCK)
+    first_mu, p = d + 1, 2 * d + 3
+    grad, out = np.zeros(p), np.zeros((p, p))
+    expert = (omega, beta, eta, tau, nu)
+    precision, total = 1.0 / nu, 0.0
+    for start in range(0, n, BLOCK):
+        nb = min(BLOCK, n - start)
+        _insert(X, y, start, nb, kind2, base, expert, eps * eps, x, residual, h, e)
+        for s in range(nb):
+            e[s] *= h[s]
+            A = e[s] + h[s] * rest[start + s]
+            part[s] = (1.0 + A) / (1.0 + h[s])
+            e[s] /= 1.0 + A
+            f[s] = A / (1.0 + A)
+            h[s] /= 1.0 + h[s]
+            ez[s] = e[s] * residual[s] * precision  # e comes first: where it is 0, squares of residuals may overflow
+            ew[s] = 0.5 * (ez[s] * residual[s] - e[s])
+        total += _sum_logs(part, nb)
+        if kind2 == 1:
+            _direction(x, nb, omega, eps * eps, toward)
+        phi = toward if kind2 == 1 else x
+        for s in range(nb):
+            part[s] = f[s] - h[s]
+        _add_score(part, phi, nb, 0, d, grad)
+        if kind2 == 1:
+            _add_curvature(part, toward, nb, d, 0, out, tmp)
+        _add_score(ez, x, nb, first_mu, d, grad)
+        grad[p - 1] += _sum(ew, nb)
+        for s in range(nb):
+            part[s] = f[s] * (1.0 - f[s]) - h[s] * (1.0 - h[s])
+        _add_pair(part, phi, phi, nb, d, 0, 0, out, tmp)
+        for s in range(nb):
+            part[s] = (1.0 - f[s]) * ez[s]
+        _add_pair(part, x, phi, nb, d, first_mu, 0, out, tmp)
+        for s in range(nb):
+            part[s] = (1.0 - f[s]) * ew[s]
+        _add_row(part, phi, nb, d, p - 1, 0, out)
+        for s in range(nb):
+            part[s] = ((1.0 - e[s]) * ez[s] * residual[s] - e[s]) * precision
+        _add_pair(part, x, x, nb, d, first_mu, first_mu, out, tmp)
+        for s in range(nb):
+            part[s] = (1.0 - e[s]) * ew[s] * residual[s] * precision - ez[s]
+        _add_row(part, x, nb, d, p - 1, first_mu, out)
+        for s in range(nb):
+            part[s] = 0.5 * (1.0 - e[s]) * (ew[s] * residual[s] * residual[s] * precision - ew[s]) - ew[s] - 0.5 * e[s]
+        out[p - 1, p - 1] -= _sum(part, nb)
+    for k in range(p):
+        for c in range(k):
+            out[c, k] = out[k, c]
+    return total, grad, out

@@ -282,8 +282,8 @@ def test_bad_input_is_one_clear_line(tmp_path, words, said):
 def test_studies_are_listed(tmp_path):
     shown = hmoe(tmp_path, "studies")
     assert [line.split()[0] for line in shown.splitlines()] == [
-        "box", "box-wide", "exact", "level-one", "million", "over-by-one", "over-by-two", "plane", "quick", "search", "toy",
-        "unidentified",
+        "box", "box-wide", "exact", "level-one", "million", "over-by-one", "over-by-two", "plane", "quick", "search",
+        "toy", "unidentified",
     ]  # fmt: skip
 
 

@@ -449,6 +449,7 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
     r = kernels.responsibilities(X, y, *G, 0.0)[1]
     slopes, numbers = [rng.normal(size=(5, 1)) for _ in range(2)], [rng.normal(size=5) for _ in range(2)]
     experts = [slopes[0], numbers[0], slopes[1], numbers[1], rng.uniform(0.1, 1.0, 5)]
+    base = kernels.insertion_base(X, y, *G, 0.01, 1)
     calls = {
         kernels.log_likelihood: (X, y, *G, 0.01),
         kernels.log_density: (X, y, *G, 0.01),
@@ -459,7 +460,10 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
         kernels.expert_sums: (X, y, r),
         kernels.residual_sums: (X, y, r, G[7], G[8]),
         kernels.gate_information: (X, r[:2], kind, G[5][:2].copy(), G[6][:2].copy(), 0.01),
-        kernels.insertion_gains: (X, y, *G, 0.01, 1, *experts, np.full(5, -4.0), np.full(5, 1.0)),
+        kernels.insertion_base: (X, y, *G, 0.01, 1),
+        kernels.insertion_gains: (X, y, kind, base, *experts, np.full(5, -4.0), np.full(5, 1.0), 0.01),
+        kernels.insertion_changes: (X, y, kind, base, *experts, 0.01),
+        kernels.insertion_information: (X, y, kind, base, *(v[0] for v in experts), 0.01),
     }
     for kernel, arguments in calls.items():
         seen, rubbish = set(), []
@@ -472,29 +476,77 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
         assert len(seen) == 1, kernel.__name__
 
 
+class Inserted:
+    """Experts that may be added to group i of a random G, and what they do to log p by the naive oracle."""
+
+    def __init__(self, gating, k2, i, d, rng):
+        self.G, self.k2, self.i = naive.random_measure(rng, gating, k2, d), k2, i
+        self.X, self.y = naive.random_data(rng, self.G, scale(270, 20))  # more than one block
+        slopes, numbers = rng.normal(size=(2, 3, d)), rng.normal(size=(2, 3))
+        self.experts = slopes[0], numbers[0], slopes[1], numbers[1], rng.uniform(0.3, 1.0, 3)
+        self.kind = "SL".index(gating[1])
+        self.base = kernels.insertion_base(self.X, self.y, *self.G.kernel_args(), 0.0, i)
+
+    def change(self, omega, beta, eta, tau, nu):
+        """Change of log p of each row."""
+        values = {"omega": omega, "beta": beta, "eta": eta, "tau": tau, "nu": nu}
+        after, k2 = sum(self.k2[: self.i + 1]), [m + (g == self.i) for g, m in enumerate(self.k2)]
+        grown = {name: np.insert(getattr(self.G, name), after, value, axis=0) for name, value in values.items()}
+        new, old = (naive.log_density(H, self.X, self.y) for H in (self.G.replace(k2=k2, **grown), self.G))
+        return new - old
+
+
+INSERTED = [((2, 1), 0, 1), ((2, 1), 1, 2), ((3,), 0, 2)]
+
+
 @pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL"])
-def test_insertion_gains_against_models_with_the_expert_in_them(gating, rng):
+@pytest.mark.parametrize(("k2", "i", "d"), INSERTED)
+def test_insertion_gains_against_models_with_the_expert_in_them(gating, k2, i, d, rng):
     """The gain is that of a model that has the expert, at a weight in the box that hardly any other weight betters."""
-    for k2, i, d in (((2, 1), 0, 1), ((2, 1), 1, 2), ((3,), 0, 2)):
-        G = naive.random_measure(rng, gating, k2, d)
-        X, y = naive.random_data(rng, G, scale(270, 20))  # more than one block
-        after = sum(k2[: i + 1])
-        experts = [rng.normal(size=(3, d)), rng.normal(size=3), rng.normal(size=(3, d)), rng.normal(size=3)]
-        experts.append(rng.uniform(0.3, 1.0, 3))
+    case = Inserted(gating, k2, i, d, rng)
+    data = case.X, case.y, case.kind, case.base
+    for low, high in ((-6.0, 3.0), (-1.0, -0.5), (0.5, 0.5)):
+        limits = np.full(3, low), np.full(3, high)
+        chosen, gains = kernels.insertion_gains(*data, *case.experts, *limits, 0.0)
+        assert ((low <= chosen) & (chosen <= high)).all()
+        for c, (omega, beta, *line) in enumerate(zip(*case.experts, strict=True)):
+            np.testing.assert_allclose(
+                gains[c], case.change(omega, beta + chosen[c], *line).sum(), rtol=1e-9, atol=1e-9
+            )
+            best = max(case.change(omega, beta + t, *line).sum() for t in np.linspace(low, high, 10))
+            assert gains[c] > best - 0.1 * max(1.0, abs(best))
 
-        def gain(c, t, k2=k2, i=i, G=G, X=X, y=y, after=after, experts=experts):
-            add = dict(zip(("omega", "beta", "eta", "tau", "nu"), (v[c] for v in experts), strict=True))
-            grown = {name: np.insert(getattr(G, name), after, value, axis=0) for name, value in add.items()}
-            grown["beta"][after] += t
-            H = G.replace(k2=[m + (g == i) for g, m in enumerate(k2)], **grown)
-            return (naive.log_density(H, X, y) - naive.log_density(G, X, y)).sum()
 
-        for low, high in ((-6.0, 3.0), (-1.0, -0.5), (0.5, 0.5)):
-            limits = np.full(3, low), np.full(3, high)
-            chosen, gains = kernels.insertion_gains(X, y, *G.kernel_args(), 0.0, i, *experts, *limits)
-            assert ((low <= chosen) & (chosen <= high)).all()
-            for c in range(3):
-                np.testing.assert_allclose(gains[c], gain(c, chosen[c]), rtol=1e-9, atol=1e-9)
-                best = max(gain(c, t) for t in np.linspace(low, high, 10))
-                assert gains[c] > best - 0.1 * max(1.0, abs(best))
+@pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL"])
+@pytest.mark.parametrize(("k2", "i", "d"), INSERTED)
+def test_insertion_changes_are_derivatives_in_the_weight(gating, k2, i, d, rng):
+    case = Inserted(gating, k2, i, d, rng)
+    changes = kernels.insertion_changes(case.X, case.y, case.kind, case.base, *case.experts, 0.0)
+    for c, (omega, beta, *line) in enumerate(zip(*case.experts, strict=True)):
+        expected = case.change(omega, beta + np.log(1e-9), *line) / 1e-9
+        np.testing.assert_allclose(changes[c], expected, rtol=1e-3, atol=1e-5)
 
+
+@pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL"])
+@pytest.mark.parametrize(("k2", "i", "d"), INSERTED)
+def test_insertion_information_against_differences(gating, k2, i, d, rng):
+    case = Inserted(gating, k2, i, d, rng)
+    ends = np.cumsum([d, 1, d, 1])
+
+    def at(v):
+        omega, (beta,), eta, (tau,), (log_nu,) = np.split(v, ends)
+        return omega, beta, eta, tau, np.exp(log_nu)
+
+    def kernel(v):
+        return kernels.insertion_information(case.X, case.y, case.kind, case.base, *at(v), 0.0)
+
+    for omega, beta, eta, tau, nu in zip(*case.experts, strict=True):
+        v = np.concatenate([omega, [beta], eta, [tau, np.log(nu)]])
+        value, gradient, information = kernel(v)
+        np.testing.assert_allclose(value, case.change(*at(v)).sum(), rtol=1e-9, atol=1e-9)
+        steps = 1e-5 * np.eye(v.size)
+        slopes = [(case.change(*at(v + h)).sum() - case.change(*at(v - h)).sum()) / 2e-5 for h in steps]
+        np.testing.assert_allclose(gradient, slopes, rtol=1e-5, atol=1e-5)
+        bends = [(kernel(v - h)[1] - kernel(v + h)[1]) / 2e-5 for h in steps]
+        np.testing.assert_allclose(information, bends, rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(information, information.T)

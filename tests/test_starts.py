@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import hmoe_stats as hs
+from hmoe_stats import kernels
 from hmoe_stats.fitting import starts
 from hmoe_stats.fitting.problem import Problem
 
@@ -219,39 +220,68 @@ def test_insertions_find_a_missing_expert(gating):
         gains.append(hs.log_likelihood(H, X, y) - small.log_likelihood)
     assert len({tuple(z) for z in made}) == len(made)
     assert max(gains) > 5.0
-    assert min(gains) > -0.5  # in a wide box a weight can be so small that it does no harm
+    assert min(gains[:4]) > -0.5  # of those judged alone: in a wide box a weight can be so small that it does no harm
 
 
-@pytest.mark.parametrize("gating", ["SS", "LS", "SL", "LL"])
-def test_insertions_climb_above_what_many_more_draws_reach(gating, monkeypatch):
-    """The gain has narrow maxima, which draws alone miss."""
-    box = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
+BOX = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
+
+
+def group_of(gating, box=BOX, home=None, n=1000, i=1):
+    """Group i of the fit of C2 to data from it, for one expert more."""
     G = hs.datasets.truth("C2", gating)
-    X, y = hs.sample(G, 2000, x=hs.Uniform(-3, 3), seed=8)
+    X, y = hs.sample(G, n, x=hs.Uniform(-3, 3), seed=8)
     small = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1, bounds=box)
-    problem, gains = Problem(X, y, gating, (2, 3), box), []
-    insert = starts._Group.insert
-    monkeypatch.setattr(starts._Group, "insert", lambda self, e: gains.append(e["gain"]) or insert(self, e))
-    starts.insertions(problem, small.measure, np.random.default_rng(0), 20)
-    group = starts._Group(problem, small.measure, 1)
-    drawn = group.score(group.candidates(np.random.default_rng(1), 10 * 20 * starts.CANDIDATES))["gain"].max()
-    assert gains == sorted(gains, reverse=True)
-    assert gains[0] > drawn + 0.1
+    k2 = tuple(2 + (g == i) for g in (0, 1))
+    return starts._Group(Problem(X, y, gating, k2, box, home=home and G), small.measure, i)
+
+
+@pytest.mark.parametrize("gating", GATINGS)
+def test_experts_climb_to_maxima_above_what_many_more_draws_reach(gating):
+    """The gain has narrow maxima, which draws alone miss; at a climbed one no move inside the box adds much."""
+    group = group_of(gating)
+    drawn = group.alone(group.candidates(np.random.default_rng(0), 200))
+    climbed = group.climb(group.apart(drawn, 20))
+    many = group.alone(group.candidates(np.random.default_rng(1), 10_000))["gain"].max()
+    assert climbed["gain"].max() > many + 0.1
+    best = climbed["gain"].argmax()
+    for sign in (-1, 1):
+        for name, size in (("tau", 0.02), ("nu", 0.01), ("omega", 0.02)):
+            moved = {key: climbed[key][[best]] + (sign * size if key == name else 0.0) for key in starts.EXPERT}
+            moved = group._clip(moved)
+            assert group.alone(moved)["gain"][0] < climbed["gain"][best] + 0.05
+
+
+@pytest.mark.parametrize("gating", GATINGS)
+def test_help_is_promised_where_all_move_together(gating):
+    """With help an expert promises what second order gives its effect less the part that G's own scores span."""
+    group = group_of(gating, box=None)
+    drawn = group.candidates(np.random.default_rng(0), 40)
+    helped = group.helped(drawn)
+    X, y, kind, base = group._data()
+    lines = drawn["eta"], drawn["tau"], drawn["nu"]
+    pivot = -drawn["omega"] @ group.centre if kind == 0 else np.zeros(40)
+    change = kernels.insertion_changes(X, y, kind, base, drawn["omega"], pivot, *lines, group.problem.smoothing)
+    first, second = change.sum(axis=1), (change**2).sum(axis=1)
+    weight, seen = np.exp(helped["beta"] - pivot), helped["gain"] > -np.inf
+    assert (helped["gain"] >= weight * first - 0.5 * weight**2 * second - 1e-9)[seen].all()
+    scores = kernels.row_scores(X, y, *group.G.kernel_args(), group.problem.smoothing)[1]
+    for c in np.flatnonzero(seen)[:5]:
+        left = change[c] - scores.T @ np.linalg.lstsq(scores.T, change[c], rcond=1e-10)[0]
+        expected = weight[c] * first[c] - 0.5 * weight[c] ** 2 * left @ left
+        np.testing.assert_allclose(helped["gain"][c], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("gating", GATINGS)
 def test_insertions_of_a_local_fit_stay_at_home(gating):
     """An expert nearest to one of the other group is none that a local fit may keep, whatever its gain."""
-    G = hs.datasets.truth("C2", gating)
-    X, y = hs.sample(G, 500, x=hs.Uniform(-3, 3), seed=5)
-    small = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1).measure
-    free, local = (starts._Group(Problem(X, y, gating, (3, 2), home=home), small, 0) for home in (None, G))
+    free, local = group_of(gating, n=500), group_of(gating, home=True, n=500)
     drawn = free.candidates(np.random.default_rng(2), 200)
-    free, scored = free.score(drawn), local.score(drawn)
-    entries = [{name: values[k] for name, values in scored.items()} for k in range(200)]
-    home = np.array([local.problem.is_home(local.insert(entry)) for entry in entries])
-    assert 20 < home.sum() < 180
-    np.testing.assert_array_equal(scored["gain"], np.where(home, free["gain"], -np.inf))
+    for judge in ("alone", "helped"):
+        every, scored = getattr(free, judge)(drawn), getattr(local, judge)(drawn)
+        inserted = [local.insert(expert) for expert in starts._one_by_one(scored)]
+        home = np.array([local.problem.is_home(z) for z in inserted])
+        assert 20 < home.sum() < 180
+        np.testing.assert_array_equal(scored["gain"], np.where(home, every["gain"], -np.inf))
 
 
 def test_insertions_keep_to_the_box():

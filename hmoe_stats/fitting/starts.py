@@ -10,7 +10,8 @@ import numpy as np
 
 from .. import kernels
 from ..measure import GATINGS, MixingMeasure, check_k2
-from .problem import check_reach, moments
+from .newton import maximise
+from .problem import Problem, batches, check_reach, moments
 
 
 def key(seed, gating, k2):
@@ -160,10 +161,9 @@ def jitter(G, X, rng, size):
     return translate(moved, -centre)
 
 
-CANDIDATES = 50  # experts scored by `insertions` for each one wanted
-KEPT = (4, 2, 1)  # experts for each one wanted that go on climbing, from leg to leg
-ROUNDS, CHILDREN = 4, 4  # of random moves a leg; moves tried in a round on each expert
-STEP, LONGER, SHORTER = 0.5, 1.3, 0.7  # size of the moves; its factors after a success and after a failure
+CANDIDATES, CLIMBED = 50, 4  # experts drawn by `insertions`, and experts climbed, for each one wanted
+STEPS, ENOUGH = 15, 0.02  # Newton steps of such a climb at most; log-likelihood units that one more must promise
+TOGETHER = 32  # experts whose effects on all rows are in memory at once
 APART = 1.0  # standard deviations (of noise for lines, of x for gates) by which experts differ
 KINDS = ("location", "slope", "gate", "scale", "mixed")
 
@@ -210,12 +210,15 @@ def split(G, k2, X, rng, number):
 def insertions(problem, G, rng, count):
     """Coordinates of starts with one expert more than the fitted G, put where the data ask for it.
 
-    An expert is judged by its gain: what it adds to the log-likelihood at its best weight in the box, with all that G
-    has held as it is (the gradient function of a mixture, Lindsay 1983, beyond its first order). A second-order promise
-    that G's own parameters make way misleads: it is greatest where the expert is nearly a copy of one there, and there
-    nothing comes of it. `CANDIDATES` random experts a start are judged; the best that differ climb by random moves to
-    maxima of the gain, and after every leg those that met another and the worst of the rest fall out. Where fewer are
-    left than wanted, the best candidates fill up.
+    `CANDIDATES` random experts a start are judged in two ways, each of which finds half of the starts:
+
+    - alone: by what an expert adds to the log-likelihood at its best weight, with all that G has held as it is (the
+      gradient function of a mixture, Lindsay 1983, beyond its first order). The best that differ are climbed to maxima
+      of that gain, by Newton's method in the few parameters of the one expert. This finds experts apart from G's.
+    - helped: by what it promises if G's own parameters make way for it. A small weight w changes log p by w d; of d,
+      the part in the span of the scores of G's parameters is theirs already, and with D the rest the promise is
+      w sum d - w^2 / 2 sum D^2 at the best w in the box. This finds experts that share a place with one of G's; it is
+      not climbed, as it is greatest at copies of an expert, of which nothing comes.
 
     Parameters
     ----------
@@ -230,21 +233,23 @@ def insertions(problem, G, rng, count):
     Returns
     -------
     list of ndarray
-        Coordinates of `problem`, the best first.
+        Coordinates of `problem`; the best of those alone come first, then the most promising.
     """
     (i,) = (g for g in range(G.k1) if problem.k2[g] == G.k2[g] + 1)
     group = _Group(problem, G, i)
-    pool = group.score(group.candidates(rng, CANDIDATES * count)) | {"size": np.full(CANDIDATES * count, STEP)}
-    experts = pool
-    for share in KEPT:
-        experts = group.apart(experts, share * count)
-        for _ in range(ROUNDS):
-            experts = group.improve(experts, rng)
-    experts = group.apart({name: np.concatenate([experts[name], pool[name]]) for name in pool}, count)
-    return [group.insert({name: values[k] for name, values in experts.items()}) for k in range(experts["gain"].size)]
+    drawn = group.candidates(rng, CANDIDATES * count)
+    alone = group.climb(group.apart(group.alone(drawn), CLIMBED * count))
+    alone = group.apart(alone, count - count // 2)
+    helped = group.apart(group.helped(drawn), count - alone["gain"].size)
+    return [group.insert(expert) for experts in (alone, helped) for expert in _one_by_one(experts)]
 
 
 EXPERT = ("omega", "eta", "tau", "nu")
+PARTS = ("omega", "beta", "eta", "tau", "log_nu")
+
+
+def _one_by_one(experts):
+    return [{name: values[k] for name, values in experts.items()} for k in range(experts["tau"].size)]
 
 
 class _Group:
@@ -257,13 +262,14 @@ class _Group:
         self.centre, self.spread = centre_and_spread(problem.X)
         self.low, self.high = problem.X.min(axis=0), problem.X.max(axis=0)
         self.box = {}
-        for name in ("omega", "beta", "eta", "tau", "log_nu"):
+        for name in PARTS:
             where = problem.slices[name]
             low, high = (float((bound * problem.scale)[where][0]) for bound in (problem.lower, problem.upper))
             if name == "beta" or (name == "omega" and self.kind == 0):  # only differences within the gate are bounded
                 mine = getattr(self.G, name)[self.lo : self.hi]
                 low, high = mine.max(axis=0) - (high - low), mine.min(axis=0) + (high - low)
             self.box[name] = (low, np.maximum(low, high))
+        self.base = kernels.insertion_base(problem.X, problem.y, *self.G.kernel_args(), problem.smoothing, i)
 
     def candidates(self, rng, count):
         """Random experts: lines turned and moved from those of G, half of them through a row; gates anywhere."""
@@ -277,25 +283,11 @@ class _Group:
         through = self.problem.y[rows] if self.problem.home is None else near
         tau = np.where(np.arange(count) % 4 < 2, near, through) - (self.problem.X[rows] * eta).sum(axis=1)
         nu = G.nu[j] * np.exp(1.5 * rng.standard_normal(count))
+        constant = self.problem.constant
+        eta[:, constant] = G.eta[j][:, constant]
+        if self.kind == 0:
+            omega[:, constant] = G.omega[j][:, constant]
         return self._clip({"omega": omega, "eta": eta, "tau": tau, "nu": nu})
-
-    def improve(self, experts, rng):
-        """The best of each expert and `CHILDREN` moved by about its `size` in natural units, slopes about mean x."""
-        many = {name: np.repeat(experts[name], CHILDREN, axis=0) for name in (*EXPERT, "size")}
-        noise = {name: (many["size"] * rng.standard_normal(many[name].T.shape)).T for name in EXPERT}
-        sd = np.sqrt(many["nu"])
-        turn = noise["eta"] * sd[:, None] / self.spread
-        moved = {
-            "omega": many["omega"] + noise["omega"] * (self.spread if self.kind == 1 else 1.0 / self.spread),
-            "eta": many["eta"] + turn,
-            "tau": many["tau"] + noise["tau"] * sd - turn @ self.centre,
-            "nu": many["nu"] * np.exp(noise["nu"]),
-        }
-        children = self.score(self._clip(moved))
-        best = np.arange(experts["gain"].size) * CHILDREN + children["gain"].reshape(-1, CHILDREN).argmax(axis=1)
-        better = children["gain"][best] > experts["gain"]
-        out = {name: np.where(better, values[best].T, experts[name].T).T for name, values in children.items()}
-        return out | {"size": experts["size"] * np.where(better, LONGER, SHORTER)}
 
     def apart(self, experts, count):
         """The best `count` of the experts that are not much the same as a better one."""
@@ -319,29 +311,108 @@ class _Group:
         out = {name: np.clip(experts[name], *self.box[name]) for name in ("omega", "eta", "tau")}
         return out | {"nu": np.clip(experts["nu"], *np.exp(self.box["log_nu"]))}
 
-    def score(self, experts):
+    def alone(self, experts):
         """The experts with their `beta` and `gain`: the best intercept in the box and what it adds, all else held."""
+        pivot, low, high = self._intercepts(experts)
+        args = *self._data(), experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"], low, high
+        chosen, gain = kernels.insertion_gains(*args, self.problem.smoothing)
+        return self._judged(experts | {"beta": pivot + chosen, "gain": gain})
+
+    def climb(self, experts):
+        """Each of the experts `alone` at the maximum of the gain near it."""
+        eps, place, tops = self.problem.smoothing, _Place(self), []
+        for expert in _one_by_one(experts):
+            top = maximise(place, place.write(expert), eps, np.inf, STEPS, ENOUGH)
+            tops.append(place.read(top.z) | {"gain": top.value})
+        return self._judged({name: np.array([top[name] for top in tops]) for name in tops[0]}) if tops else experts
+
+    def helped(self, experts):
+        """The experts with `beta` and `gain` as promised if all that G has makes way for them, to second order."""
+        pivot, low, high = self._intercepts(experts)
+        X, y, kind, base, eps = *self._data(), self.problem.smoothing
+        all_args = experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"]
+        first, second = np.zeros((2, pivot.size))
+        cross, outer = np.zeros((pivot.size, self.G.to_vector().size)), 0.0
+        for rows in batches(len(y)):
+            scores = kernels.row_scores(X[rows], y[rows], *self.G.kernel_args(), eps)[1]
+            outer = outer + scores @ scores.T
+            of_rows = X[rows], y[rows], kind, np.ascontiguousarray(base[:, rows])
+            for start in range(0, pivot.size, TOGETHER):
+                part = slice(start, start + TOGETHER)
+                change = kernels.insertion_changes(*of_rows, *(values[part] for values in all_args), eps)
+                first[part] += change.sum(axis=1)
+                second[part] += (change**2).sum(axis=1)
+                cross[part] += change @ scores.T
+        values, vectors = np.linalg.eigh(outer)
+        known = values > 1e-10 * values[-1]
+        own = second - ((cross @ vectors[:, known]) ** 2 / values[known]).sum(axis=1)
+        tells = (own > 1e-7 * second) & np.isfinite(second) & (second > 1e-200)
+        own = np.where(tells, own, 1.0)
+        weight = np.clip(first / own, np.exp(low), np.exp(high))
+        gain = np.where(tells & (first > 0), weight * first - 0.5 * weight**2 * own, -np.inf)
+        return self._judged(experts | {"beta": pivot + np.log(weight), "gain": gain})
+
+    def _data(self):
+        return self.problem.X, self.problem.y, self.kind, self.base
+
+    def _intercepts(self, experts):
+        """(pivot, low, high): intercepts count from the pivot, where a softmax score is 0 at the centre of x."""
         omega = experts["omega"]
-        pivot = -omega @ self.centre if self.kind == 0 else np.zeros(len(omega))  # intercepts count at the centre of x
-        args = (self.i, omega, pivot, experts["eta"], experts["tau"], experts["nu"])
-        limits = (np.clip(bound - pivot, -100.0, 100.0) for bound in self.box["beta"])
-        chosen, gain = kernels.insertion_gains(
-            self.problem.X, self.problem.y, *self.G.kernel_args(), 0.0, *args, *limits
-        )
-        gain[~np.isfinite(gain)] = -np.inf
+        pivot = -omega @ self.centre if self.kind == 0 else np.zeros(len(omega))
+        return pivot, *(np.clip(bound - pivot, -100.0, 100.0) for bound in self.box["beta"])
+
+    def _judged(self, experts):
+        """The experts; those whose gain is no number, or that a local fit may not keep, with none."""
+        gain = np.where(np.isfinite(experts["gain"]), experts["gain"], -np.inf)
         if self.problem.home is not None:
             lines = (
                 np.append(experts[name], getattr(self.G, name)[[self.lo]], axis=0) for name in ("eta", "tau", "nu")
             )
             nearest = self.problem.nearest(*lines)
             gain[nearest[:-1] != nearest[-1]] = -np.inf
-        return experts | {"beta": pivot + chosen, "gain": gain}
+        return experts | {"gain": gain}
 
     def insert(self, entry):
         """Coordinates of G with the expert as the last of its group."""
         add = {name: np.insert(getattr(self.G, name), self.hi, entry[name], axis=0) for name in ("beta", *EXPERT)}
         grown = self.G.replace(k2=self.problem.k2, **add)
         return self.problem.project(grown.to_vector() / self.problem.scale)
+
+
+class _Place:
+    """The gain of one expert as a problem for `newton`, over z = (omega, beta, eta, tau, log nu) / scale in the box."""
+
+    gauges, active = (), Problem.active
+
+    def __init__(self, group):
+        self.group, self.n, d = group, group.problem.n, group.G.d
+        unit = group.spread if group.kind == 1 else 1.0 / group.spread
+        sd = np.sqrt(group.G.nu[group.lo : group.hi].min())
+        self.scale = np.concatenate([unit, [1.0], sd / group.spread, [sd, 1.0]])
+        self.ends = np.cumsum([d, 1, d, 1])
+        box = [
+            [np.broadcast_to(end, size) for end in group.box[name]]
+            for name, size in zip(PARTS, (d, 1, d, 1, 1), strict=True)
+        ]
+        self.lower, self.upper = (np.concatenate(side) / self.scale for side in zip(*box, strict=True))
+        constant = group.problem.constant
+        self.fixed = np.concatenate([constant & (group.kind == 0), [False], constant, [False, False]])
+        self.gauge_matrix = np.zeros((self.scale.size, self.scale.size))
+
+    def write(self, expert):
+        parts = (expert["omega"], expert["beta"], expert["eta"], expert["tau"], np.log(expert["nu"]))
+        return np.concatenate([np.atleast_1d(part) for part in parts]) / self.scale
+
+    def read(self, z):
+        omega, (beta,), eta, (tau,), (log_nu,) = np.split(z * self.scale, self.ends)
+        return {"omega": omega, "beta": beta, "eta": eta, "tau": tau, "nu": np.exp(log_nu)}
+
+    def project(self, z):
+        return np.clip(z, self.lower, self.upper)
+
+    def derivatives(self, z, eps):
+        value, gradient, information = kernels.insertion_information(*self.group._data(), *self.read(z).values(), eps)
+        return value, gradient * self.scale, information * (self.scale[:, None] * self.scale)
 
 
 def drop(G, j):
