@@ -304,14 +304,14 @@ def _race(problem, entries, max_iter, lead=-np.inf):
                     run.status = "max_iter"
                 run.flaw = _flaw(problem, run.optimum)
         here = sorted((run for run in runs if run.status not in ("behind", "merged")), key=lambda run: -run.value)
-        lead = max(lead, _sound(here)[0].value)
+        ahead = max(lead, _sound(here)[0].value)
         kept = []
         for run in here:
             same = next((other for other in kept if _same(run, other)), None)
             if same is not None:
                 run.status = "merged"
                 same.agree += run.agree
-            elif run.status == "running" and run.value < lead - BEHIND:
+            elif run.status == "running" and run.value < ahead - BEHIND:
                 run.status = "behind"
             else:
                 kept.append(run)
