@@ -7,6 +7,7 @@ softmax, on the right those with Laplace gates, in the paired colours of `hmoe_s
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.patches import Rectangle
 
 from hmoe_stats.plotting import rate_plot, style
@@ -19,6 +20,7 @@ KINDS = ("loss", "divergence", "weighted", "barycentre", "mass")
 COLORS = {"consistent": "#e8f1e4", "steeper": "#dce6f5", "flatter": "#f9e0d2", "": "white"}
 MARKS = {"consistent": "=", "steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}", "": ""}
 GATES = {"S": "softmax", "L": "Laplace"}
+LONG, SMALL = 8, 4.8  # letters of a name too long for a legend in the usual size; the size then, in points
 ROW, LINE = 1.55, 0.155  # inches of a row of panels, and of a line of the panel of verdicts
 
 
@@ -121,6 +123,9 @@ def _draw_pair(pair, gathered, shown, quantity, statistic, last):
         table = pd.concat([part.assign(series=names[model]) for model, part in here.items()])
         references = _references(gathered, here, quantity)
         rate_plot(table, ax, statistic=statistic, series="series", references=references, ylabel="")
+        if max(map(len, names.values())) > LONG:
+            for text in (text for legend in ax.findobj(Legend) for text in legend.get_texts()):
+                text.set_fontsize(SMALL)
         ax.set_title(f"{_short(quantity)}, {GATES[letter]}", loc="left")
         ax.set_xlabel("sample size n" if last else "")
     drawn = [ax for ax in pair if ax.axison]
@@ -164,11 +169,12 @@ def _short(quantity):
 def _draw_verdicts(ax, gathered, shown, quantities, models):
     """A line a quantity, a column a model: mark, slope and interval, and the derived slope."""
     names = _names(models)
-    ax.set(xlim=(0, len(models) + 0.8), ylim=(len(quantities) + 1.2, -1))
+    first = 0.82 * max(1.0, len(models) / 5)  # where columns begin, past the labels
+    ax.set(xlim=(0, len(models) + first), ylim=(len(quantities) + 1.2, -1))
     ax.set_axis_off()
     size = 6.5 if len(models) <= 4 else 5.5
     for column, model in enumerate(models):
-        ax.text(column + 1.3, -0.5, names[model], ha="center", va="center", size=size, weight="bold")
+        ax.text(column + first + 0.48, -0.5, names[model], ha="center", va="center", size=size, weight="bold")
     for row, quantity in enumerate(quantities):
         ax.text(0, row + 0.5, label(*quantity), ha="left", va="center", size=size)
         for column, model in enumerate(models):
@@ -177,10 +183,10 @@ def _draw_verdicts(ax, gathered, shown, quantities, models):
             _, fit = shown[model, quantity]
             alpha = exponent(gathered.theory[model][1], *quantity)
             said = verdict(-alpha, fit.ci_low, fit.ci_high)
-            ax.add_patch(Rectangle((column + 0.82, row + 0.04), 0.96, 0.92, facecolor=COLORS[said], zorder=0))
+            ax.add_patch(Rectangle((column + first, row + 0.04), 0.96, 0.92, facecolor=COLORS[said], zorder=0))
             expected = f"{-alpha:.3f}" if alpha else "no rate"
             theory = "" if np.isnan(alpha) else f"  {MARKS[said]} {expected}"
-            ax.text(column + 1.3, row + 0.5, f"{fit}{theory}", ha="center", va="center", size=size)
+            ax.text(column + first + 0.48, row + 0.5, f"{fit}{theory}", ha="center", va="center", size=size)
     words = (
         "measured slope and 95 % interval against the derived slope: = consistent, "
         "\N{DOWNWARDS ARROW} measured steeper (faster), \N{UPWARDS ARROW} measured flatter (slower)"
