@@ -32,7 +32,8 @@ BASE_STARTS, GROWN_STARTS = 8, 40
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
 LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
-EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows
+REGROUPED = 5  # regroupings in a row at most
+EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows, in so many steps
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
 
 
@@ -120,6 +121,8 @@ class _Search:
             inside = starts.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
         problem = self.problem(k2, inside)
         runs = _race(problem, self.starts(problem, leaders, rng), self.max_iter)
+        if self.start is None and problem.k1 > 1:
+            runs += self.regroupings(problem, runs, rng)
         if leaders:
             runs += self.exchanges(problem, smaller, runs, rng)
         runs.sort(key=lambda run: -run.value)  # stable: ties keep the order of the starts
@@ -166,21 +169,20 @@ class _Search:
         few = problem.thinned(rng, EM_ROWS)
         for number in range(count):
             make = starts.from_clusters if number % 2 == 0 else starts.random
-            z, _ = em.run(few, few.from_measure(make(few, rng)), few.smoothing, EM_STEPS, tol=1e-3)
-            out.append((make.__name__, z))
+            out.append((make.__name__, _warmed(few, make(few, rng))))
         return out
 
     def crosses(self, problem, leaders, count, rng):
         """Optima that grew in another group last, each with the growing group of one that grew in this one instead."""
-        k2, smaller = problem.k2, leaders[0][1].k2
-        base = self.seen.get(_smaller(self.start, smaller))
-        if base is None or base[0][1].k1 != problem.k1:
+        best = leaders[0][1]
+        smallest = _smaller(self.start, best.k2)
+        if smallest is None or len(smallest) != problem.k1:
             return []
-        base = base[0][1]
-        (i,) = np.flatnonzero(np.subtract(k2, smaller))
-        if base.k2[i] != smaller[i]:
+        (i,), (j,) = (np.flatnonzero(np.subtract(*pair)) for pair in ((problem.k2, best.k2), (best.k2, smallest)))
+        if i == j:
             return []  # the same group grew twice
-        sibling = self.problem(tuple(m + (g == i) for g, m in enumerate(base.k2)))
+        base = self.without(best, j)
+        sibling = self.problem(tuple(m + (g == i) for g, m in enumerate(smallest)))
         entries = [("insert", z) for z in starts.insertions(sibling, base, rng, self.n_starts or GROWN_STARTS)]
         others = [run.entry for run in _distinct(_race(sibling, entries, self.max_iter))[:LEADERS]]
         return self.likeliest(problem, [(A, B, i) for _, A in leaders for _, B in others], count)
@@ -207,7 +209,7 @@ class _Search:
             if i is None:
                 break
             best = _distinct(runs + found)[0]
-            found += self.exchange(problem, self.problem(shrunk[i]), i, best, rng)
+            found += self.exchange(problem, i, best, rng)
             optima = [problem.to_measure(run.optimum.z) for run in _distinct(runs + found)[:LEADERS]]
             # of two groups the first is exchanged too, with A and B in turn
             pairs = [(A, B, g) for A in optima for B in optima if A is not B for g in range(1, problem.k1)]
@@ -218,14 +220,30 @@ class _Search:
                 settled = {i}
         return found
 
-    def exchange(self, problem, fewer, i, run, rng):
+    def exchange(self, problem, i, run, rng):
         """Take out the expert of group i whose loss costs least, and put others where the likelihood asks for one."""
-        measure = problem.to_measure(run.optimum.z)
-        members = range(problem.offsets[i], problem.offsets[i + 1])
-        entries = [("drop", fewer.from_measure(starts.drop(measure, j))) for j in members]
-        kept = fewer.to_measure(_distinct(_race(fewer, entries, self.max_iter))[0].optimum.z)
+        kept = self.without(problem.to_measure(run.optimum.z), i)
         again = starts.insertions(problem, kept, rng, self.n_starts or GROWN_STARTS)
         return _race(problem, [("exchange", z) for z in again], self.max_iter, run.value)
+
+    def without(self, G, i):
+        """The best optimum that G leads to once one expert of group i is taken out."""
+        problem = self.problem(tuple(m - (g == i) for g, m in enumerate(G.k2)))
+        entries = [("drop", problem.from_measure(starts.drop(G, j))) for j in range(G.offsets[i], G.offsets[i + 1])]
+        return problem.to_measure(_distinct(_race(problem, entries, self.max_iter))[0].optimum.z)
+
+    def regroupings(self, problem, runs, rng):
+        """Let experts of different groups change places in the best fit, one pair at a time, until that helps no more."""
+        few, found = problem.thinned(rng, EM_ROWS), []
+        for _ in range(REGROUPED):
+            best = _distinct(runs + found)[0]
+            held = kernels.responsibilities(few.X, few.y, *few.kernel_args(best.optimum.z), few.smoothing)[1]
+            swapped = [starts.from_weights(few, held[order]) for order in starts.swaps(problem.k2)]
+            entries = [("regroup", _warmed(few, G)) for G in swapped]
+            found += _race(problem, entries, self.max_iter, best.value)
+            if _distinct(runs + found)[0].value <= best.value + AGREE:
+                break
+        return found
 
     def finish(self, problem, run, eps):
         """Climb on to the tight tolerance; the path so far stays the head of the new one if both have one eps."""
@@ -284,6 +302,11 @@ class _Run:
     def exact(self):
         """Log-likelihood of the model itself, distances unsmoothed."""
         return self.problem.log_likelihood(self.optimum.z, 0.0)
+
+
+def _warmed(few, G):
+    """Coordinates of where EM leads from the measure G on a few rows."""
+    return few.draw_in(em.run(few, few.from_measure(G), few.smoothing, EM_STEPS, tol=1e-3)[0])
 
 
 def _race(problem, entries, max_iter, lead=-np.inf):

@@ -310,7 +310,18 @@ class Problem:
 
     def from_measure(self, G):
         """Coordinates of a measure of this shape, moved into the box."""
-        return self.project(self.inside(G).to_vector() / self.scale)
+        return self.draw_in(self.inside(G).to_vector() / self.scale)
+
+    def draw_in(self, z):
+        """z moved into the box, a Laplace centre so that its score at the middle of x stays: far away only that counts."""
+        v, middle = z * self.scale, self.X.mean(axis=0)
+        for wide, flat, kind in (("a", "b", self.kinds[0]), ("omega", "beta", self.kinds[1])):
+            if kind == 1:
+                where = self.slices[wide]
+                held = np.clip(z[where], self.lower[where], self.upper[where]) * self.scale[where]
+                far, near = (np.linalg.norm(c.reshape(-1, self.d) - middle, axis=1) for c in (v[where], held))
+                v[self.slices[flat]] += near - far
+        return self.project(v / self.scale)
 
     def project(self, z):
         """The nearest writing of z in the box: gates translated to the middle of the box, then clipped."""

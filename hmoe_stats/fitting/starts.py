@@ -422,6 +422,15 @@ def drop(G, j):
     return G.replace(k2=k2, **{name: np.delete(getattr(G, name), j, axis=0) for name in names})
 
 
+def swaps(k2):
+    """Every order of the experts in which two of different groups have changed places."""
+    group = np.repeat(np.arange(len(k2)), k2)
+    for j, k in zip(*np.nonzero(group[:, None] < group), strict=True):
+        order = np.arange(group.size)
+        order[[j, k]] = k, j
+        yield order
+
+
 def transplant(G, H, i):
     """G with the experts of group i, and their gate, taken from H."""
     k2 = tuple(H.k2[g] if g == i else m for g, m in enumerate(G.k2))
@@ -465,7 +474,7 @@ def from_clusters(problem, rng):
     order = np.argsort(centres[:, 0] + 0.1 * rng.standard_normal(K)) if rng.uniform() < 0.5 else rng.permutation(K)
     weights = np.full((K, len(y)), 0.05 / K)
     weights[np.argsort(order)[label], np.arange(len(y))] += 1.0
-    return _from_weights(problem, weights)
+    return from_weights(problem, weights)
 
 
 def random(problem, rng):
@@ -477,10 +486,10 @@ def random(problem, rng):
         distance = ((X - X[near]) ** 2).sum(axis=1)
         pool = np.argsort(distance, kind="stable")[: max(problem.d + 2, int(len(y) * rng.uniform(0.05, 0.6)))]
         weights[j, rng.choice(pool, size=min(pool.size, 2 * (problem.d + 2)), replace=False)] = 1.0
-    return _from_weights(problem, weights)
+    return from_weights(problem, weights)
 
 
-def _from_weights(problem, weights):
+def from_weights(problem, weights):
     """Experts by weighted regression; gates flat (softmax) or centred at the experts' covariates (Laplace)."""
     K, d, k1 = problem.K, problem.d, problem.k1
     design = np.column_stack([problem.X, np.ones(problem.n)])
