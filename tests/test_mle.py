@@ -183,7 +183,7 @@ def test_own_starts_find_the_optimum_near_the_truth(gating, d):
 def test_own_starts_for_two_groups(gating):
     G, X, y = draw(gating, 500, seed=2, name="C0")
     known = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=4)
-    own = hs.fit_mle(X, y, gating, (2, 2), n_starts=48)
+    own = hs.fit_mle(X, y, gating, (2, 2), n_starts=16)
     assert own.log_likelihood >= known.log_likelihood - 0.05
     check_certificate(own, X, y)
 

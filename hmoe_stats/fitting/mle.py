@@ -7,9 +7,11 @@
    are crosses: optima from there, each with the growing group of an optimum in which that one grew instead.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
    log-likelihood units behind the leader, or behind the best optimum known before, fall out.
-3. Exchanges. In the best optimum each group in turn gives back the expert least missed and has another put where it is
+3. Regroupings. In the best optimum any two experts of different groups change places, gates are fitted anew, and the
+   optimum itself is jittered, until that helps no more. Local fits, whose groups are given, go without.
+4. Exchanges. In the best optimum each group in turn gives back the expert least missed and has another put where it is
    wanted; the optima so found are crossed with all others. This goes on until it helps no group.
-4. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
+5. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
    fit never ends below the smaller model it contains.
@@ -51,7 +53,8 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     start : MixingMeasure, optional
         Starts are made around it; it may be smaller than `k2`. Without it starts are made from the data.
     n_starts : int, optional
-        Number of starts at every stage of growth; by default 8 for the smallest model and 40 for each larger one.
+        Number of starts at every stage of growth; by default 8 for the smallest model and 40 for each larger one. With
+        one, groups are not regrouped either.
     bounds : dict, optional
         Box on the parameters: keys among a, b, omega, beta, eta, tau, nu; values a half-width B, for [-B, B], or a
         pair (low, high). Softmax gates are translated to the middle of their box first, so for them the box says that
@@ -121,7 +124,7 @@ class _Search:
             inside = starts.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
         problem = self.problem(k2, inside)
         runs = _race(problem, self.starts(problem, leaders, rng), self.max_iter)
-        if self.start is None and problem.k1 > 1:
+        if not self.local and problem.k1 > 1 and self.n_starts != 1:
             runs += self.regroupings(problem, runs, rng)
         if leaders:
             runs += self.exchanges(problem, smaller, runs, rng)
@@ -149,10 +152,7 @@ class _Search:
         """(kind, z) of every start; `leaders` are the best optima of the smaller model."""
         count, out = self.n_starts or (GROWN_STARTS if leaders else BASE_STARTS), []
         if self.start is not None and not leaders:
-            for number in range(count):
-                measure = starts.jitter(self.start, self.X, rng, 0.1 * (1 + number % 4)) if number else self.start
-                out.append(("truth", problem.from_measure(measure)))
-            return out
+            return [("truth", z) for z in self.around(problem, self.start, rng, count)]
         if leaders:
             grown = count if self.start is not None else max(count - CLUSTER_STARTS, (count + 1) // 2)
             best, crosses = leaders[0][1], []
@@ -171,6 +171,11 @@ class _Search:
             make = starts.from_clusters if number % 2 == 0 else starts.random
             out.append((make.__name__, _warmed(few, make(few, rng))))
         return out
+
+    def around(self, problem, G, rng, count):
+        """G and jittered copies of it."""
+        moved = [starts.jitter(G, self.X, rng, 0.1 * (1 + number % 4)) for number in range(1, count)]
+        return [problem.from_measure(measure) for measure in (G, *moved)]
 
     def crosses(self, problem, leaders, count, rng):
         """Optima that grew in another group last, each with the growing group of one that grew in this one instead."""
@@ -233,14 +238,25 @@ class _Search:
         return problem.to_measure(_distinct(_race(problem, entries, self.max_iter))[0].optimum.z)
 
     def regroupings(self, problem, runs, rng):
-        """Let experts of different groups change places in the best fit, one pair at a time, until that helps no more."""
+        """Let experts of different groups change places in the best fit, a pair at a time, until that helps no more.
+
+        Copies of the best fit are jittered too: kinks of Laplace gates part it from optima close by.
+        """
         few, found = problem.thinned(rng, EM_ROWS), []
         for _ in range(REGROUPED):
-            best = _distinct(runs + found)[0]
-            held = kernels.responsibilities(few.X, few.y, *few.kernel_args(best.optimum.z), few.smoothing)[1]
+            best = _distinct(runs + found)[0].optimum
+            held = kernels.responsibilities(few.X, few.y, *few.kernel_args(best.z), few.smoothing)[1]
+            held += 1e-6  # an expert without rows starts from all of them
             swapped = [starts.from_weights(few, held[order]) for order in starts.swaps(problem.k2)]
-            entries = [("regroup", _warmed(few, G)) for G in swapped]
-            found += _race(problem, entries, self.max_iter, best.value)
+            copies = self.around(problem, problem.to_measure(best.z), rng, BASE_STARTS)[1:]
+            entries = [("regroup", _warmed(few, G)) for G in swapped] + [("jitter", z) for z in copies]
+            tried = _race(problem, entries, self.max_iter, best.value)
+            (known,) = (run for run in runs + found if run.optimum is best)
+            for run in tried:
+                if run.status == "converged" and _same(run, known):  # its groups stay in their order
+                    run.status = "merged"
+                    known.agree += run.agree
+            found += tried
             if _distinct(runs + found)[0].value <= best.value + AGREE:
                 break
         return found

@@ -313,7 +313,7 @@ class Problem:
         return self.draw_in(self.inside(G).to_vector() / self.scale)
 
     def draw_in(self, z):
-        """z moved into the box, a Laplace centre so that its score at the middle of x stays: far away only that counts."""
+        """z moved into the box; a Laplace centre keeps its score at the middle of x, which is all a far one has."""
         v, middle = z * self.scale, self.X.mean(axis=0)
         for wide, flat, kind in (("a", "b", self.kinds[0]), ("omega", "beta", self.kinds[1])):
             if kind == 1:

@@ -162,6 +162,7 @@ def jitter(G, X, rng, size):
 
 
 CANDIDATES, CLIMBED = 50, 4  # experts drawn by `insertions`, and experts climbed, for each one wanted
+SUMMITS = 64  # experts climbed in all: there are no more maxima than that
 STEPS, ENOUGH = 15, 0.02  # Newton steps of such a climb at most; log-likelihood units that one more must promise
 TOGETHER = 32  # experts whose effects on all rows are in memory at once
 APART = 1.0  # standard deviations (of noise for lines, of x for gates) by which experts differ
@@ -238,7 +239,7 @@ def insertions(problem, G, rng, count):
     (i,) = (g for g in range(G.k1) if problem.k2[g] == G.k2[g] + 1)
     group = _Group(problem, G, i)
     drawn = group.candidates(rng, CANDIDATES * count)
-    alone = group.climb(group.apart(group.alone(drawn), CLIMBED * count))
+    alone = group.climb(group.apart(group.alone(drawn), min(CLIMBED * count, SUMMITS)))
     alone = group.apart(alone, count - count // 2)
     helped = group.apart(group.helped(drawn), count - alone["gain"].size)
     return [group.insert(expert) for experts in (alone, helped) for expert in _one_by_one(experts)]
