@@ -188,6 +188,40 @@ def test_own_starts_for_two_groups(gating):
     check_certificate(own, X, y)
 
 
+@pytest.mark.parametrize("gating", GATINGS)
+def test_experts_started_in_the_wrong_groups_change_places(gating):
+    G, X, y = draw(gating, 500, seed=2, name="C0")
+    known = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=4)
+    swapped = {name: getattr(G, name)[[0, 2, 1, 3]] for name in ("eta", "tau", "nu")}
+    wrong = G.replace(omega=np.zeros((4, 1)), beta=np.zeros(4), **swapped)
+    fits = {count: hs.fit_mle(X, y, gating, (2, 2), start=wrong, n_starts=count) for count in (1, 2)}
+    assert fits[1].log_likelihood < known.log_likelihood - 5
+    assert fits[2].log_likelihood >= known.log_likelihood - 0.05
+    assert "regroup" in set(fits[2].starts["kind"])
+
+
+def test_crosses_put_experts_into_the_group_they_were_made_for():
+    """The fit grown in one group and its sibling grown in the other have their groups in one order."""
+    G, X, y = draw("SS", 400, seed=3)
+    search = mle._Search(X, y, "SS", G, 6, BOX, 1e-8, 500, 0, False)
+    search.fit((2, 2))
+    flipped = search.seen[2, 2][0][1]
+    order = [2, 3, 0, 1]
+    swapped = {name: getattr(flipped, name)[order] for name in ("omega", "beta", "eta", "tau", "nu")}
+    flipped = flipped.replace(a=flipped.a[::-1], b=flipped.b[::-1], **swapped)
+    # a larger fit whose groups are in the other order than those of the smaller one
+    larger = search.problem((3, 2))
+    grown = [larger.to_measure(z) for z in starts.insertions(larger, flipped, np.random.default_rng(0), 4)]
+    leaders = [(larger.log_likelihood(larger.from_measure(H), 0.0), H) for H in grown]
+    problem = search.problem((3, 3))
+    crosses = search.crosses(problem, leaders, 4, np.random.default_rng(1))
+    assert crosses
+    for z in crosses:
+        tau = problem.to_measure(z).tau
+        assert (np.abs(tau[[0, 1]] - flipped.tau[:2]) < 1).all()
+        assert (np.abs(tau[[3, 4]] - flipped.tau[2:]) < 1).all()
+
+
 def test_repeatable_bits_and_seeds():
     G = flat()
     X, y = hs.sample(G, 250, x=hs.Uniform(-2, 2), seed=7)

@@ -115,3 +115,17 @@ def test_a_start_outside_the_default_box_is_held_and_projected_once(k2):
         np.testing.assert_allclose(problem.project(inside), inside, rtol=1e-12)
         assert (problem.lower <= inside).all()
         assert (inside <= problem.upper).all()
+
+
+def test_a_laplace_centre_far_outside_the_box_is_drawn_in_with_its_intercept():
+    """Beyond the data |a - x| is a - x: centre and intercept say one thing there, which the box must keep."""
+    X, y = draw()
+    G = measure(gating="LL", omega=[12.0, 0.5], beta=[11.0, 0.0])  # group 0 wins where x is large
+    problem = Problem(X, y, "LL", (2,))
+    z = problem.from_measure(G)
+    assert problem.upper[problem.slices["omega"]][0] * problem.scale[problem.slices["omega"]][0] < 6.0
+    assert (z == problem.project(z)).all()
+    assert problem.log_likelihood(z, 0.0) == pytest.approx(hs.log_likelihood(G, X, y), abs=1e-9)
+    inner = measure(gating="LL", omega=[1.0, 0.5], beta=[0.3, -0.3])
+    free = problem.inside(inner).to_vector() / problem.scale
+    np.testing.assert_array_equal(problem.draw_in(free), problem.project(free))

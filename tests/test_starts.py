@@ -299,3 +299,16 @@ def test_insertions_keep_to_the_box():
             assert np.ptp(H.beta[:3]) <= 2.0 + 1e-9
             gaps = np.diff(H.beta[:2]) - np.diff(small.measure.beta[:2])
             assert abs(gaps[0]) < 1e-9  # nothing was cut off
+
+
+@pytest.mark.parametrize(("k2", "count"), [((3,), 0), ((1, 1), 1), ((2, 3), 6), ((2, 1, 1), 5)])
+def test_swaps_are_all_pairs_of_experts_of_different_groups(k2, count):
+    group = np.repeat(np.arange(len(k2)), k2)
+    seen = set()
+    for order in starts.swaps(k2):
+        moved = np.flatnonzero(order != np.arange(group.size))
+        assert moved.size == 2
+        assert group[moved[0]] != group[moved[1]]
+        assert sorted(order) == list(range(group.size))
+        seen.add(tuple(moved))
+    assert len(seen) == count
