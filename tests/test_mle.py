@@ -214,8 +214,9 @@ def test_crosses_put_experts_into_the_group_they_were_made_for():
     grown = [larger.to_measure(z) for z in starts.insertions(larger, flipped, np.random.default_rng(0), 4)]
     leaders = [(larger.log_likelihood(larger.from_measure(H), 0.0), H) for H in grown]
     problem = search.problem((3, 3))
-    crosses = search.crosses(problem, leaders, 4, np.random.default_rng(1))
+    crosses, siblings = search.crosses(problem, leaders, 4, np.random.default_rng(1))
     assert crosses
+    assert all(B.k2 == (2, 3) and np.abs(B.tau[:2] - flipped.tau[:2]).max() < 1 for _, B in siblings)
     for z in crosses:
         tau = problem.to_measure(z).tau
         assert (np.abs(tau[[0, 1]] - flipped.tau[:2]) < 1).all()

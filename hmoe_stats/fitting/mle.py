@@ -155,12 +155,14 @@ class _Search:
             return [("truth", z) for z in self.around(problem, self.start, rng, count)]
         if leaders:
             grown = count if self.start is not None else max(count - CLUSTER_STARTS, (count + 1) // 2)
-            best, crosses = leaders[0][1], []
+            best, bases, crosses = leaders[0][1], [], []
             if best.k1 == problem.k1 and best.n_experts == problem.K - 1:
-                crosses = self.crosses(problem, leaders, (grown + 1) // 2, rng)
+                crosses, siblings = self.crosses(problem, leaders, (grown + 1) // 2, rng)
                 out += [("cross", z) for z in crosses]
-                if not crosses:
-                    out += [("insert", z) for z in starts.insertions(problem, best, rng, grown)]
+                bases = [best, *(H for _, H in siblings[:1])]  # the best that grew here last, and the best elsewhere
+            for number, H in enumerate(bases, 1):
+                room = (grown - len(out)) // (len(bases) + 1 - number)
+                out += [("insert", z) for z in starts.insertions(problem, H, rng, room)]
             missing = 0 if crosses else grown - len(out)  # whole groups, or no room for an expert
             for number in range(missing):
                 measure, kind = starts.split(best, problem.k2, self.X, rng, number)
@@ -178,19 +180,22 @@ class _Search:
         return [problem.from_measure(measure) for measure in (G, *moved)]
 
     def crosses(self, problem, leaders, count, rng):
-        """Optima that grew in another group last, each with the growing group of one that grew in this one instead."""
+        """Optima that grew in another group last, each with the growing group of one that grew in this one instead.
+
+        Also the latter, (log-likelihood, measure), the best first; where groups did not grow in turn there are none.
+        """
         best = leaders[0][1]
         smallest = _smaller(self.start, best.k2)
         if smallest is None or len(smallest) != problem.k1:
-            return []
+            return [], []
         (i,), (j,) = (np.flatnonzero(np.subtract(*pair)) for pair in ((problem.k2, best.k2), (best.k2, smallest)))
         if i == j:
-            return []  # the same group grew twice
+            return [], []  # the same group grew twice
         base = self.without(best, j)
         sibling = self.problem(tuple(m + (g == i) for g, m in enumerate(smallest)))
         entries = [("insert", z) for z in starts.insertions(sibling, base, rng, self.n_starts or GROWN_STARTS)]
         others = [run.entry for run in _distinct(_race(sibling, entries, self.max_iter))[:LEADERS]]
-        return self.likeliest(problem, [(A, B, i) for _, A in leaders for _, B in others], count)
+        return self.likeliest(problem, [(A, B, i) for _, A in leaders for _, B in others], count), others
 
     def likeliest(self, problem, pairs, count):
         """Of the measures A with group i of B instead of their own, the `count` of the highest likelihood."""

@@ -279,7 +279,8 @@ class _Group:
         j = own if self.problem.home is not None else np.where(np.arange(count) % 2, own, any_)
         omega = rng.uniform(self.low, self.high, size) if self.kind == 1 else rng.uniform(-4, 4, size) / self.spread
         rows, sd = rng.integers(self.problem.n, size=count), np.sqrt(G.nu[j])
-        eta = G.eta[j] + 1.2 * sd[:, None] / self.spread * rng.standard_normal(size)
+        steep = np.exp(rng.standard_normal(size))  # a few aligned points may ask for a line far steeper than G's
+        eta = G.eta[j] + 1.2 * steep * sd[:, None] / self.spread * rng.standard_normal(size)
         near = (self.problem.X[rows] * G.eta[j]).sum(axis=1) + G.tau[j] + 1.5 * sd * rng.standard_normal(count)
         through = self.problem.y[rows] if self.problem.home is None else near
         tau = np.where(np.arange(count) % 4 < 2, near, through) - (self.problem.X[rows] * eta).sum(axis=1)
