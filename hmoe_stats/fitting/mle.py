@@ -3,8 +3,9 @@
 1. Growth. Around a given measure the smallest model starts at that measure and jittered copies; without one it is a
    single expert, and every size gets a few starts from k-means++ clusters and random regressions, warmed by EM. A
    larger model grows from the fit with one expert less, made first by this same pipeline: a new expert is put where the
-   likelihood asks for one (`starts.insertions`). Groups hardly interact, so where another group grew before, the starts
-   are crosses: optima from there, each with the growing group of an optimum in which that one grew instead.
+   likelihood asks for one (`starts.insertions`). Groups hardly interact, so where another group grew before, half of
+   the starts are crosses: optima from there, each with the growing group of an optimum in which that one grew instead;
+   the other half are insertions into the best optimum of either kind.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
    log-likelihood units behind the leader, or behind the best optimum known before, fall out.
 3. Regroupings. In the best optimum any two experts of different groups change places, gates are fitted anew, and the

@@ -314,10 +314,10 @@ class Problem:
 
     def draw_in(self, z):
         """z moved into the box; a Laplace centre keeps its score at the middle of x, which is all a far one has."""
-        v, middle = z * self.scale, self.X.mean(axis=0)
+        v = z * self.scale
         for wide, flat, kind in (("a", "b", self.kinds[0]), ("omega", "beta", self.kinds[1])):
             if kind == 1:
-                where = self.slices[wide]
+                where, middle = self.slices[wide], self.X.mean(axis=0)
                 held = np.clip(z[where], self.lower[where], self.upper[where]) * self.scale[where]
                 far, near = (np.linalg.norm(c.reshape(-1, self.d) - middle, axis=1) for c in (v[where], held))
                 v[self.slices[flat]] += near - far

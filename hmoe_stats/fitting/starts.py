@@ -162,7 +162,7 @@ def jitter(G, X, rng, size):
 
 
 CANDIDATES, CLIMBED = 50, 4  # experts drawn by `insertions`, and experts climbed, for each one wanted
-SUMMITS = 64  # experts climbed in all: there are no more maxima than that
+SUMMITS = 64  # experts climbed in all: 35 to 60 distinct maxima were seen in local fits
 STEPS, ENOUGH = 15, 0.02  # Newton steps of such a climb at most; log-likelihood units that one more must promise
 TOGETHER = 32  # experts whose effects on all rows are in memory at once
 APART = 1.0  # standard deviations (of noise for lines, of x for gates) by which experts differ
