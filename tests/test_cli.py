@@ -255,7 +255,7 @@ def test_results_of_another_study_are_refused_and_kept(ran, tmp_path, command):
         (
             "run qiuck",
             "hmoe: no study 'qiuck': neither a shipped one (box, box-wide, exact, level-one, million, over-by-one, "
-            "over-by-two, plane, quick, search, six-starts, toy, unidentified) nor a TOML file",
+            "over-by-two, plane, quick, search, toy, unidentified) nor a TOML file",
         ),
         ("rates small.toml", "hmoe: no results yet: results/small.sqlite does not exist"),
         ("run small.toml --results small.toml", "hmoe: small.toml: not a results file"),
@@ -283,7 +283,7 @@ def test_studies_are_listed(tmp_path):
     shown = hmoe(tmp_path, "studies")
     assert [line.split()[0] for line in shown.splitlines()] == [
         "box", "box-wide", "exact", "level-one", "million", "over-by-one", "over-by-two", "plane", "quick", "search",
-        "six-starts", "toy", "unidentified",
+        "toy", "unidentified",
     ]  # fmt: skip
 
 
