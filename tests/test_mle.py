@@ -721,6 +721,16 @@ def test_degenerate_only_where_no_start_ended_soundly(monkeypatch):
     assert fit.log_likelihood == pytest.approx(sound, abs=1e-3)
 
 
+def test_the_smaller_fit_is_climbed_where_every_start_ends_degenerate():
+    """With two starts, both of them end in spikes that outweigh the sound optimum; the smaller fit leads to it."""
+    G, X, y = draw("SS", 150, seed=2)
+    fit = hs.fit_mle(X, y, "SS", (3, 3), start=G, n_starts=2, local=True, bounds={"omega": 3.0, "beta": 1.5})
+    smaller = hs.fit_mle(X, y, "SS", (3, 2), start=G, n_starts=2, local=True, bounds={"omega": 3.0, "beta": 1.5})
+    assert fit.starts["log_likelihood"].max() > fit.log_likelihood + 1  # which are no estimates
+    assert fit.converged
+    assert fit.log_likelihood >= smaller.log_likelihood - 1e-6
+
+
 def test_certified_fits_are_maxima():
     for gating in GATINGS:
         G, X, y = draw(gating, 250, seed=14)

@@ -11,7 +11,8 @@
 3. Regroupings. In the best optimum any two experts of different groups change places, gates are fitted anew, and the
    optimum itself is jittered, until that helps no more. Local fits, whose groups are given, go without.
 4. Exchanges. In the best optimum each group in turn gives back the expert least missed and has another put where it is
-   wanted; the optima so found are crossed with all others. This goes on until it helps no group.
+   wanted (with many starts in several of the best: one for every 13 starts); the optima so found are crossed with all
+   others. This goes on until it helps no group.
 5. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
@@ -35,6 +36,7 @@ BASE_STARTS, GROWN_STARTS = 8, 40
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
 LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
+BASE_SHARE = 13  # starts of an exchange for each smaller optimum that experts are put into
 REGROUPED = 5  # regroupings in a row at most
 EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows, in so many steps
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
@@ -136,10 +138,13 @@ class _Search:
         finals = [self.finish(problem, run, eps) for run in optima[:FINISHED]]
         if leaders:
             z = problem.from_measure(inside)
-            if problem.log_likelihood(z, 0.0) > max(run.exact for run in _sound(finals)):
+            value = problem.log_likelihood(z, 0.0)
+            if all(run.flaw for run in finals) or value > max(run.exact for run in _sound(finals)):
                 whole = begin(problem, z, eps)
                 embedded = _Run(problem, "embedded", whole, _flaw(problem, whole))
-                finals += [self.finish(problem, embedded, eps), embedded]
+                finals.append(self.finish(problem, embedded, eps))
+                if value > max(run.exact for run in _sound(finals)):
+                    finals.append(embedded)
         finals.sort(key=lambda run: (bool(run.flaw), -run.exact))
         result = _result(problem, self.X, self.y, runs, optima, finals, eps, self.tol)
         self.seen[k2] = [(result.log_likelihood, result.measure), *(run.entry for run in optima[1:LEADERS])]
@@ -192,7 +197,7 @@ class _Search:
         (i,), (j,) = (np.flatnonzero(np.subtract(*pair)) for pair in ((problem.k2, best.k2), (best.k2, smallest)))
         if i == j:
             return [], []  # the same group grew twice
-        base = self.without(best, j)
+        base = self.without([best], j)[0]
         sibling = self.problem(tuple(m + (g == i) for g, m in enumerate(smallest)))
         entries = [("insert", z) for z in starts.insertions(sibling, base, rng, self.n_starts or GROWN_STARTS)]
         others = [run.entry for run in _distinct(_race(sibling, entries, self.max_iter))[:LEADERS]]
@@ -219,8 +224,9 @@ class _Search:
             i = next((i for i in open_ if i not in settled), None)
             if i is None:
                 break
-            best = _distinct(runs + found)[0]
-            found += self.exchange(problem, i, best, rng)
+            leaders = _distinct(runs + found)
+            best = leaders[0]
+            found += self.exchange(problem, i, leaders, rng)
             optima = [problem.to_measure(run.optimum.z) for run in _distinct(runs + found)[:LEADERS]]
             # of two groups the first is exchanged too, with A and B in turn
             pairs = [(A, B, g) for A in optima for B in optima if A is not B for g in range(1, problem.k1)]
@@ -231,17 +237,24 @@ class _Search:
                 settled = {i}
         return found
 
-    def exchange(self, problem, i, run, rng):
-        """Take out the expert of group i whose loss costs least, and put others where the likelihood asks for one."""
-        kept = self.without(problem.to_measure(run.optimum.z), i)
-        again = starts.insertions(problem, kept, rng, self.n_starts or GROWN_STARTS)
-        return _race(problem, [("exchange", z) for z in again], self.max_iter, run.value)
+    def exchange(self, problem, i, leaders, rng):
+        """Take an expert out of group i of the best optima, and put others where the likelihood asks for one."""
+        count = self.n_starts or GROWN_STARTS
+        width = max(count // BASE_SHARE, 1)
+        bases = self.without([problem.to_measure(run.optimum.z) for run in leaders[:width]], i)[:width]
+        shares = np.diff(np.linspace(0, count, len(bases) + 1).astype(int))
+        again = [z for G, m in zip(bases, shares, strict=True) for z in starts.insertions(problem, G, rng, m)]
+        return _race(problem, [("exchange", z) for z in again], self.max_iter, leaders[0].value)
 
-    def without(self, G, i):
-        """The best optimum that G leads to once one expert of group i is taken out."""
-        problem = self.problem(tuple(m - (g == i) for g, m in enumerate(G.k2)))
-        entries = [("drop", problem.from_measure(starts.drop(G, j))) for j in range(G.offsets[i], G.offsets[i + 1])]
-        return problem.to_measure(_distinct(_race(problem, entries, self.max_iter))[0].optimum.z)
+    def without(self, measures, i):
+        """The optima that measures of one shape lead to once one expert of group i is taken out, the best first."""
+        k2 = measures[0].k2
+        problem = self.problem(tuple(m - (g == i) for g, m in enumerate(k2)))
+        entries = [
+            ("drop", problem.from_measure(starts.drop(G, j)))
+            for G in measures for j in range(G.offsets[i], G.offsets[i + 1])
+        ]
+        return [run.entry[1] for run in _distinct(_race(problem, entries, self.max_iter))]
 
     def regroupings(self, problem, runs, rng):
         """Let experts of different groups change places in the best fit, a pair at a time, until that helps no more.
