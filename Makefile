@@ -4,11 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help rates figures test lint bench notebooks clean
+.PHONY: help rates results figures test lint bench notebooks clean
 
 help:
 	@echo "make rates      run the quick study and draw figures/quick/quick.png"
-	@echo "make figures    draw every study that has results, and the evidence"
+	@echo "make results    unpack the cells that ship into results/, where there are none yet"
+	@echo "make figures    draw every study that has results, pack its cells, and draw the evidence"
 	@echo "make test       run the tests"
 	@echo "make lint       check the style"
 	@echo "make bench      time the kernels and the fits against baselines"
@@ -20,8 +21,13 @@ rates: $(VENV)/.run
 	$(BIN)/hmoe rates quick
 	$(BIN)/hmoe plot quick --out figures
 
+results:
+	mkdir -p results
+	for file in figures/cells/*.gz; do to=results/$$(basename $$file .gz); [ -e $$to ] || gunzip -c $$file > $$to; done
+
 figures: $(VENV)/.run
 	for file in results/*.sqlite; do $(BIN)/hmoe plot $$(basename $$file .sqlite) --out figures || exit 1; done
+	for file in results/*.sqlite; do [ -e $$file-wal ] || gzip -9nc $$file > figures/cells/$$(basename $$file).gz; done
 	$(BIN)/hmoe evidence
 
 test: $(VENV)/.dev
