@@ -2,6 +2,8 @@
 
 import csv
 import functools
+import gzip
+import io
 import math
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 import hmoe_stats as hs
 from hmoe_stats import theory
-from simulations import UserError, certificates, evidence, evidence_figure
+from simulations import UserError, certificates, cli, evidence, evidence_figure, summary
 from simulations.cli import app
 from simulations.study import load_study, shipped_studies
 
@@ -473,6 +475,27 @@ def test_a_study_with_slopes_is_in_the_evidence_that_ships(name):
             now[column].astype(object).where(now[column].notna(), ""),
             check_dtype=False,
         )
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    """The folder of results that the cells of the studies make when unpacked."""
+    folder = tmp_path_factory.mktemp("results")
+    for file in (SHIPPED / "cells").glob("*.gz"):
+        (folder / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+    return folder
+
+
+@pytest.mark.parametrize("name", sorted(file.name.removesuffix(".sqlite.gz") for file in (SHIPPED / "cells").glob("*")))
+def test_the_cells_that_ship_are_all_there_and_make_the_slopes_that_ship(name, unpacked):
+    study, frame, beside = cli._with_those_beside(name, unpacked / f"{name}.sqlite")
+    cells = frame[["gating", "k2", "n", "replicate"]].drop_duplicates()
+    assert len(cells) == len(study.gatings) * len(study.k2) * len(study.sizes) * study.replicates
+    assert not (frame["status"] == "failed").any()
+    file = SHIPPED / name / "slopes.csv"
+    if file.exists():  # box-wide is shown by the page of box
+        made = summary.slopes(study, frame, beside).to_csv(index=False, float_format="%.6g")
+        pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(made)), pd.read_csv(file), rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.skipif(not (SHIPPED / "evidence.csv").exists(), reason="no evidence ships yet")
