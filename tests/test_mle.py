@@ -223,6 +223,38 @@ def test_crosses_put_experts_into_the_group_they_were_made_for():
         assert (np.abs(tau[[3, 4]] - flipped.tau[2:]) < 1).all()
 
 
+@pytest.mark.parametrize("seed", [3, 6])
+def test_laplace_gates_are_tried_elsewhere(seed):
+    """Two experts whose gate x hardly moves: where its centres lie is all but free, and every kink may hold them.
+
+    With its centres tried about other rows, a fit from two starts ends where one from 40 does, or above.
+    """
+    G = hs.datasets.truth("C2", "SL")
+    G = G.replace(omega=np.zeros((4, 1)))
+    X, y = hs.sample(G, 500, x=LAW, seed=seed)
+    few, many = (hs.fit_mle(X, y, "SL", (2, 2), start=G, n_starts=n, bounds=BOX) for n in (2, 40))
+    assert few.log_likelihood >= many.log_likelihood - 0.01
+
+
+@pytest.mark.parametrize("n_starts", [12, 39, 40, None])
+def test_a_wide_search_crosses_all_pairs_and_puts_experts_into_three_optima(n_starts, monkeypatch):
+    G, X, y = draw("SS", 200, seed=5)
+    search = mle._Search(X, y, "SS", G, n_starts, BOX, 1e-8, 500, 0, False)
+    wide = n_starts in (40, None)
+    problem, rng = search.problem((3, 3)), np.random.default_rng(0)
+    made = [starts.embed(starts.jitter(G, X, rng, 0.2), (3, 3), rng) for _ in range(6)]
+    pairs = [(A, B, 1) for A in made for B in made if A is not B]
+    assert len(search.likeliest(problem, pairs, 4)) == (30 if wide else 4)
+    bases = []
+    monkeypatch.setattr(starts, "insertions", lambda problem, H, rng, count: bases.append((H, count)) or [])
+    monkeypatch.setattr(mle, "_race", lambda problem, entries, *rest: entries)
+    monkeypatch.setattr(search, "without", lambda measures, i: [G.replace(b=[0.1 * k, 0.0]) for k in range(5)])
+    runs = [mle._Run(problem, "", mle.begin(problem, problem.from_measure(H), 0.0)) for H in made]
+    search.exchange(problem, 1, runs, rng)
+    assert [H.b[0] for H, _ in bases] == [0.0, 0.1, 0.2][: 3 if wide else 1]
+    assert sum(count for _, count in bases) == (n_starts or 40)
+
+
 def test_repeatable_bits_and_seeds():
     G = flat()
     X, y = hs.sample(G, 250, x=hs.Uniform(-2, 2), seed=7)

@@ -8,11 +8,12 @@
    the other half are insertions into the best optimum of either kind.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
    log-likelihood units behind the leader, or behind the best optimum known before, fall out.
-3. Regroupings. In the best optimum any two experts of different groups change places, gates are fitted anew, and the
-   optimum itself is jittered, until that helps no more. Local fits, whose groups are given, go without.
+3. Regroupings. In the best optimum any two experts of different groups change places and gates are fitted anew; the
+   optimum itself is shaken: jittered, and Laplace gates have all their centres moved about another row, as kinks part
+   such optima. This goes on until it helps no more. Local fits, whose groups are given, go without.
 4. Exchanges. In the best optimum each group in turn gives back the expert least missed and has another put where it is
-   wanted (with many starts in several of the best: one for every 13 starts); the optima so found are crossed with all
-   others. This goes on until it helps no group.
+   wanted; the optima so found are crossed with all others. This goes on until it helps no group. In the end the best
+   optimum is shaken once more.
 5. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
@@ -36,8 +37,9 @@ BASE_STARTS, GROWN_STARTS = 8, 40
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
 LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
-BASE_SHARE = 13  # starts of an exchange for each smaller optimum that experts are put into
-REGROUPED = 5  # regroupings in a row at most
+WIDE, BASES = 40, 3  # starts of a wide search; smaller optima that experts are put into by it, in place of one
+REGROUPED = 5  # regroupings or shakes in a row at most
+JITTERED, RECENTRED = 7, 12  # copies of an optimum that is shaken
 EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows, in so many steps
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
 
@@ -128,9 +130,11 @@ class _Search:
         problem = self.problem(k2, inside)
         runs = _race(problem, self.starts(problem, leaders, rng), self.max_iter)
         if not self.local and problem.k1 > 1 and self.n_starts != 1:
-            runs += self.regroupings(problem, runs, rng)
+            runs += self.again(problem, runs, rng, self.regroupings)
         if leaders:
             runs += self.exchanges(problem, smaller, runs, rng)
+            if not self.local and self.n_starts != 1:
+                runs += self.again(problem, runs, rng, self.shakes)
         runs.sort(key=lambda run: -run.value)  # stable: ties keep the order of the starts
 
         eps = problem.smoothing * FINAL_SMOOTHING
@@ -150,6 +154,15 @@ class _Search:
         self.seen[k2] = [(result.log_likelihood, result.measure), *(run.entry for run in optima[1:LEADERS])]
         return result, self.seen[k2]
 
+    @property
+    def wide(self):
+        return (self.n_starts or GROWN_STARTS) >= WIDE
+
+    @property
+    def bases(self):
+        """Smaller optima of a kind that experts are put into."""
+        return BASES if self.wide else 1
+
     def problem(self, k2, inside=None):
         home = self.start if self.local else None
         return Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home)
@@ -165,9 +178,10 @@ class _Search:
             if best.k1 == problem.k1 and best.n_experts == problem.K - 1:
                 crosses, siblings = self.crosses(problem, leaders, (grown + 1) // 2, rng)
                 out += [("cross", z) for z in crosses]
-                bases = [best, *(H for _, H in siblings[:1])]  # the best that grew here last, and the best elsewhere
+                # those that grew here last, and those that grew elsewhere
+                bases = [H for _, H in leaders[: self.bases] + siblings[: self.bases]]
             for number, H in enumerate(bases, 1):
-                room = (grown - len(out)) // (len(bases) + 1 - number)
+                room = grown // 4 if crosses and self.wide else (grown - len(out)) // (len(bases) + 1 - number)
                 out += [("insert", z) for z in starts.insertions(problem, H, rng, room)]
             missing = 0 if crosses else grown - len(out)  # whole groups, or no room for an expert
             for number in range(missing):
@@ -204,10 +218,10 @@ class _Search:
         return self.likeliest(problem, [(A, B, i) for _, A in leaders for _, B in others], count), others
 
     def likeliest(self, problem, pairs, count):
-        """Of the measures A with group i of B instead of their own, the `count` of the highest likelihood."""
+        """The measures A with group i of B instead of their own, the likeliest `count` of them if not `wide`."""
         made = [problem.from_measure(starts.transplant(A, B, i)) for A, B, i in pairs]
         value = np.array([problem.log_likelihood(z, problem.smoothing) for z in made])
-        return [made[k] for k in np.argsort(-value, kind="stable")[:count]]
+        return [made[k] for k in np.argsort(-value, kind="stable")[: None if self.wide else count]]
 
     def exchanges(self, problem, smaller, runs, rng):
         """Let each group of the best fit in turn place one of its experts again, until that helps no group.
@@ -239,10 +253,8 @@ class _Search:
 
     def exchange(self, problem, i, leaders, rng):
         """Take an expert out of group i of the best optima, and put others where the likelihood asks for one."""
-        count = self.n_starts or GROWN_STARTS
-        width = max(count // BASE_SHARE, 1)
-        bases = self.without([problem.to_measure(run.optimum.z) for run in leaders[:width]], i)[:width]
-        shares = np.diff(np.linspace(0, count, len(bases) + 1).astype(int))
+        bases = self.without([problem.to_measure(run.optimum.z) for run in leaders[: self.bases]], i)[: self.bases]
+        shares = np.diff(np.linspace(0, self.n_starts or GROWN_STARTS, len(bases) + 1).astype(int))
         again = [z for G, m in zip(bases, shares, strict=True) for z in starts.insertions(problem, G, rng, m)]
         return _race(problem, [("exchange", z) for z in again], self.max_iter, leaders[0].value)
 
@@ -256,21 +268,13 @@ class _Search:
         ]
         return [run.entry[1] for run in _distinct(_race(problem, entries, self.max_iter))]
 
-    def regroupings(self, problem, runs, rng):
-        """Let experts of different groups change places in the best fit, a pair at a time, until that helps no more.
-
-        Copies of the best fit are jittered too: kinks of Laplace gates part it from optima close by.
-        """
-        few, found = problem.thinned(rng, EM_ROWS), []
+    def again(self, problem, runs, rng, entries):
+        """Runs of the `entries` made of the best fit, and of what they lead to, until that helps no more."""
+        found = []
         for _ in range(REGROUPED):
             best = _distinct(runs + found)[0].optimum
-            held = kernels.responsibilities(few.X, few.y, *few.kernel_args(best.z), few.smoothing)[1]
-            held += 1e-6  # an expert without rows starts from all of them
-            swapped = [starts.from_weights(few, held[order]) for order in starts.swaps(problem.k2)]
-            copies = self.around(problem, problem.to_measure(best.z), rng, BASE_STARTS)[1:]
-            entries = [("regroup", _warmed(few, G)) for G in swapped] + [("jitter", z) for z in copies]
-            tried = _race(problem, entries, self.max_iter, best.value)
             (known,) = (run for run in runs + found if run.optimum is best)
+            tried = _race(problem, entries(problem, best, rng), self.max_iter, best.value)
             for run in tried:
                 if run.status == "converged" and _same(run, known):  # its groups stay in their order
                     run.status = "merged"
@@ -279,6 +283,23 @@ class _Search:
             if _distinct(runs + found)[0].value <= best.value + AGREE:
                 break
         return found
+
+    def regroupings(self, problem, optimum, rng):
+        """The optimum with any two experts of different groups in each other's place, and shaken."""
+        few = problem.thinned(rng, EM_ROWS)
+        held = kernels.responsibilities(few.X, few.y, *few.kernel_args(optimum.z), few.smoothing)[1]
+        held += 1e-6  # an expert without rows starts from all of them
+        swapped = [starts.from_weights(few, held[order]) for order in starts.swaps(problem.k2)]
+        return [("regroup", _warmed(few, G)) for G in swapped] + self.shakes(problem, optimum, rng)
+
+    def shakes(self, problem, optimum, rng):
+        """Copies of the optimum: jittered, and with the centres of a Laplace gate moved together."""
+        G = problem.to_measure(optimum.z)
+        moved = [("jitter", z) for z in self.around(problem, G, rng, JITTERED + 1)[1:]]
+        if problem.laplace:
+            recentred = [starts.recentre(G, self.X, rng) for _ in range(RECENTRED)]
+            moved += [("recentre", problem.project(problem.from_measure(H))) for H in recentred]
+        return moved
 
     def finish(self, problem, run, eps):
         """Climb on to the tight tolerance; the path so far stays the head of the new one if both have one eps."""

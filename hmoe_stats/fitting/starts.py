@@ -161,6 +161,17 @@ def jitter(G, X, rng, size):
     return translate(moved, -centre)
 
 
+def recentre(G, X, rng):
+    """G with all centres of one of its Laplace gates, of which it has one at least, moved alike, about a row of X."""
+    gates = [("a", slice(0, G.k1))] if G.gating[0] == "L" and G.k1 > 1 else []
+    if G.gating[1] == "L":
+        gates += [("omega", slice(G.offsets[i], G.offsets[i + 1])) for i in range(G.k1) if G.k2[i] > 1]
+    name, members = gates[rng.integers(len(gates))]
+    centres = getattr(G, name).copy()
+    centres[members] += X[rng.integers(len(X))] - centres[members].mean(axis=0)
+    return G.replace(**{name: centres})
+
+
 CANDIDATES, CLIMBED = 50, 4  # experts drawn by `insertions`, and experts climbed, for each one wanted
 SUMMITS = 64  # experts climbed in all: 35 to 60 distinct maxima were seen in local fits
 STEPS, ENOUGH = 15, 0.02  # Newton steps of such a climb at most; log-likelihood units that one more must promise
