@@ -59,7 +59,7 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
         Starts are made around it; it may be smaller than `k2`. Without it starts are made from the data.
     n_starts : int, optional
         Number of starts at every stage of growth; by default 8 for the smallest model and 40 for each larger one. With
-        one, groups are not regrouped either.
+        one, groups are not regrouped, nor optima shaken.
     bounds : dict, optional
         Box on the parameters: keys among a, b, omega, beta, eta, tau, nu; values a half-width B, for [-B, B], or a
         pair (low, high). Softmax gates are translated to the middle of their box first, so for them the box says that
