@@ -223,7 +223,7 @@ def test_crosses_put_experts_into_the_group_they_were_made_for():
         assert (np.abs(tau[[3, 4]] - flipped.tau[2:]) < 1).all()
 
 
-@pytest.mark.parametrize("seed", [3, 6])
+@pytest.mark.parametrize("seed", [2, 7, 9])
 def test_laplace_gates_are_tried_elsewhere(seed):
     """Two experts whose gate x hardly moves: where its centres lie is all but free, and every kink may hold them.
 
@@ -234,6 +234,19 @@ def test_laplace_gates_are_tried_elsewhere(seed):
     X, y = hs.sample(G, 500, x=LAW, seed=seed)
     few, many = (hs.fit_mle(X, y, "SL", (2, 2), start=G, n_starts=n, bounds=BOX) for n in (2, 40))
     assert few.log_likelihood >= many.log_likelihood - 0.01
+
+
+@pytest.mark.parametrize("seed", [1, 4])
+def test_own_starts_find_the_pairs_where_kinks_hold_the_gates(seed):
+    """Experts in the wrong groups change places only if the gates of the new groups start from many places."""
+    G = hs.MixingMeasure(
+        gating="LL", k2=(2, 2), a=[[-1.96], [-0.61]], b=[0.3, 0.13], omega=[[1.69], [1.62], [-1.8], [-1.27]],
+        beta=[-0.02, 0.3, -0.06, -0.23], eta=[[-0.12], [0.28], [0.38], [-0.12]], tau=[3.43, -3.01, -0.28, 7.06],
+        nu=[0.33, 0.49, 0.31, 0.25],
+    )  # fmt: skip
+    X, y = hs.sample(G, 500, x=LAW, seed=seed)
+    own, near = (hs.fit_mle(X, y, "LL", (2, 2), start=start, bounds=BOX) for start in (None, G))
+    assert own.log_likelihood >= near.log_likelihood - 0.01
 
 
 @pytest.mark.parametrize("n_starts", [12, 39, 40, None])

@@ -220,6 +220,21 @@ def test_recentre_moves_one_laplace_gate_and_nothing_else(gating, rng):
 
 
 @pytest.mark.parametrize("gating", GATINGS)
+def test_scatter_puts_laplace_centres_at_rows_and_leaves_the_rest(gating, rng):
+    G = hs.datasets.truth("C2", gating)
+    X = rng.uniform(-3, 3, (40, 1))
+    H = starts.scatter(G, X, rng)
+    for letter, name in zip(gating, ("a", "omega"), strict=True):
+        if letter == "L":
+            assert np.isin(getattr(H, name), X).all()
+            assert np.unique(getattr(H, name)).size > 1
+        else:
+            np.testing.assert_array_equal(getattr(H, name), getattr(G, name))
+    for other in ("b", "beta", "eta", "tau", "nu"):
+        np.testing.assert_array_equal(getattr(H, other), getattr(G, other))
+
+
+@pytest.mark.parametrize("gating", GATINGS)
 def test_insertions_find_a_missing_expert(gating):
     G = hs.datasets.truth("C2", gating)
     X, y = hs.sample(G, 400, x=hs.Uniform(-3, 3), seed=3)

@@ -8,9 +8,10 @@
    the other half are insertions into the best optimum of either kind.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
    log-likelihood units behind the leader, or behind the best optimum known before, fall out.
-3. Regroupings. In the best optimum any two experts of different groups change places and gates are fitted anew; the
-   optimum itself is shaken: jittered, and Laplace gates have all their centres moved about another row, as kinks part
-   such optima. This goes on until it helps no more. Local fits, whose groups are given, go without.
+3. Regroupings. In the best optimum any two experts of different groups change places and gates are fitted anew, Laplace
+   gates on a few rows from many centres, as kinks hold them; the optimum itself is shaken: jittered, and Laplace gates
+   have all their centres moved about another row. This goes on until it helps no more. Local fits, whose groups are
+   given, go without.
 4. Exchanges. In the best optimum each group in turn gives back the expert least missed and has another put where it is
    wanted; the optima so found are crossed with all others. This goes on until it helps no group. In the end the best
    optimum is shaken once more.
@@ -40,6 +41,7 @@ LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses c
 WIDE, BASES = 40, 3  # starts of a wide search; smaller optima that experts are put into by it, in place of one
 REGROUPED = 5  # regroupings or shakes in a row at most
 JITTERED, RECENTRED = 7, 12  # copies of an optimum that is shaken
+SCATTERED = 16  # places of the centres of Laplace gates tried for experts that have changed places
 EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows, in so many steps
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
 
@@ -290,7 +292,14 @@ class _Search:
         held = kernels.responsibilities(few.X, few.y, *few.kernel_args(optimum.z), few.smoothing)[1]
         held += 1e-6  # an expert without rows starts from all of them
         swapped = [starts.from_weights(few, held[order]) for order in starts.swaps(problem.k2)]
-        return [("regroup", _warmed(few, G)) for G in swapped] + self.shakes(problem, optimum, rng)
+        led = [self.regated(few, G, rng) if problem.laplace else _warmed(few, G) for G in swapped]
+        return [("regroup", z) for z in led] + self.shakes(problem, optimum, rng)
+
+    def regated(self, few, G, rng):
+        """Coordinates of where the measure G leads to on a few rows, by the best of several places for its centres."""
+        tried = [G, *(starts.scatter(G, self.X, rng) for _ in range(SCATTERED - 1))]
+        runs = _race(few, [("", few.project(few.from_measure(H))) for H in tried], self.max_iter)
+        return few.draw_in(_distinct(runs)[0].optimum.z)
 
     def shakes(self, problem, optimum, rng):
         """Copies of the optimum: jittered, and with the centres of a Laplace gate moved together."""

@@ -172,6 +172,13 @@ def recentre(G, X, rng):
     return G.replace(**{name: centres})
 
 
+def scatter(G, X, rng):
+    """G with all centres of its Laplace gates at rows drawn from X."""
+    rows = X[rng.integers(len(X), size=G.k1 + G.n_experts)]
+    fields = {"a": rows[: G.k1], "omega": rows[G.k1 :]}
+    return G.replace(**{name: fields[name] for name, letter in zip(fields, G.gating, strict=True) if letter == "L"})
+
+
 CANDIDATES, CLIMBED = 50, 4  # experts drawn by `insertions`, and experts climbed, for each one wanted
 SUMMITS = 64  # experts climbed in all: 35 to 60 distinct maxima were seen in local fits
 STEPS, ENOUGH = 15, 0.02  # Newton steps of such a climb at most; log-likelihood units that one more must promise
