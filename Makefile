@@ -23,7 +23,8 @@ rates: $(VENV)/.run
 
 results:
 	mkdir -p results
-	for file in figures/cells/*.gz; do to=results/$$(basename $$file .gz); [ -e $$to ] || gunzip -c $$file > $$to; done
+	for file in figures/cells/*.gz; do to=results/$$(basename $$file .gz); \
+	  [ -e $$to ] || gunzip -c $$file > $$to || { rm -f $$to; exit 1; }; done
 
 figures: $(VENV)/.run
 	for file in results/*.sqlite; do $(BIN)/hmoe plot $$(basename $$file .sqlite) --out figures || exit 1; done
