@@ -79,6 +79,13 @@ def usable(arguments):
         relative = np.std(column / top)
         if top > 1e50 or (relative > 1e-13 and not 1e-18 <= relative * top <= 1e18):
             return False
+    gates = zip(("a", "omega"), arguments["gating"], strict=True)
+    slopes = {"eta", *(name for name, letter in gates if letter == "S")}
+    for name in slopes & set(arguments.get("bounds") or {}):
+        value = arguments["bounds"][name]
+        least = abs(np.clip(0.0, *(value if np.ndim(value) else (-value, value))))
+        if any(np.ptp(column) == 0 and abs(column[0]) * least > 1e49 for column in X.T):
+            return False
     start = arguments.get("start")
     if start is not None and relative > 1e-13:
         away = np.abs(start.eta @ X.mean(axis=0) + start.tau - y.mean()).max()

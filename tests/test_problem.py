@@ -35,6 +35,16 @@ def test_data_whose_squares_a_measure_cannot_hold_are_refused(fit, size):
     assert np.isfinite(both.log_likelihood)
 
 
+@pytest.mark.parametrize("name", ["a", "omega", "eta"])
+def test_boxes_whose_slopes_a_large_constant_column_would_take_out_of_range_are_refused(name):
+    X, y = draw()
+    X = np.column_stack([X, np.full(40, -1e46)])
+    refused, fitted = {name: (-3e4, -2e4)}, {name: (-3e2, 1.0)}
+    with pytest.raises(ValueError, match=rf"^bounds\['{name}'\] must allow slopes below 1e\+49 over a constant column"):
+        hs.fit_mle(X, y, "SS", (1, 1), n_starts=1, bounds=refused)
+    assert np.isfinite(hs.fit_mle(X, y, "SS", (1, 1), n_starts=1, bounds=fitted).log_likelihood)
+
+
 @pytest.mark.parametrize("size", [1e-15, 1e15])
 def test_data_of_any_other_size_are_fitted(size):
     X, y = draw()

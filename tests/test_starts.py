@@ -256,6 +256,25 @@ def test_insertions_find_a_missing_expert(gating):
     assert min(gains[:4]) > -0.5  # of those judged alone: in a wide box a weight can be so small that it does no harm
 
 
+@pytest.mark.parametrize("gating", GATINGS)
+def test_starts_leave_slopes_on_a_constant_column_alone(gating):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.uniform(-3, 3, 60), np.full(60, 1e40)])
+    y = rng.standard_normal(60)
+    G = hs.MixingMeasure(
+        gating=gating, k2=(1, 1), a=np.zeros((2, 2)), b=[0.0, 1.0], omega=[[1.0, 0.0], [0.0, 0.0]], beta=[0.0, 0.0],
+        eta=[[0.5, 1e-40], [0.5, 1e-40]], tau=[-1.0, 0.0], nu=[1.0, 2.0],
+    )  # fmt: skip
+    problem = Problem(X, y, gating, (1, 2), bounds=BOX)
+    made = [starts.jitter(G, X, rng, 0.4), starts.split(G, (1, 2), X, rng, 4)[0]]
+    made += [problem.to_measure(z) for z in starts.insertions(problem, G, rng, 6)]
+    assert len(made) > 4
+    for H in made:
+        assert np.abs(X @ H.eta.T + H.tau).max() < 50.0  # as those of G
+        if gating[1] == "S":
+            assert np.abs(X @ H.omega.T + H.beta).max() < 50.0
+
+
 BOX = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
 
 

@@ -213,6 +213,7 @@ class Problem:
             low, high = np.minimum(low, v), np.maximum(high, v)
         if bounds is not None and not isinstance(bounds, dict):
             raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {bounds!r}")
+        slopes = {"eta", *(wide for wide, kind in zip(("a", "omega"), self.kinds, strict=True) if kind == 0)}
         for name, value in (bounds or {}).items():
             pair = _check_bound(name, value)
             where = self.slices["log_nu" if name == "nu" else name]
@@ -225,6 +226,9 @@ class Problem:
             elif (far := np.abs(np.clip(0.0, *pair) / self.scale[where]).max()) > BOX_REACH:
                 wanted = f"come within {BOX_REACH:g} standard deviations of 0"
                 raise ValueError(f"bounds[{name!r}] must {wanted}; got {far:g}")
+            elif name in slopes and (deep := np.abs(np.clip(0.0, *pair) * self.level).max()) > LARGEST / 10.0:
+                wanted = f"allow slopes below {LARGEST / 10.0:g} over a constant column of X"
+                raise ValueError(f"bounds[{name!r}] must {wanted}; got {deep:g}")
         self.lower, self.upper = low / self.scale, high / self.scale
         self.rest = np.clip(0.0, self.lower, self.upper)
         bounded = np.isfinite(self.lower) & np.isfinite(self.upper)

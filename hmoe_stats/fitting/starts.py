@@ -133,10 +133,13 @@ def translate(G, shift):
     return G.replace(a=a, b=b, omega=omega, beta=beta, tau=G.tau + G.eta @ shift)
 
 
-def centre_and_spread(X):
-    """Mean and standard deviation of each covariate, (d,) each; a constant one has spread 1."""
+def centre_and_units(X):
+    """Mean of each covariate, the unit of centres on it and one over that of slopes, (d,) each: its standard deviation.
+
+    A constant one has 1 and infinity: slopes on it do nothing, and stay where they are.
+    """
     mean, spread, varies = moments(X)
-    return mean, np.where(varies, spread, 1.0)
+    return mean, np.where(varies, spread, 1.0), np.where(varies, spread, np.inf)
 
 
 def jitter(G, X, rng, size):
@@ -144,17 +147,17 @@ def jitter(G, X, rng, size):
 
     Slopes turn about the centre of the covariates X (n, d), so that starts do not depend on the origin of x.
     """
-    centre, x_spread = centre_and_spread(X)
+    centre, x_spread, run = centre_and_units(X)
     G = translate(G, centre)
     noise = lambda *shape: size * rng.standard_normal(shape)  # noqa: E731
     sd = np.sqrt(G.nu)
-    unit = [x_spread if letter == "L" else 1.0 / x_spread for letter in G.gating]
+    unit = [x_spread if letter == "L" else 1.0 / run for letter in G.gating]
     moved = G.replace(
         a=G.a + noise(*G.a.shape) * unit[0],
         b=G.b + noise(*G.b.shape),
         omega=G.omega + noise(*G.omega.shape) * unit[1],
         beta=G.beta + noise(*G.beta.shape),
-        eta=G.eta + noise(*G.eta.shape) * sd[:, None] / x_spread,
+        eta=G.eta + noise(*G.eta.shape) * sd[:, None] / run,
         tau=G.tau + noise(G.tau.size) * sd,
         nu=G.nu * np.exp(noise(G.nu.size)),
     )
@@ -201,14 +204,14 @@ def split(G, k2, X, rng, number):
     """
     n_strata = strata(k2, G.k2)
     kind = KINDS[(number // n_strata) % len(KINDS)]
-    centre, x_spread = centre_and_spread(X)
+    centre, x_spread, run = centre_and_units(X)
     G = translate(G, centre)
     measure, groups, leaves = _embed(G, k2, rng, number % n_strata, lambda m: rng.dirichlet(np.full(m, 4.0)))
     fields = {name: getattr(measure, name).copy() for name in ("a", "b", "omega", "eta", "tau", "nu")}
-    slope_unit = [x_spread if letter == "L" else 1.0 / x_spread for letter in G.gating]
+    gate_unit = [x_spread if letter == "L" else 1.0 / run for letter in G.gating]
 
     for group_weight, members in _copies(groups, measure.b):
-        pull = _pull(rng, group_weight, G.d) * slope_unit[0]
+        pull = _pull(rng, group_weight, G.d) * gate_unit[0]
         fields["a"][members] += rng.uniform(0.3, 1.5) * pull if kind in ("gate", "mixed") else 0.1 * pull
     own = measure.group * G.n_experts + leaves
     for weight, members in _copies(own, measure.beta):
@@ -219,8 +222,8 @@ def split(G, k2, X, rng, number):
                 size[name] = rng.uniform(0.3, 1.5) * (0.6 if kind == "mixed" else 1.0)
         shift = size["location"] * _pull(rng, weight, 1)[:, 0]
         fields["tau"][members] += sd * shift
-        fields["eta"][members] += size["slope"] * sd * _pull(rng, weight, G.d) / x_spread
-        fields["omega"][members] += size["gate"] * _pull(rng, weight, G.d) * slope_unit[1]
+        fields["eta"][members] += size["slope"] * sd * _pull(rng, weight, G.d) / run
+        fields["omega"][members] += size["gate"] * _pull(rng, weight, G.d) * gate_unit[1]
         left = max(1.0 - weight @ shift**2, 0.3)
         fields["nu"][members] *= left * np.exp(0.7 * size["scale"] * _pull(rng, weight, 1)[:, 0])
     return translate(measure.replace(**fields), -centre), kind
@@ -278,7 +281,7 @@ class _Group:
         self.problem, self.G = problem, problem.inside(G)
         self.i, self.kind = i, problem.kinds[1]
         self.lo, self.hi = G.offsets[i], G.offsets[i + 1]
-        self.centre, self.spread = centre_and_spread(problem.X)
+        self.centre, self.spread, _ = centre_and_units(problem.X)
         self.low, self.high = problem.X.min(axis=0), problem.X.max(axis=0)
         self.box = {}
         for name in PARTS:
@@ -299,14 +302,14 @@ class _Group:
         rows, sd = rng.integers(self.problem.n, size=count), np.sqrt(G.nu[j])
         steep = np.exp(rng.standard_normal(size))  # a few aligned points may ask for a line far steeper than G's
         eta = G.eta[j] + 1.2 * steep * sd[:, None] / self.spread * rng.standard_normal(size)
-        near = (self.problem.X[rows] * G.eta[j]).sum(axis=1) + G.tau[j] + 1.5 * sd * rng.standard_normal(count)
-        through = self.problem.y[rows] if self.problem.home is None else near
-        tau = np.where(np.arange(count) % 4 < 2, near, through) - (self.problem.X[rows] * eta).sum(axis=1)
-        nu = G.nu[j] * np.exp(1.5 * rng.standard_normal(count))
         constant = self.problem.constant
         eta[:, constant] = G.eta[j][:, constant]
         if self.kind == 0:
             omega[:, constant] = G.omega[j][:, constant]
+        near = (self.problem.X[rows] * G.eta[j]).sum(axis=1) + G.tau[j] + 1.5 * sd * rng.standard_normal(count)
+        through = self.problem.y[rows] if self.problem.home is None else near
+        tau = np.where(np.arange(count) % 4 < 2, near, through) - (self.problem.X[rows] * eta).sum(axis=1)
+        nu = G.nu[j] * np.exp(1.5 * rng.standard_normal(count))
         return self._clip({"omega": omega, "eta": eta, "tau": tau, "nu": nu})
 
     def apart(self, experts, count):
