@@ -7,7 +7,8 @@
    the starts are crosses: optima from there, each with the growing group of an optimum in which that one grew instead;
    the other half are insertions into the best optimum of either kind.
    With `WIDE` starts or more, as by default, all pairs of the leading optima are crossed, as the likelihood of a pair
-   says little before its climb, and experts are put into the three best optima of a kind, here and in exchanges.
+   says little before its climb, experts are put into the three best optima of a kind, here and in exchanges, and twice
+   as many are judged for a start.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
    log-likelihood units behind the leader, or behind the best optimum known before, fall out.
 3. Regroupings. In the best optimum any two experts of different groups change places and gates are fitted anew, Laplace
@@ -15,8 +16,9 @@
    have all their centres moved about another row. This goes on until it helps no more. Local fits, whose groups are
    given, go without.
 4. Exchanges. In the best optimum each group in turn gives back the expert least missed and has another put where it is
-   wanted; the optima so found are crossed with all others. This goes on until it helps no group. In the end the best
-   optimum is shaken once more.
+   wanted; the optima so found are crossed with all others. A wide search first moves the centres of Laplace gates of
+   all leading optima to other rows, a gate at a time: kinks hold centres apart from an inserted expert's best place.
+   This goes on until it helps no group. In the end the best optimum is shaken once more.
 5. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
@@ -24,6 +26,7 @@
 """
 
 from dataclasses import dataclass, field, replace
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -40,9 +43,10 @@ BASE_STARTS, GROWN_STARTS = 8, 40
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
 LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
-WIDE, BASES = 40, 3  # starts of a wide search; smaller optima that experts are put into by it, in place of one
+WIDE, BASES, DRAWN = 40, 3, 100  # starts of a wide search; smaller optima it puts experts into; experts drawn a start
 REGROUPED = 5  # regroupings or shakes in a row at most
 JITTERED, RECENTRED = 7, 12  # copies of an optimum that is shaken
+MOVED = 6  # copies of a leader with one gate's centres moved together, and as many with them moved apart
 SCATTERED = 16  # places of the centres of Laplace gates tried for experts that have changed places
 EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows, in so many steps
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
@@ -186,7 +190,7 @@ class _Search:
                 bases = [H for _, H in leaders[: self.bases] + siblings[: self.bases]]
             for number, H in enumerate(bases, 1):
                 room = grown // 4 if crosses and self.wide else (grown - len(out)) // (len(bases) + 1 - number)
-                out += [("insert", z) for z in starts.insertions(problem, H, rng, room)]
+                out += [("insert", z) for z in self.insertions(problem, H, rng, room)]
             missing = 0 if crosses else grown - len(out)  # whole groups, or no room for an expert
             for number in range(missing):
                 measure, kind = starts.split(best, problem.k2, self.X, rng, number)
@@ -197,6 +201,9 @@ class _Search:
             make = starts.from_clusters if number % 2 == 0 else starts.random
             out.append((make.__name__, _warmed(few, make(few, rng))))
         return out
+
+    def insertions(self, problem, G, rng, count):
+        return starts.insertions(problem, G, rng, count, DRAWN if self.wide else starts.CANDIDATES)
 
     def around(self, problem, G, rng, count):
         """G and jittered copies of it."""
@@ -217,7 +224,7 @@ class _Search:
             return [], []  # the same group grew twice
         base = self.without([best], j)[0]
         sibling = self.problem(tuple(m + (g == i) for g, m in enumerate(smallest)))
-        entries = [("insert", z) for z in starts.insertions(sibling, base, rng, self.n_starts or GROWN_STARTS)]
+        entries = [("insert", z) for z in self.insertions(sibling, base, rng, self.n_starts or GROWN_STARTS)]
         others = [run.entry for run in _distinct(_race(sibling, entries, self.max_iter))[:LEADERS]]
         return self.likeliest(problem, [(A, B, i) for _, A in leaders for _, B in others], count), others
 
@@ -238,6 +245,7 @@ class _Search:
         open_ = np.flatnonzero(allowed).tolist()
         crossed = any(run.kind == "cross" for run in runs)
         settled = {i for i in open_ if shrunk[i] == smaller and not crossed}  # this group grew just now
+        moved, mated = set(), set()  # values of the optima that this was done with
         for _ in range(3 * problem.k1):
             i = next((i for i in open_ if i not in settled), None)
             if i is None:
@@ -245,9 +253,16 @@ class _Search:
             leaders = _distinct(runs + found)
             best = leaders[0]
             found += self.exchange(problem, i, leaders, rng)
-            optima = [problem.to_measure(run.optimum.z) for run in _distinct(runs + found)[:LEADERS]]
+            if self.wide and problem.laplace:
+                new = [run for run in _distinct(runs + found)[:LEADERS] if run.value not in moved]
+                moved |= {run.value for run in new}
+                entries = [("recentre", z) for run in new for z in self.recentred(problem, run.optimum, rng)]
+                found += _race(problem, entries, self.max_iter, best.value)
+            optima = [(run.value, problem.to_measure(run.optimum.z)) for run in _distinct(runs + found)[:LEADERS]]
             # of two groups the first is exchanged too, with A and B in turn
-            pairs = [(A, B, g) for A in optima for B in optima if A is not B for g in range(1, problem.k1)]
+            new = [(A, B) for (v, A), (w, B) in permutations(optima, 2) if not {v, w} <= mated]
+            pairs = [(A, B, g) for A, B in new for g in range(1, problem.k1)]
+            mated |= {value for value, _ in optima} if self.wide else set()
             crosses = [("cross", z) for z in self.likeliest(problem, pairs, CROSSES)]
             found += _race(problem, crosses, self.max_iter, best.value)
             settled.add(i)
@@ -259,7 +274,7 @@ class _Search:
         """Take an expert out of group i of the best optima, and put others where the likelihood asks for one."""
         bases = self.without([problem.to_measure(run.optimum.z) for run in leaders[: self.bases]], i)[: self.bases]
         shares = np.diff(np.linspace(0, self.n_starts or GROWN_STARTS, len(bases) + 1).astype(int))
-        again = [z for G, m in zip(bases, shares, strict=True) for z in starts.insertions(problem, G, rng, m)]
+        again = [z for G, m in zip(bases, shares, strict=True) for z in self.insertions(problem, G, rng, m)]
         return _race(problem, [("exchange", z) for z in again], self.max_iter, leaders[0].value)
 
     def without(self, measures, i):
@@ -311,6 +326,12 @@ class _Search:
             recentred = [starts.recentre(G, self.X, rng) for _ in range(RECENTRED)]
             moved += [("recentre", problem.project(problem.from_measure(H))) for H in recentred]
         return moved
+
+    def recentred(self, problem, optimum, rng):
+        """Copies of the optimum with the centres of a Laplace gate at other rows, alike or each for itself."""
+        G = problem.to_measure(optimum.z)
+        moved = [starts.recentre(G, self.X, rng, apart) for apart in (False, True) for _ in range(MOVED)]
+        return [problem.project(problem.from_measure(H)) for H in moved]
 
     def finish(self, problem, run, eps):
         """Climb on to the tight tolerance; the path so far stays the head of the new one if both have one eps."""

@@ -164,14 +164,20 @@ def jitter(G, X, rng, size):
     return translate(moved, -centre)
 
 
-def recentre(G, X, rng):
-    """G with all centres of one of its Laplace gates, of which it has one at least, moved alike, about a row of X."""
+def recentre(G, X, rng, apart=False):
+    """G with all centres of one of its Laplace gates, of which it has one at least, moved alike, about a row of X.
+
+    With `apart` each goes to a row of its own instead.
+    """
     gates = [("a", slice(0, G.k1))] if G.gating[0] == "L" and G.k1 > 1 else []
     if G.gating[1] == "L":
         gates += [("omega", slice(G.offsets[i], G.offsets[i + 1])) for i in range(G.k1) if G.k2[i] > 1]
     name, members = gates[rng.integers(len(gates))]
     centres = getattr(G, name).copy()
-    centres[members] += X[rng.integers(len(X))] - centres[members].mean(axis=0)
+    if apart:
+        centres[members] = X[rng.integers(len(X), size=len(centres[members]))]
+    else:
+        centres[members] += X[rng.integers(len(X))] - centres[members].mean(axis=0)
     return G.replace(**{name: centres})
 
 
@@ -182,7 +188,7 @@ def scatter(G, X, rng):
     return G.replace(**{name: fields[name] for name, letter in zip(fields, G.gating, strict=True) if letter == "L"})
 
 
-CANDIDATES, CLIMBED = 50, 4  # experts drawn by `insertions`, and experts climbed, for each one wanted
+CANDIDATES, CLIMBED = 50, 4  # experts drawn by `insertions` if nothing else is said, and climbed, for each one wanted
 SUMMITS = 64  # experts climbed in all: 35 to 60 distinct maxima were seen in local fits
 STEPS, ENOUGH = 15, 0.02  # Newton steps of such a climb at most; log-likelihood units that one more must promise
 TOGETHER = 32  # experts whose effects on all rows are in memory at once
@@ -229,10 +235,10 @@ def split(G, k2, X, rng, number):
     return translate(measure.replace(**fields), -centre), kind
 
 
-def insertions(problem, G, rng, count):
+def insertions(problem, G, rng, count, candidates=CANDIDATES):
     """Coordinates of starts with one expert more than the fitted G, put where the data ask for it.
 
-    `CANDIDATES` random experts a start are judged in two ways, each of which finds half of the starts:
+    So many random `candidates` a start are judged in two ways, each of which finds half of the starts:
 
     - alone: by what an expert adds to the log-likelihood at its best weight, with all that G has held as it is (the
       gradient function of a mixture, Lindsay 1983, beyond its first order). The best that differ are climbed to maxima
@@ -251,6 +257,7 @@ def insertions(problem, G, rng, count):
     rng : numpy.random.Generator
     count : int
         Number of starts wanted; fewer are returned where fewer differ.
+    candidates : int
 
     Returns
     -------
@@ -259,7 +266,7 @@ def insertions(problem, G, rng, count):
     """
     (i,) = (g for g in range(G.k1) if problem.k2[g] == G.k2[g] + 1)
     group = _Group(problem, G, i)
-    drawn = group.candidates(rng, CANDIDATES * count)
+    drawn = group.candidates(rng, candidates * count)
     alone = group.climb(group.apart(group.alone(drawn), min(CLIMBED * count, SUMMITS)))
     alone = group.apart(alone, count - count // 2)
     helped = group.apart(group.helped(drawn), count - alone["gain"].size)
