@@ -201,18 +201,23 @@ def test_jitter_is_small_and_in_natural_units(gating):
     assert (np.abs(np.log(H.nu / G.nu)) < 0.05).all()
 
 
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("gating", ["SL", "LS", "LL"])
-def test_recentre_moves_one_laplace_gate_and_nothing_else(gating, rng):
+def test_recentre_moves_one_laplace_gate_and_nothing_else(gating, apart, rng):
     G = hs.datasets.truth("C2", gating)
     X = rng.uniform(-3, 3, (40, 1))
     moved = set()
     for _ in range(30):
-        H = starts.recentre(G, X, rng)
+        H = starts.recentre(G, X, rng, apart)
         shifts = {"a": H.a - G.a, "omega 0": H.omega[:2] - G.omega[:2], "omega 1": H.omega[2:] - G.omega[2:]}
         (name,) = (name for name, shift in shifts.items() if shift.any())
-        assert np.ptp(shifts[name]) < 1e-12
         centres = H.a if name == "a" else H.omega[slice(0, 2) if name == "omega 0" else slice(2, 4)]
-        assert np.abs(centres.mean() - X).min() < 1e-12
+        if apart:
+            assert np.isin(centres, X).all()
+            assert np.ptp(shifts[name]) > 0
+        else:
+            assert np.ptp(shifts[name]) < 1e-12
+            assert np.abs(centres.mean() - X).min() < 1e-12
         for other in ("b", "beta", "eta", "tau", "nu"):
             np.testing.assert_array_equal(getattr(H, other), getattr(G, other))
         moved.add(name)
