@@ -7,8 +7,8 @@
    the starts are crosses: optima from there, each with the growing group of an optimum in which that one grew instead;
    the other half are insertions into the best optimum of either kind.
    With `WIDE` starts or more, as by default, all pairs of the leading optima are crossed, as the likelihood of a pair
-   says little before its climb, experts are put into the three best optima of a kind, here and in exchanges, and twice
-   as many are judged for a start.
+   says little before its climb, experts are put into the three best optima of a kind, here and in exchanges, and more
+   are judged for a start.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
    log-likelihood units behind the leader, or behind the best optimum known before, fall out.
 3. Regroupings. In the best optimum any two experts of different groups change places and gates are fitted anew, Laplace

@@ -188,7 +188,7 @@ def scatter(G, X, rng):
     return G.replace(**{name: fields[name] for name, letter in zip(fields, G.gating, strict=True) if letter == "L"})
 
 
-CANDIDATES, CLIMBED = 50, 4  # experts drawn by `insertions` if nothing else is said, and climbed, for each one wanted
+CANDIDATES, CLIMBED = 50, 4  # experts drawn by `insertions`, unless more are asked for, and climbed, a start wanted
 SUMMITS = 64  # experts climbed in all: 35 to 60 distinct maxima were seen in local fits
 STEPS, ENOUGH = 15, 0.02  # Newton steps of such a climb at most; log-likelihood units that one more must promise
 TOGETHER = 32  # experts whose effects on all rows are in memory at once
@@ -238,7 +238,7 @@ def split(G, k2, X, rng, number):
 def insertions(problem, G, rng, count, candidates=CANDIDATES):
     """Coordinates of starts with one expert more than the fitted G, put where the data ask for it.
 
-    So many random `candidates` a start are judged in two ways, each of which finds half of the starts:
+    Random experts are judged in two ways, each of which finds half of the starts:
 
     - alone: by what an expert adds to the log-likelihood at its best weight, with all that G has held as it is (the
       gradient function of a mixture, Lindsay 1983, beyond its first order). The best that differ are climbed to maxima
@@ -246,7 +246,8 @@ def insertions(problem, G, rng, count, candidates=CANDIDATES):
     - helped: by what it promises if G's own parameters make way for it. A small weight w changes log p by w d; of d,
       the part in the span of the scores of G's parameters is theirs already, and with D the rest the promise is
       w sum d - w^2 / 2 sum D^2 at the best w in the box. This finds experts that share a place with one of G's; it is
-      not climbed, as it is greatest at copies of an expert, of which nothing comes.
+      not climbed, and no more than `CANDIDATES` a start are judged by it, as it is greatest at copies of an expert, of
+      which nothing comes.
 
     Parameters
     ----------
@@ -258,6 +259,7 @@ def insertions(problem, G, rng, count, candidates=CANDIDATES):
     count : int
         Number of starts wanted; fewer are returned where fewer differ.
     candidates : int
+        Experts drawn for each of them.
 
     Returns
     -------
@@ -269,7 +271,8 @@ def insertions(problem, G, rng, count, candidates=CANDIDATES):
     drawn = group.candidates(rng, candidates * count)
     alone = group.climb(group.apart(group.alone(drawn), min(CLIMBED * count, SUMMITS)))
     alone = group.apart(alone, count - count // 2)
-    helped = group.apart(group.helped(drawn), count - alone["gain"].size)
+    few = {name: values[: CANDIDATES * count] for name, values in drawn.items()}
+    helped = group.apart(group.helped(few), count - alone["gain"].size)
     return [group.insert(expert) for experts in (alone, helped) for expert in _one_by_one(experts)]
 
 
