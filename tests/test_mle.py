@@ -265,7 +265,7 @@ def test_a_wide_search_crosses_all_pairs_and_puts_experts_into_three_optima(n_st
     runs = [mle._Run(problem, "", mle.begin(problem, problem.from_measure(H), 0.0)) for H in made]
     search.exchange(problem, 1, runs, rng)
     assert [H.b[0] for H, _ in bases] == [0.0, 0.1, 0.2][: 3 if wide else 1]
-    assert sum(count for _, count in bases) == (n_starts or 40)
+    assert sum(count for _, count in bases) == (n_starts or 80)
 
 
 def test_repeatable_bits_and_seeds():

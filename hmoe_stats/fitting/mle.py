@@ -16,9 +16,9 @@
    have all their centres moved about another row. This goes on until it helps no more. Local fits, whose groups are
    given, go without.
 4. Exchanges. In the best optimum each group in turn gives back the expert least missed and has another put where it is
-   wanted; the optima so found are crossed with all others. A wide search first moves the centres of Laplace gates of
-   all leading optima to other rows, a gate at a time: kinks hold centres apart from an inserted expert's best place.
-   This goes on until it helps no group. In the end the best optimum is shaken once more.
+   wanted; the optima so found are crossed with all others. A wide search first moves all leading optima: the centres
+   of a Laplace gate to other rows, as kinks hold them where they were before an expert came; without such gates all
+   parameters a little. This goes on until it helps no group. In the end the best optimum is shaken once more.
 5. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
@@ -39,14 +39,14 @@ from .problem import Problem, batches, check_problem, one_thread
 from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
-BASE_STARTS, GROWN_STARTS = 8, 40
+BASE_STARTS, GROWN_STARTS = 8, 80
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
 LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
 WIDE, BASES, DRAWN = 40, 3, 100  # starts of a wide search; smaller optima it puts experts into; experts drawn a start
 REGROUPED = 5  # regroupings or shakes in a row at most
 JITTERED, RECENTRED = 7, 12  # copies of an optimum that is shaken
-MOVED = 6  # copies of a leader with one gate's centres moved together, and as many with them moved apart
+MOVED = 6  # copies of a leader with a gate's centres moved together, and as many with them moved apart
 SCATTERED = 16  # places of the centres of Laplace gates tried for experts that have changed places
 EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows, in so many steps
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
@@ -66,7 +66,7 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     start : MixingMeasure, optional
         Starts are made around it; it may be smaller than `k2`. Without it starts are made from the data.
     n_starts : int, optional
-        Number of starts at every stage of growth; by default 8 for the smallest model and 40 for each larger one. With
+        Number of starts at every stage of growth; by default 8 for the smallest model and 80 for each larger one. With
         one, groups are not regrouped, nor optima shaken.
     bounds : dict, optional
         Box on the parameters: keys among a, b, omega, beta, eta, tau, nu; values a half-width B, for [-B, B], or a
@@ -253,10 +253,10 @@ class _Search:
             leaders = _distinct(runs + found)
             best = leaders[0]
             found += self.exchange(problem, i, leaders, rng)
-            if self.wide and problem.laplace:
+            if self.wide:
                 new = [run for run in _distinct(runs + found)[:LEADERS] if run.value not in moved]
                 moved |= {run.value for run in new}
-                entries = [("recentre", z) for run in new for z in self.recentred(problem, run.optimum, rng)]
+                entries = [entry for run in new for entry in self.moves(problem, run.optimum, rng)]
                 found += _race(problem, entries, self.max_iter, best.value)
             optima = [(run.value, problem.to_measure(run.optimum.z)) for run in _distinct(runs + found)[:LEADERS]]
             # of two groups the first is exchanged too, with A and B in turn
@@ -327,11 +327,13 @@ class _Search:
             moved += [("recentre", problem.project(problem.from_measure(H))) for H in recentred]
         return moved
 
-    def recentred(self, problem, optimum, rng):
-        """Copies of the optimum with the centres of a Laplace gate at other rows, alike or each for itself."""
+    def moves(self, problem, optimum, rng):
+        """Copies of the optimum with all centres of one Laplace gate at other rows; without such gates jittered."""
         G = problem.to_measure(optimum.z)
+        if not problem.laplace:
+            return [("jitter", z) for z in self.around(problem, G, rng, 2 * MOVED + 1)[1:]]
         moved = [starts.recentre(G, self.X, rng, apart) for apart in (False, True) for _ in range(MOVED)]
-        return [problem.project(problem.from_measure(H)) for H in moved]
+        return [("recentre", problem.project(problem.from_measure(H))) for H in moved]
 
     def finish(self, problem, run, eps):
         """Climb on to the tight tolerance; the path so far stays the head of the new one if both have one eps."""
