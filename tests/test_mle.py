@@ -259,13 +259,41 @@ def test_a_wide_search_crosses_all_pairs_and_puts_experts_into_three_optima(n_st
     pairs = [(A, B, 1) for A in made for B in made if A is not B]
     assert len(search.likeliest(problem, pairs, 4)) == (30 if wide else 4)
     bases = []
-    monkeypatch.setattr(starts, "insertions", lambda problem, H, rng, count: bases.append((H, count)) or [])
+    monkeypatch.setattr(starts, "insertions", lambda problem, H, rng, *counts: bases.append((H, *counts)) or [])
     monkeypatch.setattr(mle, "_race", lambda problem, entries, *rest: entries)
     monkeypatch.setattr(search, "without", lambda measures, i: [G.replace(b=[0.1 * k, 0.0]) for k in range(5)])
     runs = [mle._Run(problem, "", mle.begin(problem, problem.from_measure(H), 0.0)) for H in made]
     search.exchange(problem, 1, runs, rng)
-    assert [H.b[0] for H, _ in bases] == [0.0, 0.1, 0.2][: 3 if wide else 1]
-    assert sum(count for _, count in bases) == (n_starts or 80)
+    assert [H.b[0] for H, *_ in bases] == [0.0, 0.1, 0.2][: 3 if wide else 1]
+    assert sum(count for _, count, _ in bases) == (n_starts or 80)
+    assert {drawn for *_, drawn in bases} == {100 if wide else 50}
+
+
+@pytest.mark.parametrize("n_starts", [39, 40])
+@pytest.mark.parametrize("gating", GATINGS)
+def test_a_wide_search_moves_every_leader_before_crosses(gating, n_starts, monkeypatch):
+    """Exchanges take a handful of optima as found, move each once, and cross pairs that were not crossed before."""
+    G, X, y = draw(gating, 200, seed=5)
+    search = mle._Search(X, y, gating, G, n_starts, BOX, 1e-8, 500, 0, False)
+    problem, rng = search.problem((3, 3)), np.random.default_rng(0)
+    made = [starts.embed(starts.jitter(G, X, rng, 0.3), (3, 3), rng) for _ in range(4)]
+    runs = [
+        mle._Run(problem, "cross", mle.begin(problem, problem.from_measure(H), problem.smoothing), status="converged")
+        for H in made
+    ]
+    assert len(mle._distinct(runs)) == 4
+    raced = []
+    monkeypatch.setattr(mle, "_race", lambda problem, entries, *rest: raced.append([kind for kind, _ in entries]) or [])
+    monkeypatch.setattr(search, "exchange", lambda *rest: [])
+    search.exchanges(problem, (3, 2), runs, rng)  # both groups, which nothing helps
+    crosses = [kinds for kinds in raced if "cross" in kinds]
+    moves = [kind for kinds in raced for kind in kinds if kind != "cross"]
+    if n_starts == 40:
+        assert moves == 4 * 12 * ["jitter" if gating == "SS" else "recentre"]
+        assert [len(kinds) for kinds in crosses] == [12]
+    else:
+        assert moves == []
+        assert [len(kinds) for kinds in crosses] == [6, 6]
 
 
 def test_repeatable_bits_and_seeds():
