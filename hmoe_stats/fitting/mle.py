@@ -254,9 +254,10 @@ class _Search:
             best = leaders[0]
             found += self.exchange(problem, i, leaders, rng)
             if self.wide:
-                new = [run for run in _distinct(runs + found)[:LEADERS] if run.value not in moved]
-                moved |= {run.value for run in new}
-                entries = [entry for run in new for entry in self.moves(problem, run.optimum, rng)]
+                still = [run for run in _distinct(runs + found)[:LEADERS] if run.value not in moved]
+                moved |= {run.value for run in still}
+                copies = (0, MOVED, MOVED) if problem.laplace else (2 * MOVED, 0, 0)
+                entries = [entry for run in still for entry in self.shakes(problem, run.optimum, rng, *copies)]
                 found += _race(problem, entries, self.max_iter, best.value)
             optima = [(run.value, problem.to_measure(run.optimum.z)) for run in _distinct(runs + found)[:LEADERS]]
             # of two groups the first is exchanged too, with A and B in turn
@@ -318,22 +319,14 @@ class _Search:
         runs = _race(few, [("", few.project(few.from_measure(H))) for H in tried], self.max_iter)
         return few.draw_in(_distinct(runs)[0].optimum.z)
 
-    def shakes(self, problem, optimum, rng):
-        """Copies of the optimum: jittered, and with the centres of a Laplace gate moved together."""
+    def shakes(self, problem, optimum, rng, jittered=JITTERED, together=RECENTRED, apart=0):
+        """Copies of the optimum: jittered, and with the centres of a Laplace gate moved together, or apart."""
         G = problem.to_measure(optimum.z)
-        moved = [("jitter", z) for z in self.around(problem, G, rng, JITTERED + 1)[1:]]
+        moved = [("jitter", z) for z in self.around(problem, G, rng, jittered + 1)[1:]]
         if problem.laplace:
-            recentred = [starts.recentre(G, self.X, rng) for _ in range(RECENTRED)]
+            recentred = [starts.recentre(G, self.X, rng, k >= together) for k in range(together + apart)]
             moved += [("recentre", problem.project(problem.from_measure(H))) for H in recentred]
         return moved
-
-    def moves(self, problem, optimum, rng):
-        """Copies of the optimum with all centres of one Laplace gate at other rows; without such gates jittered."""
-        G = problem.to_measure(optimum.z)
-        if not problem.laplace:
-            return [("jitter", z) for z in self.around(problem, G, rng, 2 * MOVED + 1)[1:]]
-        moved = [starts.recentre(G, self.X, rng, apart) for apart in (False, True) for _ in range(MOVED)]
-        return [("recentre", problem.project(problem.from_measure(H))) for H in moved]
 
     def finish(self, problem, run, eps):
         """Climb on to the tight tolerance; the path so far stays the head of the new one if both have one eps."""
