@@ -100,9 +100,7 @@ def run(problem, z, eps, max_iter, tol):
     kinds, floor = problem.kinds, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
     path = []
     for iteration in range(max_iter + 1):
-        value, r = kernels.responsibilities(
-            problem.X, problem.y, *kinds, off, a, b, omega, beta, eta, tau, nu, eps
-        )
+        value, r = kernels.responsibilities(problem.X, problem.y, *kinds, off, a, b, omega, beta, eta, tau, nu, eps)
         path.append(float(value - shift))
         if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
             break

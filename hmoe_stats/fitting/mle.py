@@ -7,18 +7,18 @@
    the starts are crosses: optima from there, each with the growing group of an optimum in which that one grew instead;
    the other half are insertions into the best optimum of either kind.
    With `WIDE` starts or more, as by default, all pairs of the leading optima are crossed, as the likelihood of a pair
-   says little before its climb, experts are put into the three best optima of a kind, here and in exchanges, and more
-   are judged for a start.
+   says little before its climb, experts are put into the three best optima of a kind, and more are judged for a start.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
    log-likelihood units behind the leader, or behind the best optimum known before, fall out.
 3. Regroupings. In the best optimum any two experts of different groups change places and gates are fitted anew, Laplace
    gates on a few rows from many centres, as kinks hold them; the optimum itself is shaken: jittered, and Laplace gates
    have all their centres moved about another row. This goes on until it helps no more. Local fits, whose groups are
    given, go without.
-4. Exchanges. In the best optimum each group in turn gives back the expert least missed and has another put where it is
-   wanted; the optima so found are crossed with all others. A wide search first moves all leading optima: the centres
-   of a Laplace gate to other rows, as kinks hold them where they were before an expert came; without such gates all
-   parameters a little. This goes on until it helps no group. In the end the best optimum is shaken once more.
+4. Exchanges. In the best optimum (a wide search takes the six best) each group in turn gives back the expert least
+   missed and has another put where it is wanted; the optima so found are crossed with all others. A wide search first
+   moves all leading optima: the centres of a Laplace gate to other rows, as kinks hold them where they were before an
+   expert came; without such gates all parameters a little. This goes on until it helps no group. In the end the best
+   optimum is shaken once more; a wide search looks at its regroupings again, too.
 5. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
@@ -43,7 +43,8 @@ BASE_STARTS, GROWN_STARTS = 8, 80
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
 LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
-WIDE, BASES, DRAWN = 40, 3, 100  # starts of a wide search; smaller optima it puts experts into; experts drawn a start
+WIDE, DRAWN = 40, 100  # starts of a wide search; experts it draws for each
+BASES, EMPTIED = 3, 6  # smaller optima of a kind that a wide search puts experts into, as it grows and in exchanges
 REGROUPED = 5  # regroupings or shakes in a row at most
 JITTERED, RECENTRED = 7, 12  # copies of an optimum that is shaken
 MOVED = 6  # copies of a leader with a gate's centres moved together, and as many with them moved apart
@@ -142,7 +143,7 @@ class _Search:
         if leaders:
             runs += self.exchanges(problem, smaller, runs, rng)
             if not self.local and self.n_starts != 1:
-                runs += self.again(problem, runs, rng, self.shakes)
+                runs += self.again(problem, runs, rng, self.regroupings if self.wide else self.shakes)
         runs.sort(key=lambda run: -run.value)  # stable: ties keep the order of the starts
 
         eps = problem.smoothing * FINAL_SMOOTHING
@@ -166,11 +167,6 @@ class _Search:
     def wide(self):
         return (self.n_starts or GROWN_STARTS) >= WIDE
 
-    @property
-    def bases(self):
-        """Smaller optima of a kind that experts are put into."""
-        return BASES if self.wide else 1
-
     def problem(self, k2, inside=None):
         home = self.start if self.local else None
         return Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home)
@@ -187,7 +183,8 @@ class _Search:
                 crosses, siblings = self.crosses(problem, leaders, (grown + 1) // 2, rng)
                 out += [("cross", z) for z in crosses]
                 # those that grew here last, and those that grew elsewhere
-                bases = [H for _, H in leaders[: self.bases] + siblings[: self.bases]]
+                each = BASES if self.wide else 1
+                bases = [H for _, H in leaders[:each] + siblings[:each]]
             for number, H in enumerate(bases, 1):
                 room = grown // 4 if crosses and self.wide else (grown - len(out)) // (len(bases) + 1 - number)
                 out += [("insert", z) for z in self.insertions(problem, H, rng, room)]
@@ -273,7 +270,8 @@ class _Search:
 
     def exchange(self, problem, i, leaders, rng):
         """Take an expert out of group i of the best optima, and put others where the likelihood asks for one."""
-        bases = self.without([problem.to_measure(run.optimum.z) for run in leaders[: self.bases]], i)[: self.bases]
+        each = EMPTIED if self.wide else 1
+        bases = self.without([problem.to_measure(run.optimum.z) for run in leaders[:each]], i)[:each]
         shares = np.diff(np.linspace(0, self.n_starts or GROWN_STARTS, len(bases) + 1).astype(int))
         again = [z for G, m in zip(bases, shares, strict=True) for z in self.insertions(problem, G, rng, m)]
         return _race(problem, [("exchange", z) for z in again], self.max_iter, leaders[0].value)
@@ -284,7 +282,8 @@ class _Search:
         problem = self.problem(tuple(m - (g == i) for g, m in enumerate(k2)))
         entries = [
             ("drop", problem.from_measure(starts.drop(G, j)))
-            for G in measures for j in range(G.offsets[i], G.offsets[i + 1])
+            for G in measures
+            for j in range(G.offsets[i], G.offsets[i + 1])
         ]
         return [run.entry[1] for run in _distinct(_race(problem, entries, self.max_iter))]
 
