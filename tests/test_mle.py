@@ -250,7 +250,7 @@ def test_own_starts_find_the_pairs_where_kinks_hold_the_gates(seed):
 
 
 @pytest.mark.parametrize("n_starts", [12, 39, 40, None])
-def test_a_wide_search_crosses_all_pairs_and_puts_experts_into_three_optima(n_starts, monkeypatch):
+def test_a_wide_search_crosses_all_pairs_and_empties_six_optima(n_starts, monkeypatch):
     G, X, y = draw("SS", 200, seed=5)
     search = mle._Search(X, y, "SS", G, n_starts, BOX, 1e-8, 500, 0, False)
     wide = n_starts in (40, None)
@@ -261,10 +261,10 @@ def test_a_wide_search_crosses_all_pairs_and_puts_experts_into_three_optima(n_st
     bases = []
     monkeypatch.setattr(starts, "insertions", lambda problem, H, rng, *counts: bases.append((H, *counts)) or [])
     monkeypatch.setattr(mle, "_race", lambda problem, entries, *rest: entries)
-    monkeypatch.setattr(search, "without", lambda measures, i: [G.replace(b=[0.1 * k, 0.0]) for k in range(5)])
+    monkeypatch.setattr(search, "without", lambda measures, i: [G.replace(b=[0.1 * k, 0.0]) for k in range(8)])
     runs = [mle._Run(problem, "", mle.begin(problem, problem.from_measure(H), 0.0)) for H in made]
     search.exchange(problem, 1, runs, rng)
-    assert [H.b[0] for H, *_ in bases] == [0.0, 0.1, 0.2][: 3 if wide else 1]
+    assert [H.b[0] for H, *_ in bases] == [0.1 * k for k in range(6 if wide else 1)]
     assert sum(count for _, count, _ in bases) == (n_starts or 80)
     assert {drawn for *_, drawn in bases} == {100 if wide else 50}
 
@@ -294,6 +294,18 @@ def test_a_wide_search_moves_every_leader_before_crosses(gating, n_starts, monke
     else:
         assert moves == []
         assert [len(kinds) for kinds in crosses] == [6, 6]
+
+
+@pytest.mark.parametrize("n_starts", [39, 40])
+def test_a_wide_search_looks_at_regroupings_again_in_the_end(n_starts, monkeypatch):
+    G, X, y = draw("SS", 200, seed=5)
+    search, done = mle._Search(X, y, "SS", G, n_starts, BOX, 1e-8, 500, 0, False), []
+    for name in ("regroupings", "shakes", "exchanges"):
+        monkeypatch.setattr(search, name, lambda problem, *rest, name=name: done.append((name, problem.k2)) or [])
+    search.fit((3, 2))
+    assert [name for name, k2 in done if k2 == (2, 2)] == ["regroupings"]
+    last = "regroupings" if n_starts == 40 else "shakes"
+    assert [name for name, k2 in done if k2 == (3, 2)] == ["regroupings", "exchanges", last]
 
 
 def test_repeatable_bits_and_seeds():
