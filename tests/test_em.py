@@ -242,6 +242,15 @@ def test_expert_m_step_is_weighted_least_squares(d):
     np.testing.assert_array_equal(floored[:3], 1e3)
 
 
+def test_two_clumps_of_nearly_equal_rows_do_not_make_the_likelihood_fall():
+    """An expert's line through rows 1e-6 apart has a slope of 1e5, which normal equations know to a few digits only."""
+    left, right = [[-0.999999, 0.926069]], [[1.000001, 1.112475], [0.999998, 3.265611], [1.000001, 2.464799]]
+    rows = np.array([*left, *right, [1.0, 0.884259], [-1.000001, -0.815627]]).repeat(3, axis=0)
+    for seed in range(200, 240):
+        fit = hs.fit_em(rows[:, :1], rows[:, 1], "SS", (2,), max_iter=50, seed=seed)
+        assert np.diff(fit.path).min() >= -1e-9 * np.abs(fit.path).max()
+
+
 def test_expert_m_step_without_full_rank_still_minimises_the_squares():
     rng = np.random.default_rng(9)
     x, y = rng.standard_normal(60), rng.standard_normal(60)

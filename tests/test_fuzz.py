@@ -188,9 +188,25 @@ def check_box(result, arguments):
             assert G.nu.min() >= 0.999 * min(floor, floor if start is None else start.nu.min())
 
 
+def far(arguments):
+    """True where some parameter's box keeps 1e15 standardised units from 0 at least: from 1e16 on it is refused."""
+    X, y = (np.array(arguments[name], dtype=float) for name in ("X", "y"))
+    spread = X.reshape(len(y), -1).std(axis=0)
+    spread, sd = spread[spread > 0], max(np.std(y), 1e-300)
+    gate = {"S": 1.0 / spread, "L": spread}
+    units = {"a": gate[arguments["gating"][0]], "omega": gate[arguments["gating"][1]], "eta": sd / spread, "tau": sd}
+    for name, value in (arguments.get("bounds") or {}).items():
+        least = np.abs(np.clip(0.0, *(value if np.ndim(value) else (-value, value))))
+        if name != "nu" and least >= 1e15 * np.min(units.get(name, 1.0), initial=np.inf):
+            return True
+    return False
+
+
 def run(fit, arguments):
     """`check`, and data that can be fitted are fitted while others are refused."""
     result = check(fit, arguments)
+    if isinstance(result, ValueError) and str(result).startswith("bounds[") and far(arguments):
+        return result
     if usable(arguments):
         assert isinstance(result, hs.FitResult), result
     else:

@@ -16,6 +16,8 @@ from .newton import spectrum
 from .problem import Problem, check_problem, one_thread
 from .result import FitResult
 
+DEFICIENT = 1e-8  # ratio of the singular values of an expert's normal equations below which rounding may spoil a step
+
 
 @one_thread
 def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
@@ -118,19 +120,26 @@ def run(problem, z, eps, max_iter, tol):
 def update_experts(X, y, r, eta, tau, nu, floor):
     """Weighted least squares of each expert, weights r (K, n): new eta (K, d), tau (K,), nu (K,).
 
-    An expert that holds no weight keeps its parameters; a rank-deficient one takes the least-norm solution.
+    An expert that holds no weight keeps its parameters; a rank-deficient one takes the least-norm solution, and where
+    rounding spoils that, it keeps its line.
     """
     d = X.shape[1]
-    eta, tau, nu = eta.copy(), tau.copy(), nu.copy()
+    old, (eta, tau, nu) = (eta, tau), (eta.copy(), tau.copy(), nu.copy())
     xx, xy = kernels.expert_sums(X, y, r)
     weight = xx[:, d, d]
-    held = weight > 1e-10
+    held, deficient = weight > 1e-10, np.zeros(len(weight), dtype=bool)
     for j in np.flatnonzero(held):
         # solved as a correction to the present line, so that a loss of rank cannot move the fit away from it
         line = np.append(eta[j], tau[j])
-        line = line + np.linalg.lstsq(xx[j], xy[j] - xx[j] @ line, rcond=1e-13)[0]
+        correction, _, _, singular = np.linalg.lstsq(xx[j], xy[j] - xx[j] @ line, rcond=1e-13)
+        line = line + correction
         eta[j], tau[j] = line[:d], line[d]
+        deficient[j] = singular[-1] < DEFICIENT * singular[0]
     squares = kernels.residual_sums(X, y, r, eta, tau)
+    if deficient.any():
+        before = kernels.residual_sums(X, y, r, *old)
+        worse = deficient & (squares > before)
+        eta[worse], tau[worse], squares[worse] = old[0][worse], old[1][worse], before[worse]
     nu[held] = np.maximum(squares[held] / weight[held], floor[held])
     return eta, tau, nu
 
