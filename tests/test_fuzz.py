@@ -75,7 +75,7 @@ def usable(arguments):
     if len(y) <= (K - 1) * (d + 1) + K * (d + 2) or not (np.isfinite(X).all() and np.isfinite(y).all()):
         return False
     for column in (*X.T, y):
-        top = max(np.abs(column).max(), 1e-300)
+        top = np.abs(column).max() or 1.0
         relative = np.std(column / top)
         if top > 1e50 or (relative > 1e-13 and not 1e-18 <= relative * top <= 1e18):
             return False
@@ -97,7 +97,8 @@ def usable(arguments):
 def rounding(G, X, y):
     """How far two ways of computing the log-likelihood of G may differ: the errors of means and logits, propagated."""
     r = hs.responsibilities(G, X, y)
-    size = np.abs(X) @ np.abs(G.eta.T) + np.abs(G.tau) + np.abs(y)[:, None]
+    reach = np.abs(X).max(axis=0)  # covariates are centred for a fit, and a line's value there is rounded for all rows
+    size = reach @ np.abs(G.eta.T) + np.abs(G.tau) + np.abs(y)[:, None]
     sd = np.sqrt(G.nu)
     error = 1e-14 * (G.d + 2) * size / sd
     z = np.abs(y[:, None] - X @ G.eta.T - G.tau) / sd
