@@ -104,8 +104,8 @@ def rounding(G, X, y):
     z = np.abs(y[:, None] - X @ G.eta.T - G.tau) / sd
     total = (r * (z + error) * error).sum()
     for letter, slopes, intercepts in ((G.gating[0], G.a, G.b), (G.gating[1], G.omega, G.beta)):
-        logit = np.abs(X) @ np.abs(slopes.T) if letter == "S" else np.abs(X).sum(1)[:, None] + np.abs(slopes).sum(1)
-        total += 1e-14 * (logit + np.abs(intercepts)).max(axis=1).sum()
+        logit = reach @ np.abs(slopes.T) if letter == "S" else reach.sum() + np.abs(slopes).sum(axis=1)
+        total += 1e-14 * (logit + np.abs(intercepts)).max() * len(y)
     return total + 1e-12 * np.abs(hs.log_density(G, X, y)).sum() + 1e-12 * len(y)
 
 
