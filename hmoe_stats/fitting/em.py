@@ -60,6 +60,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         start = starts.split(start, k2, X, rng, number=0)[0]
     problem = Problem(X, y, gating, k2, start=start)
     z = problem.from_measure(starts.from_clusters(problem, rng) if start is None else start)
+    tol = float(tol)  # a narrower type would overflow beside large falls
     z, path = run(problem, z, 0.0, max_iter, tol)
     converged = len(path) > 1 and abs(path[-1] - path[-2]) < tol + 1e-12 * abs(path[-1])
 
