@@ -214,8 +214,8 @@ ODD = {
     "bounds": [{}, [], 1, "box", {"c": 1}, {"a": 0}, {"a": np.nan}, {"a": (1,)}, {"a": "b"}, {"nu": 1}, {"nu": (0, 1)}]
     + [{"nu": (1e-300, 1e300)}, {"eta": 1e300}, {"a": (-np.inf, 0)}, {"tau": (1e49, 1e50)}, {"b": (np.inf, np.inf)}]
     + [{"nu": (1, np.inf)}, {"eta": (-np.inf, -1e49)}, {"a": None}, {1: 2}, {"omega": [-1, [1]]}, {"beta": {}}],
-    "n_starts": [0, -1, 1.0, True, "1", np.int8(1), np.nan],
-    "tol": [0, -1.0, np.nan, None, "1", np.float32(1e-3), 5e-324, 1, True],
+    "n_starts": [0, -1, 1.0, True, "1", np.int8(1), np.int8(2), np.nan],
+    "tol": [0, -1.0, np.nan, None, "1", np.float32(1e-3), np.float16(1), 5e-324, 1, 10**400, True],
     "max_iter": [0, -1, 1.5, np.nan, None, "1", np.int64(2), True],
     "seed": [-1, 1.5, None, "1", 2**200, np.uint64(2**63), np.random.SeedSequence(1), np.random.default_rng(1)],
 }

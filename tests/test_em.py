@@ -61,16 +61,16 @@ def test_the_log_likelihood_never_falls(gating, k2, d):
 
 
 def standard_deviation(real):
-    def update(X, y, r, eta, tau, nu, floor):
-        eta, tau, nu = real(X, y, r, eta, tau, nu, floor)
+    def update(X, y, r, *others):
+        eta, tau, nu = real(X, y, r, *others)
         return eta, tau, np.sqrt(nu)
 
     return update
 
 
 def unweighted_line(real):
-    def update(X, y, r, eta, tau, nu, floor):
-        return real(X, y, np.sqrt(r), eta, tau, nu, floor)
+    def update(X, y, r, *others):
+        return real(X, y, np.sqrt(r), *others)
 
     return update
 
@@ -148,6 +148,14 @@ def test_a_smaller_start_is_split_and_not_only_copied(gating):
     fit = hs.fit_em(X, y, gating, (2,), start=small.measure)
     assert largest_fall(fit.path) < 1e-9
     assert fit.log_likelihood > small.log_likelihood + 10
+
+
+@pytest.mark.parametrize("tol", [np.float16(1e-2), np.float32(1e-2)])
+def test_a_tolerance_of_any_type_is_one_number(tol):
+    x = np.linspace(-1, 1, 60)
+    start = measure("SS", (1,), 1).replace(tau=[1e22])  # the first iteration gains more than narrow types hold
+    fits = [hs.fit_em(x, np.sin(9 * x), "SS", (1,), start=start, tol=value) for value in (tol, float(tol))]
+    np.testing.assert_array_equal(fits[0].path, fits[1].path)
 
 
 def test_at_the_cap_nothing_has_converged():
@@ -240,6 +248,26 @@ def test_expert_m_step_is_weighted_least_squares(d):
     assert (tau[3], nu[3]) == (old[1][3], old[2][3])
     floored = em.update_experts(X, y, r, *old, np.full(K, 1e3))[2]
     np.testing.assert_array_equal(floored[:3], 1e3)
+    capped = em.update_experts(X, y, r, *old, np.full(K, 1e-9), 1e-3)[2]
+    np.testing.assert_array_equal(capped[:3], 1e-3)
+
+
+@pytest.mark.parametrize("gating", ["SS", "LL"])  # covariates are brought to one size for softmax gates alone
+def test_lines_are_found_in_any_units_of_x_from_far_away(gating):
+    rng = np.random.default_rng(4)
+    x, noise = rng.standard_normal(200), rng.standard_normal(200)
+    X = np.column_stack([x, 1e8 * rng.standard_normal(200), np.full(200, 1e12)])
+    y = 1 + x + 3e-8 * X[:, 1] + 0.5 * noise
+    one, two = np.zeros((1, 3)), np.zeros((2, 3))  # two experts that are one, and stay so
+    gates = {"a": one, "b": [0], "omega": two, "beta": [0, 0]}
+    G = hs.MixingMeasure(gating=gating, k2=(2,), **gates, eta=two + 1e3, tau=[1e15] * 2, nu=[1, 1])
+    fit = hs.fit_em(X, y, gating, (2,), start=G)
+    design = np.column_stack([np.ones(200), X[:, :2]])
+    line, squares, *_ = np.linalg.lstsq(design / [1, 1, 1e8], y, rcond=None)
+    np.testing.assert_allclose(fit.measure.eta[:, :2], [line[1:] / [1, 1e8]] * 2, rtol=1e-6)
+    np.testing.assert_allclose(fit.measure.nu, squares.repeat(2) / 200, rtol=1e-6)
+    residuals = y - hs.predict(fit.measure, X)
+    np.testing.assert_allclose(residuals @ design / [200, 200, 200e8], 0, atol=1e-6)
 
 
 def test_two_clumps_of_nearly_equal_rows_do_not_make_the_likelihood_fall():

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from .. import kernels
+from ..measure import LARGEST
 from . import starts
 from .newton import spectrum
-from .problem import Problem, check_problem, one_thread
+from .problem import VARIANCES, Problem, check_problem, one_thread
 from .result import FitResult
 
 DEFICIENT = 1e-8  # ratio of the singular values of an expert's normal equations below which rounding may spoil a step
@@ -52,15 +53,13 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         If the data are not finite, do not vary, are too few, or an argument does not fit.
     """
     X, y, gating, k2 = check_problem(X, y, gating, k2)
-    check_positive("max_iter", max_iter, whole=True)
-    check_positive("tol", tol)
+    max_iter, tol = check_positive("max_iter", max_iter, whole=True), check_positive("tol", tol)
     starts.check_start(start, gating, k2, X, y)
     rng = np.random.default_rng(starts.key(seed, gating, k2))
     if start is not None and start.k2 != k2:  # exact copies of an expert would stay copies for ever
         start = starts.split(start, k2, X, rng, number=0)[0]
     problem = Problem(X, y, gating, k2, start=start)
     z = problem.from_measure(starts.from_clusters(problem, rng) if start is None else start)
-    tol = float(tol)  # a narrower type would overflow beside large falls
     z, path = run(problem, z, 0.0, max_iter, tol)
     converged = len(path) > 1 and abs(path[-1] - path[-2]) < tol + 1e-12 * abs(path[-1])
 
@@ -90,10 +89,12 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
 
 
 def check_positive(name, value, whole=False):
-    """Raise a `ValueError` that names the argument unless it is a positive (whole) number."""
+    """The argument as an int or a float, as narrower types overflow; `ValueError` unless it is a positive number."""
     kinds = int | np.integer if whole else int | float | np.integer | np.floating
     if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
         raise ValueError(f"{name} must be a positive {'integer' if whole else 'number'}; got {value!r}")
+    value = int(value) if isinstance(value, int | np.integer) else float(value)
+    return value if whole else float(min(value, LARGEST))
 
 
 def run(problem, z, eps, max_iter, tol):
@@ -101,13 +102,15 @@ def run(problem, z, eps, max_iter, tol):
     _, _, off, a, b, omega, beta, eta, tau, nu = problem.kernel_args(z)
     shift = problem.n * np.log(problem.y_scale)
     kinds, floor = problem.kinds, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
+    ceiling = VARIANCES[1] * problem.scale[problem.slices["tau"]] ** 2  # rounding of a far line may leave more
+    unit = np.append(np.where(problem.constant, 1.0, problem.spread), 1.0)
     path = []
     for iteration in range(max_iter + 1):
         value, r = kernels.responsibilities(problem.X, problem.y, *kinds, off, a, b, omega, beta, eta, tau, nu, eps)
         path.append(float(value - shift))
         if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
             break
-        eta, tau, nu = update_experts(problem.X, problem.y, r, eta, tau, nu, floor)
+        eta, tau, nu = update_experts(problem.X, problem.y, r, eta, tau, nu, floor, ceiling, unit)
         if problem.k1 > 1:
             a, b = update_gate(problem.X, np.add.reduceat(r, off[:-1], axis=0), kinds[0], a, b, eps)
         omega, beta = omega.copy(), beta.copy()
@@ -118,9 +121,10 @@ def run(problem, z, eps, max_iter, tol):
     return v / problem.scale, path
 
 
-def update_experts(X, y, r, eta, tau, nu, floor):
-    """Weighted least squares of each expert, weights r (K, n): new eta (K, d), tau (K,), nu (K,).
+def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0):
+    """Weighted least squares of each expert, weights r (K, n): new eta (K, d), tau (K,), nu (K,) in [floor, ceiling].
 
+    `unit` (d + 1,) are the sizes of the columns of X and of the constant, for judging rank.
     An expert that holds no weight keeps its parameters; a rank-deficient one takes the least-norm solution, and where
     rounding spoils that, it keeps its line.
     """
@@ -132,17 +136,26 @@ def update_experts(X, y, r, eta, tau, nu, floor):
     for j in np.flatnonzero(held):
         # solved as a correction to the present line, so that a loss of rank cannot move the fit away from it
         line = np.append(eta[j], tau[j])
-        correction, _, _, singular = np.linalg.lstsq(xx[j], xy[j] - xx[j] @ line, rcond=1e-13)
+        correction, deficient[j] = least_squares(xx[j], xy[j] - xx[j] @ line, unit)
         line = line + correction
         eta[j], tau[j] = line[:d], line[d]
-        deficient[j] = singular[-1] < DEFICIENT * singular[0]
     squares = kernels.residual_sums(X, y, r, eta, tau)
     if deficient.any():
         before = kernels.residual_sums(X, y, r, *old)
         worse = deficient & (squares > before)
         eta[worse], tau[worse], squares[worse] = old[0][worse], old[1][worse], before[worse]
-    nu[held] = np.maximum(squares[held] / weight[held], floor[held])
+    nu[held] = np.clip(squares / np.where(held, weight, 1.0), floor, ceiling)[held]
     return eta, tau, nu
+
+
+def least_squares(xx, xy, unit):
+    """Solution (d + 1,) of normal equations, and whether they lack rank even in the columns' own units."""
+    for size in (1.0, unit):
+        solution, _, _, singular = np.linalg.lstsq(xx / np.multiply.outer(size, size), xy / size, rcond=1e-13)
+        deficient = singular[-1] < DEFICIENT * singular[0]
+        if not deficient:
+            break
+    return solution / size, deficient
 
 
 def update_gate(X, r, kind, slopes, intercepts, eps, steps=5):

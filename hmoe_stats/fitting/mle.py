@@ -106,10 +106,9 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     if not isinstance(local, bool | np.bool_) or (local and start is None):
         raise ValueError(f"local must be True or False, and False without a start; got {local!r}")
     starts.check_start(start, gating, k2, X, y)
-    em.check_positive("tol", tol)
-    em.check_positive("max_iter", max_iter, whole=True)
+    tol, max_iter = em.check_positive("tol", tol), em.check_positive("max_iter", max_iter, whole=True)
     if n_starts is not None:
-        em.check_positive("n_starts", n_starts, whole=True)
+        n_starts = em.check_positive("n_starts", n_starts, whole=True)
     return _Search(X, y, gating, start, n_starts, bounds, tol, max_iter, seed, local).fit(k2)[0]
 
 
