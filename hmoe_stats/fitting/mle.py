@@ -42,6 +42,7 @@ FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 BASE_STARTS, GROWN_STARTS = 8, 80
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
+PATIENCE, CRAWL = 60, 1e-3  # a start that has risen by so little in so many iterations is left where it is
 LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
 WIDE, DRAWN = 40, 100  # starts of a wide search; experts it draws for each
 BASES, EMPTIED = 3, 6  # smaller optima of a kind that a wide search puts experts into, as it grows and in exchanges
@@ -402,9 +403,11 @@ def _race(problem, entries, max_iter, lead=-np.inf):
             if run.status == "running":
                 before = run.optimum.n_iter
                 run.optimum = climb_on(problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4)
+                path, spent = run.optimum.path, run.optimum.n_iter
+                crawls = spent > PATIENCE and path[-1] - path[-1 - PATIENCE] < CRAWL
                 if run.optimum.converged:
                     run.status = "converged"
-                elif run.optimum.n_iter >= max_iter or run.optimum.n_iter < before + STRIDE:
+                elif spent >= max_iter or spent < before + STRIDE or crawls:
                     run.status = "max_iter"
                 run.flaw = _flaw(problem, run.optimum)
         here = sorted((run for run in runs if run.status not in ("behind", "merged")), key=lambda run: -run.value)
