@@ -308,6 +308,22 @@ def test_a_wide_search_looks_at_regroupings_again_in_the_end(n_starts, monkeypat
     assert [name for name, k2 in done if k2 == (3, 2)] == ["regroupings", "exchanges", last]
 
 
+def test_a_start_that_crawls_is_left_where_it_is():
+    """Distances of 1e12 beside intercepts of one: valleys so curved that a step gains 1e-8."""
+    rng = np.random.default_rng(0)
+    X, y = 1e12 * rng.integers(2, size=(16, 2)).repeat(4, axis=0), rng.standard_normal(64)
+    problem = Problem(X, y, "LS", (1, 1))
+    entries = [("random", problem.from_measure(starts.random(problem, rng))) for _ in range(8)]
+    runs = mle._race(problem, entries, 2000)
+    assert any(run.status == "max_iter" for run in runs)
+    for run in runs:
+        path = np.array(run.optimum.path)[:: mle.STRIDE]  # it is looked at once a stride
+        then = mle.PATIENCE // mle.STRIDE
+        rises = (path[then:] - path[: max(path.size - then, 0)])[1:]
+        assert (rises[:-1] >= mle.AGREE).all()
+        assert run.optimum.n_iter < 2000
+
+
 def test_repeatable_bits_and_seeds():
     G = flat()
     X, y = hs.sample(G, 250, x=hs.Uniform(-2, 2), seed=7)

@@ -42,7 +42,6 @@ FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 BASE_STARTS, GROWN_STARTS = 8, 80
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
 STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
-PATIENCE, CRAWL = 60, 1e-3  # a start that has risen by so little in so many iterations is left where it is
 LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
 WIDE, DRAWN = 40, 100  # starts of a wide search; experts it draws for each
 BASES, EMPTIED = 3, 6  # smaller optima of a kind that a wide search puts experts into, as it grows and in exchanges
@@ -52,6 +51,7 @@ MOVED = 6  # copies of a leader with a gate's centres moved together, and as man
 SCATTERED = 16  # places of the centres of Laplace gates tried for experts that have changed places
 EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows, in so many steps
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
+PATIENCE = 60  # a start that has risen by less than that in so many iterations is left where it is
 
 
 @one_thread
@@ -404,7 +404,7 @@ def _race(problem, entries, max_iter, lead=-np.inf):
                 before = run.optimum.n_iter
                 run.optimum = climb_on(problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4)
                 path, spent = run.optimum.path, run.optimum.n_iter
-                crawls = spent > PATIENCE and path[-1] - path[-1 - PATIENCE] < CRAWL
+                crawls = spent > PATIENCE and path[-1] - path[-1 - PATIENCE] < AGREE
                 if run.optimum.converged:
                     run.status = "converged"
                 elif spent >= max_iter or spent < before + STRIDE or crawls:
