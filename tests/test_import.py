@@ -10,7 +10,7 @@ import pytest
 import hmoe_stats as hs
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = ("matplotlib", "sklearn", "sympy", "dask", "distributed", "tqdm")
+HEAVY = ("matplotlib", "pandas", "sklearn", "sympy", "dask", "distributed", "tqdm")
 
 
 def fresh(code):
@@ -21,12 +21,14 @@ def fresh(code):
 
 
 def test_import_is_light():
-    """Neither the import nor a sample and its score load a heavy library or the driver."""
+    """Neither the import nor a sample and its fit load a heavy library or the driver."""
     code = """
 import sys, hmoe_stats as hs
 values = dict(a=[0, 1], b=[0, 0], omega=[0, 0], beta=[0, 0], eta=[1, -1], tau=[0, 0], nu=[1, 1])
 G = hs.MixingMeasure(gating="SL", k2=(1, 1), **values)
-hs.score(G, *hs.sample(G, 5, x=hs.Uniform(-1, 1), seed=0))
+X, y = hs.sample(G, 50, x=hs.Uniform(-1, 1), seed=0)
+hs.fit_mle(X, y, G.gating, G.k2, start=G, n_starts=1)
+hs.fit_em(X, y, G.gating, G.k2, start=G)
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
     loaded = fresh(code).split()

@@ -8,7 +8,6 @@ use `fit_mle` for estimates.
 """
 
 import numpy as np
-import pandas as pd
 
 from .. import kernels
 from ..measure import LARGEST
@@ -81,7 +80,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         status=status,
         n_iter=len(path) - 1,
         path=np.array(path),
-        starts=pd.DataFrame([row]),
+        start_rows=[row],
         eigenvalues=eigenvalues,
         eigenvectors=eigenvectors,
         message=messages[status],

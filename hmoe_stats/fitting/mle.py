@@ -9,7 +9,8 @@
    With `WIDE` starts or more, as by default, all pairs of the leading optima are crossed, as the likelihood of a pair
    says little before its climb, experts are put into the three best optima of a kind, and more are judged for a start.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
-   log-likelihood units behind the leader, or behind the best optimum known before, fall out.
+   log-likelihood units behind the leader, or behind the best optimum known before, fall out; those that hardly rise any
+   more are left where they are.
 3. Regroupings. In the best optimum any two experts of different groups change places and gates are fitted anew, Laplace
    gates on a few rows from many centres, as kinks hold them; the optimum itself is shaken: jittered, and Laplace gates
    have all their centres moved about another row. This goes on until it helps no more. Local fits, whose groups are
@@ -29,7 +30,6 @@ from dataclasses import dataclass, field, replace
 from itertools import permutations
 
 import numpy as np
-import pandas as pd
 
 from .. import kernels
 from ..measure import MixingMeasure
@@ -491,18 +491,16 @@ def _result(problem, X, y, runs, optima, finals, eps, tol):
         status, message = "boundary", "first-order conditions hold on the box"
     else:
         status, message = "converged", "first-order conditions hold inside the box"
-    table = pd.DataFrame(
-        [
-            {
-                "kind": run.kind,
-                "log_likelihood": run.value,
-                "score_norm": run.optimum.norm,
-                "status": run.status,
-                "n_iter": run.optimum.n_iter,
-            }
-            for run in runs
-        ]
-    )
+    rows = [
+        {
+            "kind": run.kind,
+            "log_likelihood": run.value,
+            "score_norm": run.optimum.norm,
+            "status": run.status,
+            "n_iter": run.optimum.n_iter,
+        }
+        for run in runs
+    ]
     return FitResult(
         measure=measure,
         log_likelihood=float(kernels.log_likelihood(X, y, *measure.kernel_args(), 0.0)),
@@ -510,7 +508,7 @@ def _result(problem, X, y, runs, optima, finals, eps, tol):
         status=status,
         n_iter=best.n_iter,
         path=np.array(best.path),
-        starts=table,
+        start_rows=rows,
         active_bounds=on_bound,
         n_optima=len(optima),
         gap=gap,

@@ -1,9 +1,9 @@
 """What a fit returns: the measure, and the evidence that it is what it claims to be."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from scipy.linalg import eigh
 
 from ..measure import MixingMeasure
@@ -33,9 +33,8 @@ class FitResult:
         Iterations on `path`.
     path : ndarray
         Log-likelihoods of the best start, iteration by iteration; under Laplace gates those of the final smoothing.
-    starts : pandas.DataFrame
-        One row a start of the last stage of growth: kind, log_likelihood, score_norm, n_iter and status, the way it
-        ended: "converged", "max_iter", "merged" (level with another start) or "behind" (fallen out of the race).
+    start_rows : list of dict
+        The rows of `starts`.
     active_bounds : tuple of str
         Names of the parameters on a bound.
     n_optima : int
@@ -65,7 +64,7 @@ class FitResult:
     status: str
     n_iter: int
     path: np.ndarray
-    starts: pd.DataFrame
+    start_rows: list
     active_bounds: tuple = ()
     n_optima: int = 1
     gap: float = np.inf
@@ -75,6 +74,18 @@ class FitResult:
     smoothing: float = 0.0
     bounds: dict = field(default_factory=dict)
     message: str = ""
+
+    @cached_property
+    def starts(self):
+        """One row a start of the last stage of growth: a `pandas.DataFrame`.
+
+        Its columns are kind, log_likelihood, score_norm, n_iter, and status, the way the start ended: "converged",
+        "max_iter" (the cap reached, or hardly rising any more), "merged" (level with another start) or "behind" (fallen
+        out of the race).
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.start_rows)
 
     @property
     def converged(self):
@@ -104,6 +115,8 @@ class FitResult:
             One row a direction, the flattest first: ``information`` (lambda), and ``direction``, its entries of at
             least a fifth of the largest, scaled to 1: ``"tau[1] - 0.97 tau[2] + 0.41 omega[1,0]"``.
         """
+        import pandas as pd
+
         V, names = self.eigenvectors, self.measure.parameter_names()
         own = np.maximum((V**2 * self.eigenvalues).sum(axis=1), 1e-12 * np.abs(self.eigenvalues).max(initial=1e-300))
         rows = []
@@ -117,7 +130,7 @@ class FitResult:
         lines = [
             f"FitResult: {self.status} ({self.message})",
             f"  log-likelihood {self.log_likelihood:.6f}, score norm {self.score_norm:.1e}, {self.n_iter} iterations",
-            f"  {self.n_agree} of {len(self.starts)} starts agree, {self.n_optima} optima seen, the gap {self.gap:.2f}",
+            f"  {self.n_agree} of {len(self.start_rows)} starts agree, {self.n_optima} optima seen, the gap {self.gap:.2f}",
             f"  smallest eigenvalue {self.smallest_eigenvalue:.1e}"
             + (f", smoothing {self.smoothing:.1e}" if self.smoothing else ""),
         ]
