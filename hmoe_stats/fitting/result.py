@@ -130,7 +130,8 @@ class FitResult:
         lines = [
             f"FitResult: {self.status} ({self.message})",
             f"  log-likelihood {self.log_likelihood:.6f}, score norm {self.score_norm:.1e}, {self.n_iter} iterations",
-            f"  {self.n_agree} of {len(self.start_rows)} starts agree, {self.n_optima} optima seen, the gap {self.gap:.2f}",
+            f"  {self.n_agree} of {len(self.start_rows)} starts agree, {self.n_optima} optima seen, "
+            f"the gap {self.gap:.2f}",
             f"  smallest eigenvalue {self.smallest_eigenvalue:.1e}"
             + (f", smoothing {self.smoothing:.1e}" if self.smoothing else ""),
         ]
