@@ -105,7 +105,7 @@ def _certificate(fit):
         "converged": bool(fit.converged),
         "message": str(fit.message),
         "active_bounds": [str(name) for name in fit.active_bounds],
-        "n_starts": len(fit.start_rows),
+        "n_starts": len(fit.starts),
         "n_agree": int(fit.n_agree),
         "n_optima": int(fit.n_optima),
         "gap": float(fit.gap) if math.isfinite(fit.gap) else None,  # none, where no second optimum was seen
