@@ -149,7 +149,7 @@ def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0):
 
 def least_squares(xx, xy, unit):
     """Solution (d + 1,) of normal equations, and whether they lack rank even in the columns' own units."""
-    for size in (1.0, unit):
+    for size in (1.0, unit):  # the columns as they are will nearly always do
         solution, _, _, singular = np.linalg.lstsq(xx / np.multiply.outer(size, size), xy / size, rcond=1e-13)
         deficient = singular[-1] < DEFICIENT * singular[0]
         if not deficient:
