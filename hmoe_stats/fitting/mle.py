@@ -33,9 +33,9 @@ import numpy as np
 
 from .. import kernels
 from ..measure import MixingMeasure
-from . import em, starts
+from . import certificate, em, starts
 from .newton import Optimum, begin, climb_on, maximise, polish, spectrum
-from .problem import Problem, batches, check_problem, one_thread
+from .problem import Problem, check_problem, one_thread
 from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
@@ -154,7 +154,7 @@ class _Search:
             value = problem.log_likelihood(z, 0.0)
             if all(run.flaw for run in finals) or value > max(run.exact for run in _sound(finals)):
                 whole = begin(problem, z, eps)
-                embedded = _Run(problem, "embedded", whole, _flaw(problem, whole))
+                embedded = _Run(problem, "embedded", whole, certificate.flaw(problem, whole.z))
                 finals.append(self.finish(problem, embedded, eps))
                 if value > max(run.exact for run in _sound(finals)):
                     finals.append(embedded)
@@ -333,7 +333,7 @@ class _Search:
         optimum = polish(problem, optimum, eps)
         if not problem.laplace:
             optimum = replace(optimum, path=[*run.optimum.path, *optimum.path[1:]])
-        return replace(run, optimum=optimum, flaw=_flaw(problem, optimum))
+        return replace(run, optimum=optimum, flaw=certificate.flaw(problem, optimum.z))
 
 
 def _smaller(start, k2):
@@ -409,7 +409,7 @@ def _race(problem, entries, max_iter, lead=-np.inf):
                     run.status = "converged"
                 elif spent >= max_iter or spent < before + STRIDE or crawls:
                     run.status = "max_iter"
-                run.flaw = _flaw(problem, run.optimum)
+                run.flaw = certificate.flaw(problem, run.optimum.z)
         here = sorted((run for run in runs if run.status not in ("behind", "merged")), key=lambda run: -run.value)
         ahead = max(lead, _sound(here)[0].value)
         kept = []
@@ -450,23 +450,6 @@ def _distinct(runs):
     return out
 
 
-def _flaw(problem, optimum):
-    """Why an optimum is no estimate: a variance on the default floor, an expert astray or with hardly any rows."""
-    log_nu = (optimum.z * problem.scale - problem.default_floor)[problem.slices["log_nu"]]
-    if (log_nu < 0.01).any():
-        return "an expert's variance lies on the default floor"
-    if not problem.is_home(optimum.z):
-        return "an expert lies nearest to another group's expert of the start"
-    if np.isinf(problem.default_floor[-1]):
-        return ""  # the caller bounds the variances: every point of the box is an estimate
-    G, held = problem.kernel_args(optimum.z), 0.0
-    for rows in batches(problem.n):
-        held += kernels.responsibilities(problem.X[rows], problem.y[rows], *G, 0.0)[1].sum(axis=1)
-    if held.min() < problem.d + 2:
-        return f"an expert holds fewer than {problem.d + 2} rows"
-    return ""
-
-
 def _result(problem, X, y, runs, optima, finals, eps, tol):
     final = finals[0]
     best, flaw = final.optimum, final.flaw
@@ -478,7 +461,7 @@ def _result(problem, X, y, runs, optima, finals, eps, tol):
     score = problem.data_score(np.where(active | problem.fixed, 0.0, best.gradient))
 
     names = np.array(measure.parameter_names())
-    on_bound = tuple(names[active].tolist()) + _separated(problem, measure, X)
+    on_bound = tuple(names[active].tolist()) + certificate.separated(problem, measure, X)
     eigenvalues, eigenvectors = spectrum(problem, best.z, best.gradient, best.information)
     saddle = not best.converged and eigenvalues.size and eigenvalues[0] < -1e-6 * np.abs(eigenvalues).max()
     if flaw:
@@ -519,20 +502,3 @@ def _result(problem, X, y, runs, optima, finals, eps, tol):
         bounds=problem.bounds,
         message=message,
     )
-
-
-def _separated(problem, measure, X):
-    """Names of softmax gates that cut the data cleanly: their slopes run to infinity, and the box alone stops them."""
-    out = []
-    gates = [("a", problem.kinds[0], measure.a, measure.b)]
-    for i, (lo, hi) in enumerate(zip(problem.offsets[:-1], problem.offsets[1:], strict=True)):
-        gates.append((f"omega, group {i}", problem.kinds[1], measure.omega[lo:hi], measure.beta[lo:hi]))
-    for name, kind, slopes, intercepts in gates:
-        if kind == 0 and intercepts.size > 1:
-            lead = np.inf
-            for rows in batches(problem.n):
-                top_two = np.sort(X[rows] @ slopes.T + intercepts, axis=1)[:, -2:]
-                lead = min(lead, (top_two[:, 1] - top_two[:, 0]).min())
-            if lead > 8.0:
-                out.append(f"{name} (the gate separates the data)")
-    return tuple(out)
