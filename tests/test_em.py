@@ -159,13 +159,13 @@ def test_a_tolerance_of_any_type_is_one_number(tol):
 
 
 def test_at_the_cap_nothing_has_converged():
-    _, X, y = draw("SS", (2, 2), 1)
+    G, X, y = draw("SS", (2, 2), 1, n=500)
     for cap in (1, 5):
         fit = hs.fit_em(X, y, "SS", (2, 2), max_iter=cap, tol=1e-12)
         assert (fit.status, fit.converged, fit.n_iter) == ("max_iter", False, cap)
         assert len(fit.path) == cap + 1
         assert str(cap) in fit.message
-    done = hs.fit_em(X, y, "SS", (2, 2), max_iter=20_000, tol=1e-6)
+    done = hs.fit_em(X, y, "SS", (2, 2), start=G, max_iter=20_000, tol=1e-6)
     assert (done.status, done.converged) == ("converged", True)
     assert done.n_iter < 20_000
     assert 0 <= done.path[-1] - done.path[-2] < 1e-6

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import kernels
 from ..measure import LARGEST
-from . import starts
+from . import certificate, starts
 from .newton import spectrum
 from .problem import VARIANCES, Problem, check_problem, one_thread
 from .result import FitResult
@@ -43,8 +43,9 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
     Returns
     -------
     FitResult
-        Status "converged", "max_iter" or "degenerate" (a variance on the floor of 1e-6 var(y)). A small step of EM is
-        no small distance to the optimum: read `score_norm`.
+        Status "converged", "max_iter" or "degenerate" (no estimate, as in `fit_mle`: a variance on the floor of 1e-6
+        var(y), an expert on a handful of rows or a spurious one). A small step of EM is no small distance to the
+        optimum: read `score_norm`.
 
     Raises
     ------
@@ -64,15 +65,16 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
 
     _, gradient, information = problem.derivatives(z, 0.0)
     norm = float(np.abs(problem.data_score(np.where(problem.fixed, 0.0, gradient))).max()) / problem.n
-    floored = np.exp((z * problem.scale - problem.default_floor)[problem.slices["log_nu"]]) < 1.001
-    status = "degenerate" if floored.any() else "converged" if converged else "max_iter"
+    flaw = certificate.flaw(problem, z)
+    status = "degenerate" if flaw else "converged" if converged else "max_iter"
     messages = {
-        "degenerate": "an expert's variance reached the floor: the likelihood is unbounded there",
+        "degenerate": flaw,
         "converged": f"the log-likelihood rose by less than {tol:g} in the last iteration",
         "max_iter": f"{max_iter} iterations were not enough",
     }
     eigenvalues, eigenvectors = spectrum(problem, z, gradient, information)
     row = {"kind": "start", "log_likelihood": path[-1], "score_norm": norm, "status": status, "n_iter": len(path) - 1}
+    row["note"] = flaw
     return FitResult(
         measure=problem.to_measure(z),
         log_likelihood=path[-1],
@@ -84,6 +86,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         eigenvalues=eigenvalues,
         eigenvectors=eigenvectors,
         message=messages[status],
+        warnings=certificate.warnings(problem, z),
     )
 
 

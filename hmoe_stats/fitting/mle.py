@@ -99,9 +99,12 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
 
     Notes
     -----
-    The likelihood of a Gaussian mixture is unbounded as a variance goes to 0. Under the default box, optima with a
-    variance on the floor, or with an expert that holds fewer rows than its parameters, are returned (as "degenerate")
-    only if no other optimum was found.
+    The likelihood of a Gaussian mixture is unbounded as a variance goes to 0, and has spurious maxima beside: an expert
+    shrunk onto a few rows near a line. Unless `bounds` has variances, optima with a variance on the floor, with an
+    expert on a handful of rows, or with one of tiny variance that chance may have found there
+    (`hmoe_stats.fitting.certificate` has the rule), are returned, as "degenerate", only if no other optimum was found.
+    With variances in `bounds` every point of the box is an estimate; `FitResult.warnings` says of any fit what the data
+    say against its experts.
     """
     X, y, gating, k2 = check_problem(X, y, gating, k2)
     if not isinstance(local, bool | np.bool_) or (local and start is None):
@@ -461,7 +464,7 @@ def _result(problem, X, y, runs, optima, finals, eps, tol):
     score = problem.data_score(np.where(active | problem.fixed, 0.0, best.gradient))
 
     names = np.array(measure.parameter_names())
-    on_bound = tuple(names[active].tolist()) + certificate.separated(problem, measure, X)
+    on_bound = tuple(names[active].tolist()) + certificate.separated(problem, best.z)
     eigenvalues, eigenvectors = spectrum(problem, best.z, best.gradient, best.information)
     saddle = not best.converged and eigenvalues.size and eigenvalues[0] < -1e-6 * np.abs(eigenvalues).max()
     if flaw:
@@ -481,6 +484,7 @@ def _result(problem, X, y, runs, optima, finals, eps, tol):
             "score_norm": run.optimum.norm,
             "status": run.status,
             "n_iter": run.optimum.n_iter,
+            "note": run.flaw or _passed_over(run, final),
         }
         for run in runs
     ]
@@ -501,4 +505,14 @@ def _result(problem, X, y, runs, optima, finals, eps, tol):
         smoothing=eps,
         bounds=problem.bounds,
         message=message,
+        warnings=certificate.warnings(problem, best.z),
     )
+
+
+def _passed_over(run, final):
+    """Why a sound start that stands above the result is not the result; "" of all others."""
+    if final.flaw or run.value <= final.exact + AGREE:
+        return ""
+    if run.exact <= final.exact + AGREE:
+        return f"by smoothed distances; by the model's own {run.exact:.4f}"
+    return f"not among the {FINISHED} best that were climbed to the end"

@@ -200,9 +200,9 @@ class Problem:
                 self._wide(low, wide)[:], self._wide(high, wide)[:] = mid - wide_half, mid + wide_half
                 reach = 3.0 * np.linalg.norm(wide_half)
             low[self.slices[flat]], high[self.slices[flat]] = -reach - 50.0, reach + 50.0
-        low[self.slices["log_nu"]] = np.log(VARIANCE_FLOOR * sy**2)
+        self.floor = np.log(VARIANCE_FLOOR * sy**2)  # of log nu
+        low[self.slices["log_nu"]] = self.floor
         high[self.slices["log_nu"]] = np.log(100.0 * sy**2)
-        self.default_floor = low.copy()  # only its log_nu part is read
 
         if start is not None:
             v = self.inside(start).to_vector()
@@ -213,13 +213,13 @@ class Problem:
             low, high = np.minimum(low, v), np.maximum(high, v)
         if bounds is not None and not isinstance(bounds, dict):
             raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {bounds!r}")
+        self.bounds_variances = bounds is not None and "nu" in bounds  # the caller does
         slopes = {"eta", *(wide for wide, kind in zip(("a", "omega"), self.kinds, strict=True) if kind == 0)}
         for name, value in (bounds or {}).items():
             pair = _check_bound(name, value)
             where = self.slices["log_nu" if name == "nu" else name]
             low[where], high[where] = np.log(pair) if name == "nu" else pair
             if name == "nu":
-                self.default_floor[:] = -np.inf
                 if not VARIANCES[0] <= pair[0] / sy**2 <= VARIANCES[1]:
                     wanted = f"low between {VARIANCES[0]:g} and {VARIANCES[1]:g} times the variance of y, {sy**2:g}"
                     raise ValueError(f"bounds['nu'] must have {wanted}; got {pair[0]:g}")
@@ -336,6 +336,10 @@ class Problem:
             shift = self.box_centre[self.translated[self.gauge_starts]] - 0.5 * (top + low)
             z[self.translated] = values + np.repeat(shift, self.gauge_sizes)
         return np.clip(z, self.lower, self.upper)
+
+    def on_floor(self, z):
+        """(K,) bool: experts whose variance lies on the floor of the default box."""
+        return (z * self.scale)[self.slices["log_nu"]] - self.floor < 0.01
 
     def is_home(self, z):
         """True unless a group has experts nearest to experts of different groups of `home`."""

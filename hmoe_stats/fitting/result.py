@@ -27,8 +27,9 @@ class FitResult:
         Laplace gates it is the score of the smoothed log-likelihood, at `smoothing`.
     status : {"converged", "boundary", "max_iter", "degenerate"}
         "converged": first-order conditions hold inside the box. "boundary": they hold on the box, with the bounds of
-        `active_bounds`. "degenerate": an expert's variance lies on the default floor, or an expert holds fewer rows
-        than it has parameters. "max_iter": the conditions do not hold to the tolerance.
+        `active_bounds`. "degenerate": no estimate, for the reason that `message` gives: a variance on the default
+        floor, an expert on a handful of rows, or one whose tiny variance chance may have found; under bounds on the
+        variances none of these is asked, see `warnings`. "max_iter": the conditions do not hold to the tolerance.
     n_iter : int
         Iterations on `path`.
     path : ndarray
@@ -56,6 +57,9 @@ class FitResult:
         The box: parameter -> (low, high) in the units of the data; see `fit_mle`.
     message : str
         The status in words.
+    warnings : tuple of str
+        What should make a reader pause, with numbers, whatever the box: experts on a handful of rows, experts of tiny
+        variance that chance may have found, softmax gates whose slopes run to infinity.
     """
 
     measure: MixingMeasure
@@ -74,14 +78,16 @@ class FitResult:
     smoothing: float = 0.0
     bounds: dict = field(default_factory=dict)
     message: str = ""
+    warnings: tuple = ()
 
     @cached_property
     def starts(self):
         """One row a start of the last stage of growth: a `pandas.DataFrame`.
 
-        Its columns are kind, log_likelihood, score_norm, n_iter, and status, the way the start ended: "converged",
-        "max_iter" (the cap reached, or hardly rising any more), "merged" (level with another start) or "behind" (fallen
-        out of the race).
+        Its columns are kind, log_likelihood (under Laplace gates at the first smoothing), score_norm, status, n_iter
+        and note. status is the way the start ended: "converged", "max_iter" (the cap reached, or hardly rising any
+        more), "merged" (level with another start) or "behind" (fallen out of the race); note says why an optimum was
+        passed over, though it may stand above the result.
         """
         import pandas as pd
 
@@ -137,6 +143,7 @@ class FitResult:
         ]
         if self.active_bounds:
             lines.append("  on a bound: " + ", ".join(self.active_bounds))
+        lines += [f"  warning: {text}" for text in self.warnings if text not in self.message]
         return "\n".join([*lines, repr(self.measure)])
 
 
