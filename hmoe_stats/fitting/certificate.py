@@ -4,7 +4,7 @@ The likelihood of a Gaussian mixture is unbounded, and beside its poles it has *
 few rows near a line and shrank onto them (McLachlan and Peel 2000, section 3.10). Nothing in their first-order
 conditions gives them away. Here an expert, or a set of experts at once, is called spurious if
 
-1. its variance is below a `PROPORTION` of the variance of the experts around it, those that would take its rows, and
+1. most of its rows would, without it, go to experts with variances of more than ten times its own, and
 2. what it adds to the log-likelihood, sum_i log p(y_i | x_i) - log p_without(y_i | x_i), where the other experts take
    its gate weight in proportion to theirs, is no more than chance may give: log n for each of its 2d + 3 parameters.
 
@@ -23,7 +23,7 @@ from scipy.special import log_softmax, logsumexp
 from .. import kernels
 from .problem import batches
 
-PROPORTION = 0.1  # of the variance around: on a row that is not its own such an expert loses 3 nats and more
+PROPORTION = 0.1  # of their variances: on a row that is not its own such an expert loses 3 nats and more
 FREEDOM = 4  # degrees of freedom of a variance: with fewer it comes out below a tenth of its value in 1 of 25 cases
 
 
@@ -71,29 +71,30 @@ def _spurious(problem, args):
     each other.
     """
     *_, nu = args
-    small = np.flatnonzero(nu < PROPORTION * nu.max())
-    chosen = sorted({(j,) for j in small} | {tuple(np.flatnonzero(nu * PROPORTION <= nu[j]).tolist()) for j in small})
-    masks = np.zeros((len(chosen), nu.size), dtype=bool)
-    for mask, experts in zip(masks, chosen, strict=True):
-        mask[list(experts)] = True
-    held, gain, around, own = np.zeros((4, len(chosen)))
+    chosen = []
+    for j in np.flatnonzero(nu < PROPORTION * nu.max()):
+        wide = nu * PROPORTION > nu[j]
+        chosen += [(np.arange(nu.size) == j, wide), (~wide, wide)]
+    held, gain, taken, around = np.zeros((4, len(chosen)))
     for rows in batches(problem.n) if chosen else ():
         weight, joint = _log_densities(problem.X[rows], problem.y[rows], args)
         whole = logsumexp(joint, axis=1, keepdims=True)
-        for k, mask in enumerate(masks):
+        for k, (mask, wide) in enumerate(chosen):
             others = logsumexp(joint[:, ~mask], axis=1, keepdims=True)
             gain[k] += (whole - others + logsumexp(weight[:, ~mask], axis=1, keepdims=True)).sum()
-            r = np.exp(joint[:, mask] - whole)
+            r = np.exp(joint[:, mask] - whole).sum(axis=1)
+            heirs = r @ np.exp(joint[:, wide] - others)
             held[k] += r.sum()
-            own[k] += (r @ np.log(nu[mask])).sum()
-            around[k] += r.sum(axis=1) @ (np.exp(joint[:, ~mask] - others) @ np.log(nu[~mask]))
-    bound = masks.sum(axis=1) * (2 * problem.d + 3) * np.log(problem.n)
-    ratio = np.exp(np.minimum((around - own) / np.maximum(held, 1e-300), 700.0))
-    out = []
-    for k in np.flatnonzero((ratio > 1.0 / PROPORTION) & (gain <= bound)):
-        if not any(set(experts) <= set(chosen[k]) for experts, *_ in out):  # a set says no more than its member does
-            out.append((chosen[k], gain[k], bound[k], ratio[k]))
-    return out
+            taken[k] += heirs.sum()
+            around[k] += heirs @ np.log(nu[wide])
+    found = {}
+    for k, (mask, _) in enumerate(chosen):
+        experts, bound = tuple(np.flatnonzero(mask).tolist()), mask.sum() * (2 * problem.d + 3) * np.log(problem.n)
+        known = any(set(some) <= set(experts) for some in found)  # a set says no more than its member does
+        if taken[k] > 0.5 * held[k] and gain[k] <= bound and not known:
+            ratio = np.exp(around[k] / taken[k]) / nu[mask].max()
+            found[experts] = experts, gain[k], bound, ratio
+    return list(found.values())
 
 
 def _log_densities(X, y, args):
