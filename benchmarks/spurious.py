@@ -1,8 +1,8 @@
 """Are spurious maxima told from estimates, where the truth is known? The rule of `hmoe_stats.fitting.certificate`.
 
-``python -m benchmarks.spurious`` fits samples of C2 (d = 1) and P2 (d = 2) in the default box: exactly and with an expert
-or two too many, all variances .4, or one a hundredth of that (little noise), with that expert on a fifth or on a
-twentieth of the rows (few rows). benchmarks/spurious.csv counts, over the data sets of a line,
+``python -m benchmarks.spurious`` fits samples of C2 (d = 1) and P2 (d = 2) in the default box, exactly and with an
+expert or two too many: all variances .4, or one a hundredth of that (little noise), with that expert on a fifth or on
+a twentieth of the rows (few rows). benchmarks/spurious.csv counts, over the data sets of a line,
 
 - sound: fits with status "converged" or "boundary";
 - passed over: fits of which a better start was set aside as flawed;
