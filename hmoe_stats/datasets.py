@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .measure import MixingMeasure, check_gating
+from .arguments import check_gating
+from .measure import MixingMeasure
 
 # group by group, one entry an expert: intercepts tau and slopes eta; level-2 gates by their letter
 _C2 = {

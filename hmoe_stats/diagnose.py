@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arguments import check_k2
 from .divergence import _covariates
-from .likelihood import check_measure
-from .measure import MixingMeasure, check_k2
+from .measure import MixingMeasure, check_measure
 from .sampling import as_law
 from .theory.cells import covers
 from .theory.derivatives import gates

@@ -14,7 +14,8 @@ then carries its standard error. Only d has to agree: gatings and sizes may diff
 import numpy as np
 from scipy.special import ndtr
 
-from .likelihood import check_measure, gate_weights, log_density
+from .likelihood import gate_weights, log_density
+from .measure import check_measure
 from .sampling import Empirical, Normal, as_law
 
 _REACH = 9  # experts are followed to this many standard deviations; a normal has 2e-19 of its mass beyond

@@ -6,44 +6,8 @@ Each function checks its input once and hands it to a kernel of `hmoe_stats.kern
 import numpy as np
 
 from . import kernels
-from .measure import MixingMeasure, as_floats
-
-
-def check_covariates(X, d=None):
-    """Return X as a C-contiguous float64 (n, d), n >= 1, else raise a `ValueError`; d is any where it is None."""
-    X = as_floats("X", X, (-1, -1 if d is None else d), copy=False)
-    if X.shape[0] == 0 or X.shape[1] == 0:
-        raise ValueError(f"X must have at least one row and one column; got shape {X.shape}")
-    return X
-
-
-def check_data(X, y, d=None):
-    """Return (X, y) as C-contiguous float64 of shapes (n, d) and (n,).
-
-    Parameters
-    ----------
-    X : array_like, (n, d) or (n,) for d = 1
-    y : array_like, (n,)
-    d : int, optional
-        Number of columns X must have.
-
-    Raises
-    ------
-    ValueError
-        If a shape does not fit, the lengths differ, there is no row, or an entry is not finite.
-    """
-    X = check_covariates(X, d)
-    y = as_floats("y", y, (-1,), copy=False)
-    if y.size != X.shape[0]:
-        raise ValueError(f"y must have as many entries as X has rows, {X.shape[0]}; got {y.size}")
-    return X, y
-
-
-def check_measure(G, name="G"):
-    """Return `G` if it is a `MixingMeasure`, else raise a `ValueError` that names the argument."""
-    if not isinstance(G, MixingMeasure):
-        raise ValueError(f"{name} must be a MixingMeasure; got {type(G).__name__}")
-    return G
+from .arguments import check_covariates, check_data
+from .measure import check_measure
 
 
 def _checked(G, X, y):

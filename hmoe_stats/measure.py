@@ -16,57 +16,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.special import logsumexp
 
-GATINGS = ("SS", "SL", "LS", "LL")
-LARGEST = 1e50  # squares and fourth powers of residuals and distances must stay finite
-
-
-def check_gating(gating):
-    """Return `gating` if it names one of the four models, else raise `ValueError`."""
-    if gating not in GATINGS:
-        raise ValueError(f"gating must be one of {', '.join(GATINGS)}; got {gating!r}")
-    return gating
-
-
-def check_k2(k2):
-    """Return `k2` as a tuple of positive ints, else raise `ValueError`."""
-    try:
-        out = tuple(int(m) for m in k2)
-        whole = all(m == n for m, n in zip(out, k2, strict=True))
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"k2 must be a sequence of positive integers, one a group; got {k2!r}") from None
-    if not out or not whole or min(out) < 1:
-        raise ValueError(f"k2 must be a sequence of positive integers, one a group; got {k2!r}")
-    return out
-
-
-def as_floats(name, value, shape, copy=True):
-    """Return `value` as a float64 array of `shape` (-1: any size), else raise a `ValueError` that names it.
-
-    Without `copy`, an array that is as it should be already is returned as it is.
-
-    Entries must be real, finite and at most `LARGEST` in size.
-
-    A one-dimensional array stands for a column where `shape` has two axes (d = 1).
-    """
-    try:
-        if np.iscomplexobj(value):
-            raise TypeError
-        out = np.array(value, dtype=np.float64, order="C", copy=copy or None)
-        if not (out.flags.writeable and out.flags.aligned):  # to a compiled kernel another type, compiled anew
-            out = out.copy()
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be an array of numbers of shape {shape}; got {value!r}") from None
-    if len(shape) == 2 and out.ndim == 1:
-        out = out[:, None]
-    wanted = "(" + ", ".join("any" if s < 0 else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
-    if out.ndim != len(shape) or any(w >= 0 and s != w for s, w in zip(out.shape, shape, strict=True)):
-        raise ValueError(f"{name} must have shape {wanted}; got {np.shape(value)}")
-    if not np.isfinite(out).all():
-        raise ValueError(f"{name} must be finite; got {np.count_nonzero(~np.isfinite(out))} NaN or infinite entries")
-    top = max(out.max(initial=0.0), -out.min(initial=0.0))
-    if top > LARGEST:
-        raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size; got {top:g}")
-    return out
+from .arguments import as_floats, check_gating, check_k2
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -294,6 +244,13 @@ class MixingMeasure:
     def __repr__(self):
         with np.printoptions(precision=4, suppress=True):
             return f"MixingMeasure(gating={self.gating!r}, k2={self.k2}, d={self.d})\n{self.to_frame().to_string()}"
+
+
+def check_measure(G, name="G"):
+    """Return `G` if it is a `MixingMeasure`, else raise a `ValueError` that names the argument."""
+    if not isinstance(G, MixingMeasure):
+        raise ValueError(f"{name} must be a MixingMeasure; got {type(G).__name__}")
+    return G
 
 
 def vector_slices(k1, K, d):

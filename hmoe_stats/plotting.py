@@ -16,7 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, NullFormatter
 
-from .likelihood import check_data, check_measure, gate_weights, predict, responsibilities
+from .arguments import check_data
+from .likelihood import gate_weights, predict, responsibilities
+from .measure import check_measure
 from .rates import fit_rate
 
 # Colour-blind safe (Okabe and Ito); blues have softmax and oranges Laplace experts' gates, each pair dark and light.

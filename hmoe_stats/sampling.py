@@ -10,7 +10,8 @@ from functools import lru_cache
 import numpy as np
 
 from . import kernels
-from .measure import MixingMeasure, as_floats
+from .arguments import as_floats
+from .measure import MixingMeasure
 
 
 @dataclass(frozen=True)

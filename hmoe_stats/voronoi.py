@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .likelihood import check_measure, gate_weights
-from .measure import MixingMeasure
+from .likelihood import gate_weights
+from .measure import MixingMeasure, check_measure
 from .sampling import Empirical, as_law
 
 FORMS = ("sharp", "published")

@@ -10,7 +10,7 @@ use `fit_mle` for estimates.
 import numpy as np
 
 from .. import kernels
-from ..measure import LARGEST
+from ..arguments import check_positive
 from . import starts
 from .newton import spectrum
 from .problem import VARIANCES, Problem, check_problem, one_thread
@@ -85,15 +85,6 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         eigenvectors=eigenvectors,
         message=messages[status],
     )
-
-
-def check_positive(name, value, whole=False):
-    """The argument as an int or a float, as narrower types overflow; `ValueError` unless it is a positive number."""
-    kinds = int | np.integer if whole else int | float | np.integer | np.floating
-    if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
-        raise ValueError(f"{name} must be a positive {'integer' if whole else 'number'}; got {value!r}")
-    value = int(value) if isinstance(value, int | np.integer) else float(value)
-    return value if whole else float(min(value, LARGEST))
 
 
 def run(problem, z, eps, max_iter, tol):

@@ -32,6 +32,7 @@ from itertools import permutations
 import numpy as np
 
 from .. import kernels
+from ..arguments import check_positive
 from ..measure import MixingMeasure
 from . import em, starts
 from .newton import Optimum, begin, climb_on, maximise, polish, spectrum
@@ -107,9 +108,9 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     if not isinstance(local, bool | np.bool_) or (local and start is None):
         raise ValueError(f"local must be True or False, and False without a start; got {local!r}")
     starts.check_start(start, gating, k2, X, y)
-    tol, max_iter = em.check_positive("tol", tol), em.check_positive("max_iter", max_iter, whole=True)
+    tol, max_iter = check_positive("tol", tol), check_positive("max_iter", max_iter, whole=True)
     if n_starts is not None:
-        n_starts = em.check_positive("n_starts", n_starts, whole=True)
+        n_starts = check_positive("n_starts", n_starts, whole=True)
     return _Search(X, y, gating, start, n_starts, bounds, tol, max_iter, seed, local).fit(k2)[0]
 
 

@@ -13,14 +13,14 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from .. import kernels
-from ..likelihood import check_data
-from ..measure import LARGEST, MixingMeasure, check_gating, check_k2, vector_slices
+from ..arguments import LARGEST, check_data, check_gating, check_k2
+from ..measure import MixingMeasure, vector_slices
 
 WIDE = ("a", "omega", "eta")
 SLOPE_LIMIT = 1000.0  # default bound of softmax slopes, per standard deviation of x: a step between neighbours
 VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of y
 ROWS = 1 << 16  # of data worked on at once
-# What a fit accepts; products and squares of such numbers stay far inside double precision and `measure.LARGEST`.
+# What a fit accepts; products and squares of such numbers stay far inside double precision and `LARGEST`.
 SPREADS = 1e-18, 1e18  # standard deviations of x and y
 REACH = 1e30  # how far a start may lie from the data, in standard deviations
 BOX_REACH = 1e16  # how far the nearest point of a box may lie from 0, in standard deviations

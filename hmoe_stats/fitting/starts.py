@@ -9,7 +9,8 @@ import zlib
 import numpy as np
 
 from .. import kernels
-from ..measure import GATINGS, MixingMeasure, check_k2
+from ..arguments import GATINGS, check_k2
+from ..measure import MixingMeasure
 from .newton import maximise
 from .problem import Problem, batches, check_reach, moments
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..likelihood import check_measure
-from ..measure import check_gating, check_k2
+from ..arguments import check_gating, check_k2
+from ..measure import check_measure
 from ..voronoi import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 from .cells import Shared, covers, kinds, regime
 

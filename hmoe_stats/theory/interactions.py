@@ -16,9 +16,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..arguments import check_data
 from ..divergence import _batches, _covariates, _lines, _panel_edges
-from ..likelihood import check_data, check_measure, log_density
-from ..measure import MixingMeasure
+from ..likelihood import log_density
+from ..measure import MixingMeasure, check_measure
 from ..sampling import as_law
 from .derivatives import FORMS, PARAMETERS, coefficients, kink, list_derivatives, normal_derivatives, values
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..likelihood import check_measure
-from ..measure import as_floats, check_k2
+from ..arguments import as_floats, check_k2, check_known
+from ..measure import check_measure
 from ..sampling import as_law
 from .exponents import rates
 from .nearest import Nearest, cover
@@ -197,8 +197,8 @@ def _checked(G0, k2, discrepancy, cell, x, m, distance):
     check_measure(G0, "G0")
     if G0.d != 1:
         raise ValueError(f"G0 must have one covariate (d = 1); got d = {G0.d}")
-    _check_known("discrepancy", discrepancy, DISCREPANCIES)
-    _check_known("distance", distance, DISTANCES)
+    check_known("discrepancy", discrepancy, DISCREPANCIES)
+    check_known("distance", distance, DISTANCES)
     k2, law = check_k2(k2), as_law(x)
     law.support(1)
     cell = _check_cell(G0, cell)
@@ -209,11 +209,6 @@ def _checked(G0, k2, discrepancy, cell, x, m, distance):
     if _constant(discrepancy, G0, k2, cell):
         raise ValueError(f"discrepancy must not be {discrepancy!r}: with k2={k2} the gate of cell {cell} is constant")
     return k2, cell, int(m), law
-
-
-def _check_known(name, value, known):
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
 
 
 def _constant(discrepancy, G0, k2, cell):
@@ -346,7 +341,7 @@ def certificates(G0, k2, x, *, cell=None, discrepancies=None, **options):
         cell = (room[0] if room and len(k2) == G0.k1 else 0, 0)
     cell = _check_cell(G0, cell)
     for name in discrepancies or ():
-        _check_known("discrepancies", name, DISCREPANCIES)
+        check_known("discrepancies", name, DISCREPANCIES)
     _, sizes = cover(G0, k2, cell)
     for m in range(max(min(2, sizes[-1]), sizes[0]), sizes[-1] + 1):
         for name in DISCREPANCIES:

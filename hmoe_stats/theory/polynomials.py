@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arguments import whole
+
 KINDS = ("location-scale", "no interaction", "regular", "unidentified")
 _UNKNOWNS = {
     "location-scale": ("c", "tau", "nu"),
@@ -129,12 +131,3 @@ def check_kind(kind):
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {kind!r}")
     return kind
-
-
-def whole(name, value, low, high=None):
-    """Return `value` as an int from `low` to `high`, else raise a `ValueError` that names it."""
-    ok = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not ok or value < low or (high is not None and value > high):
-        span = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name} must be an integer {span}; got {value!r}")
-    return int(value)

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..likelihood import check_data, check_measure, information, score
-from ..measure import vector_slices
+from ..arguments import check_data
+from ..likelihood import information, score
+from ..measure import check_measure, vector_slices
 from .derivatives import Parameter, kink, list_derivatives, values
 from .interactions import _check_experts
 

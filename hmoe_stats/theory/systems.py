@@ -11,7 +11,8 @@ from math import factorial
 
 import numpy as np
 
-from .polynomials import KINDS, PolynomialSystem, equations, whole
+from ..arguments import whole
+from .polynomials import KINDS, PolynomialSystem, equations
 
 __all__ = ["KINDS", "PolynomialSystem", "equations", "gauss_hermite", "groebner", "infimum", "r"]
 
