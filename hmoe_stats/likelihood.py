@@ -7,11 +7,12 @@ import numpy as np
 
 from . import kernels
 from .arguments import check_covariates, check_data
-from .measure import check_measure
+from .measure import as_measure
 
 
 def _checked(G, X, y):
-    return check_data(X, y, check_measure(G).d)
+    G = as_measure("G", G)
+    return G, *check_data(X, y, G.d)
 
 
 def log_density(G, X, y):
@@ -19,9 +20,10 @@ def log_density(G, X, y):
 
     Parameters
     ----------
-    G : MixingMeasure
+    G : MixingMeasure or FitResult
     X : array_like, (n, d); (n,) where d = 1
-    y : array_like, (n,)
+    y : array_like, (n,) or (n, 1)
+        Two pandas objects X and y must have one index.
 
     Returns
     -------
@@ -33,19 +35,19 @@ def log_density(G, X, y):
     ValueError
         If G is not a measure, or X and y do not fit it or each other, or are not finite.
     """
-    X, y = _checked(G, X, y)
+    G, X, y = _checked(G, X, y)
     return kernels.log_density(X, y, *G.kernel_args(), 0.0)
 
 
 def log_likelihood(G, X, y):
     """Log-likelihood, the sum of `log_density` over rows: a float. Parameters and errors as there."""
-    X, y = _checked(G, X, y)
+    G, X, y = _checked(G, X, y)
     return kernels.log_likelihood(X, y, *G.kernel_args(), 0.0)
 
 
 def responsibilities(G, X, y):
     """Posterior probability of each expert given (x, y): (n, K), rows sum to 1. Parameters as `log_density`."""
-    X, y = _checked(G, X, y)
+    G, X, y = _checked(G, X, y)
     return np.ascontiguousarray(kernels.responsibilities(X, y, *G.kernel_args(), 0.0)[1].T)
 
 
@@ -54,7 +56,7 @@ def gate_weights(G, X):
 
     Parameters
     ----------
-    G : MixingMeasure
+    G : MixingMeasure or FitResult
     X : array_like, (n, d); (n,) where d = 1
 
     Raises
@@ -62,13 +64,15 @@ def gate_weights(G, X):
     ValueError
         If G is not a measure, or X does not fit it or is not finite.
     """
-    X = check_covariates(X, check_measure(G).d)
+    G = as_measure("G", G)
+    X = check_covariates(X, G.d)
     return kernels.gate_weights(X, *G.kernel_args())
 
 
 def predict(G, X):
     """Conditional mean of y given x, sum_j gate_j(x) (eta_j' x + tau_j): (n,). Parameters as `gate_weights`."""
-    X = check_covariates(X, check_measure(G).d)
+    G = as_measure("G", G)
+    X = check_covariates(X, G.d)
     return np.einsum("nk,nk->n", kernels.gate_weights(X, *G.kernel_args()), X @ G.eta.T + G.tau)
 
 
@@ -78,7 +82,7 @@ def score(G, X, y):
     At a Laplace centre that coincides with a data point the norm has a kink; its subgradient 0 is taken.
     Parameters and errors as `log_density`.
     """
-    X, y = _checked(G, X, y)
+    G, X, y = _checked(G, X, y)
     return kernels.score(X, y, *G.kernel_args(), 0.0)[1]
 
 
@@ -88,5 +92,5 @@ def information(G, X, y):
     Under softmax gates it is singular along their translations. Under Laplace gates it is the Hessian away from kinks.
     Parameters and errors as `log_density`.
     """
-    X, y = _checked(G, X, y)
+    G, X, y = _checked(G, X, y)
     return kernels.information(X, y, *G.kernel_args(), 0.0)[2]

@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from .. import kernels
-from ..arguments import LARGEST, check_data, check_gating, check_k2
+from ..arguments import LARGEST, as_numbers, check_data, check_gating, check_k2, check_known, shown
 from ..measure import MixingMeasure, vector_slices
 
 WIDE = ("a", "omega", "eta")
@@ -212,7 +212,7 @@ class Problem:
                 high[where] = max(high[where[0]], v[where].max())
             low, high = np.minimum(low, v), np.maximum(high, v)
         if bounds is not None and not isinstance(bounds, dict):
-            raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {bounds!r}")
+            raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {shown(bounds)}")
         slopes = {"eta", *(wide for wide, kind in zip(("a", "omega"), self.kinds, strict=True) if kind == 0)}
         for name, value in (bounds or {}).items():
             pair = _check_bound(name, value)
@@ -392,12 +392,12 @@ class Problem:
 def _check_bound(name, value):
     """(low, high) of one entry of `bounds`."""
     names = ("a", "b", "omega", "beta", "eta", "tau", "nu")
-    if name not in names:
-        raise ValueError(f"bounds must have keys among {', '.join(names)}; got {name!r}")
-    try:
-        low, high = (-float(value), float(value)) if np.ndim(value) == 0 else (float(v) for v in value)
-    except (TypeError, ValueError):
-        raise ValueError(f"bounds[{name!r}] must be a half-width or a pair (low, high); got {value!r}") from None
+    check_known("bounds", name, names, f"a dict with keys among {', '.join(names)}")
+    wanted = "a half-width or a pair (low, high)"
+    ends = as_numbers(f"bounds[{name!r}]", value, wanted)
+    if ends.shape not in ((), (2,)):
+        raise ValueError(f"bounds[{name!r}] must be {wanted}; got {shown(value)}")
+    low, high = map(float, ends if ends.ndim else (-ends, ends))
     if any(np.isfinite(end) and abs(end) > LARGEST for end in (low, high)):
         raise ValueError(f"bounds[{name!r}] must have ends of at most {LARGEST:g} in size; got ({low:g}, {high:g})")
     if not low < high or (name == "nu" and low <= 0):
