@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .measure import MixingMeasure, check_gating
+from .arguments import check_gating, check_known
+from .measure import MixingMeasure
 
 # group by group, one entry an expert: intercepts tau and slopes eta; level-2 gates by their letter
 _C2 = {
@@ -72,10 +73,8 @@ def truth(name, gating="SS"):
     ValueError
         If the name or the gating is unknown.
     """
-    if name not in tuple(_TRUTHS):
-        raise ValueError(f"name must be one of {', '.join(_TRUTHS)}; got {name!r}")
+    values = _TRUTHS[check_known("name", name, tuple(_TRUTHS))]
     first, second = check_gating(gating)
-    values = _TRUTHS[name]
     tau = np.concatenate(values["tau"])
     eta, omega = (np.concatenate(slopes).reshape(tau.size, -1) for slopes in (values["eta"], values["omega"][second]))
     return MixingMeasure(
@@ -113,6 +112,4 @@ def load(name):
     """
     import pandas as pd
 
-    if name not in _FILES:
-        raise ValueError(f"name must be one of {', '.join(_FILES)}; got {name!r}")
-    return pd.read_csv(Path(__file__).parent / "data" / f"{name}.csv")
+    return pd.read_csv(Path(__file__).parent / "data" / f"{check_known('name', name, _FILES)}.csv")

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arguments import check_k2
 from .divergence import _covariates
-from .likelihood import check_measure
-from .measure import MixingMeasure, check_k2
+from .measure import MixingMeasure, as_measure
 from .sampling import as_law
 from .theory.cells import covers
 from .theory.derivatives import gates
@@ -82,7 +82,7 @@ def diagnose(G, k2=None, x=None):
 
     Parameters
     ----------
-    G : MixingMeasure
+    G : MixingMeasure or FitResult
         A truth, or a fit.
     k2 : sequence of int, optional
         Number of experts that are, or will be, fitted in each group, when `G` is the truth; by default those of `G`.
@@ -118,7 +118,7 @@ def diagnose(G, k2=None, x=None):
     -----
     Thresholds are conventions, stated in the module. Averages over a law with d > 1 use fixed draws.
     """
-    check_measure(G)
+    G = as_measure("G", G)
     k2 = G.k2 if k2 is None else check_k2(k2)
     law = None if x is None else as_law(x)
     support = None if law is None else law.support(G.d)

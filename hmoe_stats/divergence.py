@@ -14,8 +14,10 @@ then carries its standard error. Only d has to agree: gatings and sizes may diff
 import numpy as np
 from scipy.special import ndtr
 
-from .likelihood import check_measure, gate_weights, log_density
-from .sampling import Empirical, Normal, as_law
+from .arguments import check_seed, check_whole
+from .likelihood import gate_weights, log_density
+from .measure import as_measure
+from .sampling import MOST_ROWS, Empirical, Normal, as_law
 
 _REACH = 9  # experts are followed to this many standard deviations; a normal has 2e-19 of its mass beyond
 _ORDER = 10  # Gauss-Legendre points a panel of one standard deviation
@@ -38,7 +40,7 @@ def hellinger(G, G0, x=None, *, draws=4096, seed=0):
 
     Parameters
     ----------
-    G, G0 : MixingMeasure
+    G, G0 : MixingMeasure or FitResult
         Of the same d; gatings and sizes may differ.
     x : Uniform, Normal or (n, d) array
         Law of the covariates; required.
@@ -53,13 +55,15 @@ def hellinger(G, G0, x=None, *, draws=4096, seed=0):
     Raises
     ------
     ValueError
-        If a measure or the law is missing or does not fit, or `draws` is not an integer of at least 2.
+        If a measure or the law is missing or does not fit, `draws` is not an integer of at least 2, or `seed` none of
+        at least 0.
 
     Notes
     -----
     The integrand is ``max(p, q) (1 - exp(-|log p - log q| / 2))^2``, which keeps its digits when p and q are close:
     distances of 1e-8 are right to several digits.
     """
+    G, G0 = _pair(G, G0)
     nodes, weights = _covariates(G, G0, x, draws, seed)
 
     def integrand(log_p, log_q):
@@ -81,6 +85,7 @@ def total_variation(G, G0, x=None, *, draws=4096, seed=0):
     and bisected; between them the integral is a difference of the distribution functions. Its absolute error is of
     the order of 1e-15 an interval, so distances below about 1e-12 are rounding.
     """
+    G, G0 = _pair(G, G0)
     nodes, weights = _covariates(G, G0, x, draws, seed, crossings=True)
     parts = []
     for rows in _batches(len(nodes), 4 * _REACH * (G.n_experts + G0.n_experts)):
@@ -111,6 +116,8 @@ def chi_square(G, G0, x=None, *, draws=4096, seed=0):
     OverflowError
         If the divergence is finite but larger than the largest float.
     """
+    G, G0 = _pair(G, G0)
+    draws, seed = _check_draws(draws, seed)
     growth = _chi_square_growth(G, G0, x)
     if np.isinf(growth):
         return Estimate(np.inf)
@@ -137,26 +144,29 @@ def chi_square(G, G0, x=None, *, draws=4096, seed=0):
 
 
 def _covariates(G, G0, x, draws, seed, crossings=False, widen=1.0):
-    """Check the arguments; return nodes (m, d) and weights (m,), weights None for a Monte Carlo draw."""
-    _check(G, G0)
+    """Check the law and the draws; return nodes (m, d) and weights (m,), weights None for a Monte Carlo draw."""
     law = as_law(x)
-    if not isinstance(draws, int | np.integer) or draws < 2:
-        raise ValueError(f"draws must be an integer of at least 2; got {draws!r}")
+    draws, seed = _check_draws(draws, seed)
     law.support(G.d)  # a law that does not fit d says so here
     if isinstance(law, Empirical):
         return law.x, np.full(len(law.x), 1.0 / len(law.x))
     if G.d > 1:
-        return law.sample(np.random.default_rng(np.random.SeedSequence(seed)), int(draws), G.d), None
+        return law.sample(np.random.default_rng(np.random.SeedSequence(seed)), draws, G.d), None
     if widen > 1.0:
         law = Normal(law.mean(1)[0], widen * np.sqrt(law.cov(1)[0, 0]))
     nodes, weights = law.quadrature(breaks=_breaks(G, G0, law, crossings), order=16, panels=24)
     return nodes[:, None], weights
 
 
-def _check(G, G0):
-    check_measure(G), check_measure(G0, "G0")
+def _pair(G, G0):
+    G, G0 = as_measure("G", G), as_measure("G0", G0)
     if G.d != G0.d:
         raise ValueError(f"G must have as many covariates as G0, d = {G0.d}; got d = {G.d}")
+    return G, G0
+
+
+def _check_draws(draws, seed):
+    return check_whole("draws", draws, 2, MOST_ROWS), check_seed(seed)
 
 
 def _breaks(G, G0, law, crossings):
@@ -298,7 +308,6 @@ def _chi_square_growth(G, G0, x):
     mean diverges iff 2 s^2 phi >= 1. The supremum lies at a stationary point of one pair (i, j) or where two of the
     parabolas of j cross.
     """
-    _check(G, G0)
     law = as_law(x)
     if G.nu.max() >= 2.0 * G0.nu.max():
         return np.inf

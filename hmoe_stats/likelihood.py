@@ -6,48 +6,13 @@ Each function checks its input once and hands it to a kernel of `hmoe_stats.kern
 import numpy as np
 
 from . import kernels
-from .measure import MixingMeasure, as_floats
-
-
-def check_covariates(X, d=None):
-    """Return X as a C-contiguous float64 (n, d), n >= 1, else raise a `ValueError`; d is any where it is None."""
-    X = as_floats("X", X, (-1, -1 if d is None else d), copy=False)
-    if X.shape[0] == 0 or X.shape[1] == 0:
-        raise ValueError(f"X must have at least one row and one column; got shape {X.shape}")
-    return X
-
-
-def check_data(X, y, d=None):
-    """Return (X, y) as C-contiguous float64 of shapes (n, d) and (n,).
-
-    Parameters
-    ----------
-    X : array_like, (n, d) or (n,) for d = 1
-    y : array_like, (n,)
-    d : int, optional
-        Number of columns X must have.
-
-    Raises
-    ------
-    ValueError
-        If a shape does not fit, the lengths differ, there is no row, or an entry is not finite.
-    """
-    X = check_covariates(X, d)
-    y = as_floats("y", y, (-1,), copy=False)
-    if y.size != X.shape[0]:
-        raise ValueError(f"y must have as many entries as X has rows, {X.shape[0]}; got {y.size}")
-    return X, y
-
-
-def check_measure(G, name="G"):
-    """Return `G` if it is a `MixingMeasure`, else raise a `ValueError` that names the argument."""
-    if not isinstance(G, MixingMeasure):
-        raise ValueError(f"{name} must be a MixingMeasure; got {type(G).__name__}")
-    return G
+from .arguments import check_covariates, check_data
+from .measure import as_measure
 
 
 def _checked(G, X, y):
-    return check_data(X, y, check_measure(G).d)
+    G = as_measure("G", G)
+    return G, *check_data(X, y, G.d)
 
 
 def log_density(G, X, y):
@@ -55,9 +20,10 @@ def log_density(G, X, y):
 
     Parameters
     ----------
-    G : MixingMeasure
+    G : MixingMeasure or FitResult
     X : array_like, (n, d); (n,) where d = 1
-    y : array_like, (n,)
+    y : array_like, (n,) or (n, 1)
+        Two pandas objects X and y must have one index.
 
     Returns
     -------
@@ -69,19 +35,19 @@ def log_density(G, X, y):
     ValueError
         If G is not a measure, or X and y do not fit it or each other, or are not finite.
     """
-    X, y = _checked(G, X, y)
+    G, X, y = _checked(G, X, y)
     return kernels.log_density(X, y, *G.kernel_args(), 0.0)
 
 
 def log_likelihood(G, X, y):
     """Log-likelihood, the sum of `log_density` over rows: a float. Parameters and errors as there."""
-    X, y = _checked(G, X, y)
+    G, X, y = _checked(G, X, y)
     return kernels.log_likelihood(X, y, *G.kernel_args(), 0.0)
 
 
 def responsibilities(G, X, y):
     """Posterior probability of each expert given (x, y): (n, K), rows sum to 1. Parameters as `log_density`."""
-    X, y = _checked(G, X, y)
+    G, X, y = _checked(G, X, y)
     return np.ascontiguousarray(kernels.responsibilities(X, y, *G.kernel_args(), 0.0)[1].T)
 
 
@@ -90,7 +56,7 @@ def gate_weights(G, X):
 
     Parameters
     ----------
-    G : MixingMeasure
+    G : MixingMeasure or FitResult
     X : array_like, (n, d); (n,) where d = 1
 
     Raises
@@ -98,13 +64,15 @@ def gate_weights(G, X):
     ValueError
         If G is not a measure, or X does not fit it or is not finite.
     """
-    X = check_covariates(X, check_measure(G).d)
+    G = as_measure("G", G)
+    X = check_covariates(X, G.d)
     return kernels.gate_weights(X, *G.kernel_args())
 
 
 def predict(G, X):
     """Conditional mean of y given x, sum_j gate_j(x) (eta_j' x + tau_j): (n,). Parameters as `gate_weights`."""
-    X = check_covariates(X, check_measure(G).d)
+    G = as_measure("G", G)
+    X = check_covariates(X, G.d)
     return np.einsum("nk,nk->n", kernels.gate_weights(X, *G.kernel_args()), X @ G.eta.T + G.tau)
 
 
@@ -114,7 +82,7 @@ def score(G, X, y):
     At a Laplace centre that coincides with a data point the norm has a kink; its subgradient 0 is taken.
     Parameters and errors as `log_density`.
     """
-    X, y = _checked(G, X, y)
+    G, X, y = _checked(G, X, y)
     return kernels.score(X, y, *G.kernel_args(), 0.0)[1]
 
 
@@ -124,5 +92,5 @@ def information(G, X, y):
     Under softmax gates it is singular along their translations. Under Laplace gates it is the Hessian away from kinks.
     Parameters and errors as `log_density`.
     """
-    X, y = _checked(G, X, y)
+    G, X, y = _checked(G, X, y)
     return kernels.information(X, y, *G.kernel_args(), 0.0)[2]

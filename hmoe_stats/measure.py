@@ -12,66 +12,19 @@ these parameters, maps them to and from unconstrained vectors, and writes them i
 """
 
 from dataclasses import dataclass, fields
+from itertools import accumulate
 
 import numpy as np
 from scipy.special import logsumexp
 
-GATINGS = ("SS", "SL", "LS", "LL")
-LARGEST = 1e50  # squares and fourth powers of residuals and distances must stay finite
+from .arguments import GATINGS, as_floats, as_numbers, check_gating, check_k2, check_number, cut, shape_words, shown
 
-
-def check_gating(gating):
-    """Return `gating` if it names one of the four models, else raise `ValueError`."""
-    if gating not in GATINGS:
-        raise ValueError(f"gating must be one of {', '.join(GATINGS)}; got {gating!r}")
-    return gating
-
-
-def check_k2(k2):
-    """Return `k2` as a tuple of positive ints, else raise `ValueError`."""
-    try:
-        out = tuple(int(m) for m in k2)
-        whole = all(m == n for m, n in zip(out, k2, strict=True))
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"k2 must be a sequence of positive integers, one a group; got {k2!r}") from None
-    if not out or not whole or min(out) < 1:
-        raise ValueError(f"k2 must be a sequence of positive integers, one a group; got {k2!r}")
-    return out
-
-
-def as_floats(name, value, shape, copy=True):
-    """Return `value` as a float64 array of `shape` (-1: any size), else raise a `ValueError` that names it.
-
-    Without `copy`, an array that is as it should be already is returned as it is.
-
-    Entries must be real, finite and at most `LARGEST` in size.
-
-    A one-dimensional array stands for a column where `shape` has two axes (d = 1).
-    """
-    try:
-        if np.iscomplexobj(value):
-            raise TypeError
-        out = np.array(value, dtype=np.float64, order="C", copy=copy or None)
-        if not (out.flags.writeable and out.flags.aligned):  # to a compiled kernel another type, compiled anew
-            out = out.copy()
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be an array of numbers of shape {shape}; got {value!r}") from None
-    if len(shape) == 2 and out.ndim == 1:
-        out = out[:, None]
-    wanted = "(" + ", ".join("any" if s < 0 else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
-    if out.ndim != len(shape) or any(w >= 0 and s != w for s, w in zip(out.shape, shape, strict=True)):
-        raise ValueError(f"{name} must have shape {wanted}; got {np.shape(value)}")
-    if not np.isfinite(out).all():
-        raise ValueError(f"{name} must be finite; got {np.count_nonzero(~np.isfinite(out))} NaN or infinite entries")
-    top = max(out.max(initial=0.0), -out.min(initial=0.0))
-    if top > LARGEST:
-        raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size; got {top:g}")
-    return out
+_FLOAT = np.dtype(np.float64)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class MixingMeasure:
-    """Parameters of a two-level Gaussian HMoE, validated and immutable.
+    """Parameters of a two-level Gaussian HMoE, validated and immutable: its arrays cannot be made writeable again.
 
     Experts ("leaves") are stored group after group. A flat mixture of experts is one group, ``k2=(K,)``, whose level-1
     gate is constant.
@@ -80,8 +33,8 @@ class MixingMeasure:
     ----------
     gating : {"SS", "SL", "LS", "LL"}
         Gate type of level 1 and of level 2: S softmax, L Laplace.
-    k2 : sequence of int
-        Number of experts in each group; ``k1 = len(k2)`` groups, ``K = sum(k2)`` experts.
+    k2 : sequence of int, or int
+        Number of experts in each group (an integer: of the only one); ``k1 = len(k2)`` groups, ``K = sum(k2)`` experts.
     a, b : array_like, (k1, d) and (k1,)
         Level-1 gate: slopes (softmax) or centres (Laplace), and intercepts.
     omega, beta : array_like, (K, d) and (K,)
@@ -111,18 +64,15 @@ class MixingMeasure:
 
     def __post_init__(self):
         put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the frozen way in
-        check_gating(self.gating)
+        put("gating", check_gating(self.gating))
         put("k2", check_k2(self.k2))
         k1, K = len(self.k2), sum(self.k2)
-        eta = as_floats("eta", self.eta, (K, -1))
+        eta = as_floats("eta", self.eta, (K, -1), copy=False)
         d = eta.shape[1]
         if d < 1:
             raise ValueError("eta must have at least one column (d >= 1); got none")
-        shapes = {"a": (k1, d), "b": (k1,), "omega": (K, d), "beta": (K,), "eta": (K, d), "tau": (K,), "nu": (K,)}
-        for name, shape in shapes.items():
-            array = as_floats(name, getattr(self, name), shape)
-            array.setflags(write=False)
-            put(name, array)
+        for name, shape in _shapes(k1, K, d).items():
+            put(name, _frozen(as_floats(name, getattr(self, name), shape, copy=False)))
         if self.nu.min() <= 0:
             raise ValueError(f"nu (expert variances) must be positive; got a smallest entry of {self.nu.min():g}")
 
@@ -189,9 +139,40 @@ class MixingMeasure:
         return names
 
     def kernel_args(self):
-        """The parameters as the functions of `hmoe_stats.kernels` take them: two gate codes, offsets, arrays."""
+        """The parameters as the functions of `hmoe_stats.kernels` take them: two gate codes, offsets, arrays.
+
+        Raises
+        ------
+        ValueError
+            As `check`: kernels read memory by these shapes.
+        """
+        self.check()
         kinds = tuple(0 if letter == "S" else 1 for letter in self.gating)
-        return *kinds, self.offsets, self.a, self.b, self.omega, self.beta, self.eta, self.tau, self.nu
+        offsets = np.array([0, *accumulate(self.k2)])
+        return *kinds, offsets, self.a, self.b, self.omega, self.beta, self.eta, self.tau, self.nu
+
+    def check(self):
+        """Return the measure itself if it is as it was made, else raise a `ValueError`.
+
+        Attributes can be set by force (``object.__setattr__``), and then need not fit each other.
+        """
+        values = vars(self)
+        k2, eta = values.get("k2"), values.get("eta")
+        if type(k2) is not tuple or not k2 or not all(type(m) is int and m > 0 for m in k2):
+            raise ValueError(f"k2 must be the tuple of positive integers it was made; got {shown(k2)}")
+        if type(values.get("gating")) is not str or values["gating"] not in GATINGS:
+            raise ValueError(f"gating must be what it was made; got {shown(values.get('gating'))}")
+        d = eta.shape[1] if type(eta) is np.ndarray and eta.ndim == 2 and eta.shape[1] else -1
+        shapes = _shapes(len(k2), sum(k2), d)
+        for name in ("eta", "a", "b", "omega", "beta", "tau", "nu"):  # eta says what d is
+            array, shape = values.get(name), shapes[name]
+            fits = type(array) is np.ndarray and array.shape == shape and array.dtype is _FLOAT
+            if not (fits and array.flags.c_contiguous and array.flags.aligned and not array.flags.writeable):
+                wanted = f"the read-only array of shape {shape_words(shape)} it was made"
+                raise ValueError(f"{name} must be {wanted}; got {shown(array)}")
+        if not self.nu.min() > 0:
+            raise ValueError(f"nu must be positive; got a smallest entry of {self.nu.min():g}")
+        return self
 
     # -- canonical form ---------------------------------------------------------------------------------------------
     def canonical(self, support=None):
@@ -231,6 +212,9 @@ class MixingMeasure:
         # by the front door: pickled or copied arrays would come back writeable
         return MixingMeasure.from_dict, ({f.name: getattr(self, f.name) for f in fields(self)},)
 
+    def __setstate__(self, state):
+        vars(self).update(vars(MixingMeasure.from_dict(state)))
+
     def replace(self, **changes):
         """Return a copy with some fields changed, validated anew."""
         return MixingMeasure(**({f.name: getattr(self, f.name) for f in fields(self)} | changes))
@@ -252,8 +236,8 @@ class MixingMeasure:
         """
         names = {f.name for f in fields(cls)}
         if not isinstance(values, dict) or set(values) != names:
-            got = sorted(values) if isinstance(values, dict) else values
-            raise ValueError(f"values must be a dict with the keys {sorted(names)}; got {got!r}")
+            got = list(values) if isinstance(values, dict) else values
+            raise ValueError(f"values must be a dict with the keys {sorted(names)}; got {shown(got)}")
         return cls(**values)
 
     def to_frame(self):
@@ -284,8 +268,9 @@ class MixingMeasure:
 
     def allclose(self, other, rtol=1e-9, atol=1e-12):
         """True if `other` has the same gating and shape, and equal parameters up to the tolerances of `np.allclose`."""
-        if not isinstance(other, MixingMeasure):
-            raise ValueError(f"other must be a MixingMeasure; got {type(other).__name__}")
+        other = as_measure("other", other)
+        for name, value in (("rtol", rtol), ("atol", atol)):
+            check_number(name, value, "a number of at least 0", lambda v: v >= 0)
         if self.gating != other.gating or self.k2 != other.k2 or self.d != other.d:
             return False
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self)[2:])
@@ -294,6 +279,23 @@ class MixingMeasure:
     def __repr__(self):
         with np.printoptions(precision=4, suppress=True):
             return f"MixingMeasure(gating={self.gating!r}, k2={self.k2}, d={self.d})\n{self.to_frame().to_string()}"
+
+
+def as_measure(name, value):
+    """Return `value` if it is a `MixingMeasure`, or the measure of a fit, else raise a `ValueError` that names it."""
+    measure = value if isinstance(value, MixingMeasure) else getattr(value, "measure", None)
+    if not isinstance(measure, MixingMeasure):
+        raise ValueError(f"{name} must be a MixingMeasure; got {cut(type(value).__name__)}")
+    return measure.check()
+
+
+def _shapes(k1, K, d):
+    return {"a": (k1, d), "b": (k1,), "omega": (K, d), "beta": (K,), "eta": (K, d), "tau": (K,), "nu": (K,)}
+
+
+def _frozen(array):
+    """A copy that no flag makes writeable again, as it is a view on bytes; `base` shows no writeable array either."""
+    return np.frombuffer(array.tobytes()).reshape(array.shape)
 
 
 def vector_slices(k1, K, d):
@@ -306,12 +308,16 @@ def vector_slices(k1, K, d):
 def _check_support(support, d):
     if support is None:
         return np.full(d, -np.inf), np.full(d, np.inf)
-    try:
-        low, high = (np.broadcast_to(np.asarray(s, dtype=float), (d,)) for s in support)
-    except (TypeError, ValueError):
-        raise ValueError(f"support must be a pair (low, high) of scalars or ({d},) arrays; got {support!r}") from None
+    wanted = f"a pair (low, high) of scalars or ({d},) arrays"
+    if not isinstance(support, tuple | list | np.ndarray) or len(support) != 2:
+        raise ValueError(f"support must be {wanted}; got {shown(support)}")
+    ends = [as_numbers("support", end, wanted) for end in support]
+    if any(end.shape not in ((), (1,), (d,)) for end in ends):
+        raise ValueError(f"support must be {wanted}; got {shown([end.shape for end in ends])}")
+    low, high = (np.broadcast_to(end, (d,)) for end in ends)
     if not (low < high).all():
-        raise ValueError(f"support must have low < high in every coordinate; got low={low}, high={high}")
+        i = int(np.argmin(low < high))
+        raise ValueError(f"support must have low < high in every coordinate; got {low[i]:g}, {high[i]:g} at {i}")
     return low, high
 
 

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, NullFormatter
 
-from .likelihood import check_data, check_measure, gate_weights, predict, responsibilities
+from .arguments import check_data, check_flag, check_number, cut, shown
+from .likelihood import gate_weights, predict, responsibilities
+from .measure import as_measure
 from .rates import fit_rate
 
 # Colour-blind safe (Okabe and Ito); blues have softmax and oranges Laplace experts' gates, each pair dark and light.
@@ -77,7 +80,7 @@ def rate_plot(
         If a column is missing, a reference is not a finite number >= 0, or `fit_rate` refuses a series.
     """
     groups = _series(table, series)
-    references = _merged(references or {})
+    references = _merged({} if references is None else references)
     with style():
         ax = _axes(ax)
         handles, lows, highs, sizes = [], [], [], []
@@ -139,11 +142,11 @@ def modulus_plot(moduli, ax=None, *, references=None, ylabel=None):
         If `moduli` is empty or holds something else, has no positive distance, or a reference is not a finite
         number >= 0.
     """
-    from .theory import Modulus
+    from .theory.modulus import as_moduli
 
-    moduli = [moduli] if isinstance(moduli, Modulus) else list(moduli)
-    if not moduli or not all(isinstance(one, Modulus) for one in moduli):
-        raise ValueError(f"moduli must be a Modulus or a sequence of them; got {moduli!r}")
+    moduli = as_moduli(moduli)
+    if not moduli:
+        raise ValueError("moduli must be a Modulus or a sequence of them; got none")
     if not any((one.distance > 0).any() for one in moduli):
         raise ValueError("moduli must hold a positive distance; got none")
     if references is None:
@@ -184,10 +187,10 @@ def fit_plot(G, X, y, ax=None, *, gates=True):
 
     Parameters
     ----------
-    G : MixingMeasure
+    G : MixingMeasure or FitResult
         With d = 1.
     X : array_like, (n, 1) or (n,)
-    y : array_like, (n,)
+    y : array_like, (n,) or (n, 1)
     ax : matplotlib Axes, optional
     gates : bool
         Draw the strip.
@@ -202,9 +205,11 @@ def fit_plot(G, X, y, ax=None, *, gates=True):
     ValueError
         If `G` has more than one covariate, or the data do not fit.
     """
-    if check_measure(G).d != 1:
+    G = as_measure("G", G)
+    if G.d != 1:
         raise ValueError(f"G must have one covariate (d = 1) to be drawn; got d = {G.d}")
     X, y = check_data(X, y, 1)
+    check_flag("gates", gates)
     colors = [COLORS[i % len(COLORS)] for i in range(G.n_experts)]
     x = np.linspace(X.min(), X.max(), 400)
     weights = gate_weights(G, x[:, None])
@@ -264,18 +269,23 @@ def interaction_plot(result, ax=None, *, names=None):
     ValueError
         If there is no name, or an unknown one.
     """
+    from .theory import Interactions
+
+    if not isinstance(result, Interactions):
+        raise ValueError(f"result must be an Interactions; got {shown(result)}")
+    wanted = f"some of {cut(', '.join(result.names), 300)}"
+    if names is not None and not isinstance(names, tuple | list):
+        raise ValueError(f"names must be a sequence, {wanted}; got {shown(names)}")
     names = list(result.names if names is None else names)
-    unknown = [name for name in names if name not in result.names]
+    unknown = [name for name in names if not isinstance(name, str) or name not in result.names]
     if unknown or not names:
-        wanted = f"some of {', '.join(result.names)}"
-        raise ValueError(f"names must be {wanted}; got {unknown[0] if unknown else 'none'!r}")
+        raise ValueError(f"names must be {wanted}; got {shown(unknown[0]) if unknown else repr('none')}")
     where = [result.names.index(name) for name in names]
     cosines = result.correlation[np.ix_(where, where)]
     above = np.triu(np.ones_like(cosines, dtype=bool), 1)
     with style():
         ax = _axes(ax)
-        shown = np.ma.array(cosines, mask=above)
-        image = ax.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1)
+        image = ax.imshow(np.ma.array(cosines, mask=above), cmap="RdBu_r", vmin=-1, vmax=1)
         ax.figure.colorbar(image, ax=ax, label="cosine in L2", shrink=0.6, ticks=(-1, -0.5, 0, 0.5, 1))
         labels = [f"${_math(name)}$" for name in names]
         ticks = range(len(names))
@@ -325,18 +335,28 @@ def _math(name):
 
 # -- parts of the rate plot -------------------------------------------------------------------------------------------
 def _axes(ax):
+    if ax is not None and not isinstance(ax, Axes):
+        raise ValueError(f"ax must be a matplotlib Axes; got {shown(ax)}")
     return Figure().subplots() if ax is None else ax
 
 
 def _series(table, series):
     """(name, rows) of each series, in order of appearance; one nameless series if there is no column to split by."""
+    if not hasattr(table, "groupby") or not hasattr(table, "columns"):
+        raise ValueError(f"table must be a DataFrame with the columns n and error; got {shown(table)}")
+    columns = list(table.columns)
     if series is None:
-        series = "gating" if "gating" in table.columns else None
-    missing = [c for c in ("n", "error", series) if c is not None and c not in table.columns]
-    if missing:
-        raise ValueError(f"table must have the columns n and error; {missing[0]!r} is not among {list(table.columns)}")
+        series = "gating" if "gating" in columns else None
+    elif not isinstance(series, str):
+        raise ValueError(f"series must be the name of a column of the table; got {shown(series)}")
+    for column in ("n", "error", *(() if series is None else (series,))):
+        if columns.count(column) != 1:
+            came = f"{shown(column)} is {'twice' if column in columns else 'not'} among {shown(columns, 200)}"
+            raise ValueError(f"table must have the columns n and error; {came}")
     if not len(table):
         raise ValueError("table must have at least one row; got none")
+    if series is not None and table[series].isna().any():
+        raise ValueError(f"table must name a series in every row; got none in some of its column {shown(series)}")
     return [("", table)] if series is None else [(str(k), part) for k, part in table.groupby(series, sort=False)]
 
 
@@ -362,11 +382,15 @@ def _looks(names):
 
 def _merged(references, what="alphas"):
     """alpha -> label, shallowest first; labels of equal alphas joined."""
-    out = {}
+    wanted, out = f"references must map labels to finite {what} >= 0", {}
+    if not isinstance(references, dict):
+        raise ValueError(f"{wanted}; got {shown(references)}")
     for label, alpha in references.items():
-        if not isinstance(alpha, int | float | np.number) or not 0 <= alpha < np.inf:
-            raise ValueError(f"references must map labels to finite {what} >= 0; got {label!r}: {alpha!r}")
-        out.setdefault(round(float(alpha), 9), []).append(label)
+        try:
+            alpha = check_number("alpha", alpha, "finite", lambda v: 0 <= v < np.inf)
+        except ValueError:
+            raise ValueError(f"{wanted}; got {shown(label)}: {shown(alpha)}") from None
+        out.setdefault(round(alpha, 9), []).append(str(label))
     return {alpha: ", ".join(labels) for alpha, labels in sorted(out.items())}
 
 

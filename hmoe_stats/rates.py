@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from .arguments import as_floats, as_numbers, check_number, check_same_index, check_seed, check_whole, shown
+
 _FEW = 5  # replicates below which a studentised bootstrap meets too many resamples without spread
 
 
@@ -57,8 +59,12 @@ class RateFit:
     n_failed: int
 
     def predict(self, n):
-        """The fitted line at sample sizes `n`, on the scale of the errors; same shape as `n`."""
-        return np.exp(self.intercept) * np.asarray(n, dtype=float) ** self.slope
+        """The fitted line at sample sizes `n` > 0, on the scale of the errors; same shape as `n`."""
+        n = as_numbers("n", n, "sample sizes")
+        n = as_floats("n", n, n.shape)
+        if not (n > 0).all():
+            raise ValueError(f"n must hold positive sample sizes; got a smallest one of {n.min():g}")
+        return np.exp(self.intercept) * n**self.slope
 
     def __str__(self):
         return f"{self.slope:.2f} [{self.ci_low:.2f}, {self.ci_high:.2f}]"
@@ -73,7 +79,8 @@ def fit_rate(n, errors, statistic="mean", n_boot=2000, level=0.95, seed=0, n_min
         Sample size of each error; or, where `errors` is a table, of each of its rows.
     errors : array_like, (N,) or (S, R)
         Non-negative errors, independent replicates. NaN, None and infinite entries are failed fits: they are left out
-        and counted in ``n_failed``.
+        and counted in ``n_failed``. Masked entries are refused, as it is not known what they stand for. Pandas objects
+        `n` and `errors` must have one index.
     statistic : {"mean", "median", "qNN"}
         Statistic over the replicates of one size; ``"q90"`` is the 0.9 quantile.
     n_boot : int
@@ -247,24 +254,20 @@ def _line(sizes, samples, signs, statistic, quantile, n_boot, level, seed):
 def _check_options(statistic, n_boot, level, seed):
     """The probability of the statistic, None for the mean."""
     quantile = _check_statistic(statistic)
-    if not isinstance(n_boot, int | np.integer) or n_boot < 100:
-        raise ValueError(f"n_boot must be an integer of at least 100; got {n_boot!r}")
-    if not isinstance(level, float) or not 0 < level < 1:
-        raise ValueError(f"level must be a float between 0 and 1; got {level!r}")
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a non-negative integer; got {seed!r}")
+    check_whole("n_boot", n_boot, 100)
+    check_number("level", level, "a float between 0 and 1", lambda v: 0 < v < 1)
+    check_seed(seed)
     return quantile
 
 
 def _check_statistic(statistic):
     """None for the mean, the probability of a quantile otherwise."""
-    if statistic == "mean":
-        return None
-    if statistic == "median":
-        return 0.5
-    if isinstance(statistic, str) and re.fullmatch(r"q[0-9]{2}", statistic) and statistic != "q00":
-        return int(statistic[1:]) / 100
-    raise ValueError(f'statistic must be "mean", "median" or "qNN" such as "q90"; got {statistic!r}')
+    name = statistic if isinstance(statistic, str) else ""
+    if name in ("mean", "median"):
+        return None if name == "mean" else 0.5
+    if re.fullmatch(r"q[0-9]{2}", name) and name != "q00":
+        return int(name[1:]) / 100
+    raise ValueError(f'statistic must be "mean", "median" or "qNN" such as "q90"; got {shown(statistic)}')
 
 
 def _statistic(samples, quantile):
@@ -281,15 +284,16 @@ def _variance_of_log_mean(samples, signs):
 def _by_size(n, columns, names, n_min):
     """Sizes in increasing order (S,), the usable rows of errors (R, C) at each, and the number of unusable rows."""
     words = " and ".join(names)
-    try:
-        n, columns = np.asarray(n, dtype=float), [np.asarray(errors, dtype=float) for errors in columns]
-    except (TypeError, ValueError):
-        raise ValueError(f"n and {words} must be arrays of numbers (failed errors: NaN or None)") from None
+    wanted = "an array of numbers, NaN or None where a fit failed"
+    for name, errors in zip(names, columns, strict=True):
+        check_same_index(("n", n), (name, errors))
+    n = as_numbers("n", n)
+    columns = [as_numbers(name, errors, wanted, missing=True) for name, errors in zip(names, columns, strict=True)]
     shape = columns[0].shape
     for name, errors in zip(names, columns, strict=True):
         if n.ndim != 1 or errors.ndim not in (1, 2) or errors.shape[:1] != n.shape:
             raise ValueError(
-                f"{name} must have shape (N,) or (N, R) for n of shape (N,); got {errors.shape} and {n.shape}"
+                f"{name} must have shape (N,) or (N, R) for n of shape (N,); got {shown((errors.shape, n.shape))}"
             )
         if errors.shape != shape:
             raise ValueError(f"{words} must have the same shape; got {shape} and {errors.shape}")
@@ -300,6 +304,7 @@ def _by_size(n, columns, names, n_min):
     n = np.repeat(n, shape[1]) if len(shape) == 2 else n
     rows = np.stack([errors.ravel() for errors in columns], axis=1)
     if n_min is not None:
+        n_min = check_number("n_min", n_min, "a number or None", lambda v: True)
         rows, n = rows[n >= n_min], n[n >= n_min]
     sizes, usable = np.unique(n), np.isfinite(rows).all(axis=1)
     if len(sizes) < 2:

@@ -10,7 +10,10 @@ from functools import lru_cache
 import numpy as np
 
 from . import kernels
-from .measure import MixingMeasure, as_floats
+from .arguments import as_floats, as_numbers, check_seed, check_whole, shown
+from .measure import as_measure
+
+MOST_ROWS = 10**15  # a count that no machine holds
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,15 @@ class Uniform:
     high: float | tuple = 1.0
 
     def __post_init__(self):
-        low, high = as_floats("low", np.atleast_1d(self.low), (-1,)), as_floats("high", np.atleast_1d(self.high), (-1,))
+        low, high = _entries("low", self.low), _entries("high", self.high)
         if low.size != high.size and 1 not in (low.size, high.size):
             raise ValueError(f"low and high must have the same length; got {low.size} and {high.size}")
         if not (low < high).all():
-            raise ValueError(f"low must lie below high; got low={self.low}, high={self.high}")
-        object.__setattr__(self, "low", _plain(self.low))
-        object.__setattr__(self, "high", _plain(self.high))
+            i = int(np.argmin(low < high))
+            ends = (float(np.broadcast_to(end, max(low.size, high.size))[i]) for end in (low, high))
+            raise ValueError("low must lie below high; got low={:g}, high={:g}".format(*ends))
+        object.__setattr__(self, "low", _plain(low))
+        object.__setattr__(self, "high", _plain(high))
 
     def sample(self, rng, n, d):
         """(n, d) draws."""
@@ -75,11 +80,11 @@ class Normal:
     scale: float | tuple = 1.0
 
     def __post_init__(self):
-        as_floats("loc", np.atleast_1d(self.loc), (-1,))
-        if not (as_floats("scale", np.atleast_1d(self.scale), (-1,)) > 0).all():
-            raise ValueError(f"scale must be positive; got {self.scale}")
-        object.__setattr__(self, "loc", _plain(self.loc))
-        object.__setattr__(self, "scale", _plain(self.scale))
+        loc, scale = _entries("loc", self.loc), _entries("scale", self.scale)
+        if not (scale > 0).all():
+            raise ValueError(f"scale must be positive; got a smallest entry of {scale.min():g}")
+        object.__setattr__(self, "loc", _plain(loc))
+        object.__setattr__(self, "scale", _plain(scale))
 
     def sample(self, rng, n, d):
         """(n, d) draws."""
@@ -163,7 +168,7 @@ def sample(G, n, x, seed):
 
     Parameters
     ----------
-    G : MixingMeasure
+    G : MixingMeasure or FitResult
     n : int
         Number of rows, at least 1.
     x : Uniform, Normal or (m, d) array
@@ -181,31 +186,34 @@ def sample(G, n, x, seed):
     ValueError
         If `n` is not a positive integer, or the law does not fit the measure.
     """
-    if not isinstance(G, MixingMeasure):
-        raise ValueError(f"G must be a MixingMeasure; got {type(G).__name__}")
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"n must be a positive integer; got {n!r}")
-    whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed >= 0
-    if not (whole or isinstance(seed, np.random.SeedSequence | np.random.Generator)):
-        raise ValueError(f"seed must be a non-negative int, a SeedSequence or a Generator; got {seed!r}")
+    G, n = as_measure("G", G), check_whole("n", n, 1, MOST_ROWS)
+    seed = check_seed(seed, np.random.SeedSequence, np.random.Generator)
     law, rng = as_law(x), np.random.default_rng(seed)
-    X = np.ascontiguousarray(law.sample(rng, int(n), G.d))
+    X = np.ascontiguousarray(law.sample(rng, n, G.d))
     cumulative = np.cumsum(kernels.gate_weights(X, *G.kernel_args()), axis=1)
-    u = rng.random(int(n)) * cumulative[:, -1]
+    u = rng.random(n) * cumulative[:, -1]
     leaf = np.minimum((cumulative <= u[:, None]).sum(axis=1), G.n_experts - 1)
     mean = np.einsum("nd,nd->n", X, G.eta[leaf]) + G.tau[leaf]
-    return X, mean + np.sqrt(G.nu[leaf]) * rng.standard_normal(int(n))
+    return X, mean + np.sqrt(G.nu[leaf]) * rng.standard_normal(n)
+
+
+def _entries(name, value):
+    """A parameter of a law, one for all coordinates () or one a coordinate (d,), as an array."""
+    out = as_numbers(name, value, "a number, or one a covariate")
+    if out.ndim > 1 or not out.size:
+        raise ValueError(f"{name} must be a number, or one a covariate; got an array of shape {shown(out.shape)}")
+    return as_floats(name, out, out.shape)
 
 
 def _plain(value):
-    return tuple(float(v) for v in value) if np.ndim(value) else float(value)
+    return tuple(value.tolist()) if value.ndim else float(value)
 
 
 def _wide(name, value, d):
-    try:
-        return np.broadcast_to(np.asarray(value, dtype=float), (d,)).copy()
-    except ValueError:
-        raise ValueError(f"{name} must be a scalar or have {d} entries, one a covariate; got {value}") from None
+    value = np.array(value)
+    if value.shape not in ((), (1,), (d,)):
+        raise ValueError(f"{name} must be a scalar or have {d} entries, one a covariate; got {value.size}")
+    return np.broadcast_to(value, (d,)).copy()
 
 
 @lru_cache

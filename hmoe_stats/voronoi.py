@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .likelihood import check_measure, gate_weights
-from .measure import MixingMeasure
+from .arguments import check_known
+from .likelihood import gate_weights
+from .measure import MixingMeasure, as_measure
 from .sampling import Empirical, as_law
 
 FORMS = ("sharp", "published")
@@ -207,7 +208,7 @@ def _side(G, canonical, points):
 
 def _match(G, G0, x):
     """Check the arguments and sort the components of G into the Voronoi cells of G0."""
-    check_measure(G), check_measure(G0, "G0")
+    G, G0 = as_measure("G", G), as_measure("G0", G0)
     if G.gating != G0.gating:
         raise ValueError(f"G must have the gating of G0, {G0.gating!r}; got {G.gating!r}")
     if G.d != G0.d:
@@ -257,7 +258,7 @@ def parameter_errors(G, G0, x):
 
     Parameters
     ----------
-    G, G0 : MixingMeasure
+    G, G0 : MixingMeasure or FitResult
         Fitted and true measure: the same gating and d; G has at least as many groups, and any number of experts.
     x : Uniform, Normal or (n, d) array
         Law of the covariates. Matching, canonical forms and Laplace gate masses depend on it.
@@ -288,6 +289,7 @@ def parameter_errors(G, G0, x):
     import pandas as pd
 
     cells = _match(G, G0, x)
+    G0 = cells.true.measure
     rows = []
     for j in range(G0.k1):
         rows += _group_rows(cells, j)
@@ -347,7 +349,7 @@ def voronoi_loss(G, G0, form="sharp", x=None):
 
     Parameters
     ----------
-    G, G0 : MixingMeasure
+    G, G0 : MixingMeasure or FitResult
         Fitted and true measure: the same gating and d; G has at least as many groups, and any number of experts.
     form : {"sharp", "published"}
         Exponents: derived ones, of which the Hellinger distance bounds the loss up to a constant near G0; or those of
@@ -374,8 +376,7 @@ def voronoi_loss(G, G0, form="sharp", x=None):
     masses of Laplace gates below it, which are averages under the level-1 gate); the published form keeps them, and
     need not vanish at such a writing of the truth.
     """
-    if form not in FORMS:
-        raise ValueError(f"form must be 'sharp' or 'published'; got {form!r}")
+    check_known("form", form, FORMS, "'sharp' or 'published'")
     cells = _match(G, G0, x)
     sharp = form == "sharp"
     fit, true = cells.fit.measure, cells.true.measure

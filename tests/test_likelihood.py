@@ -371,7 +371,7 @@ BAD_Y = {
     "inf": np.array([-np.inf, 0.0]),
     "too long": np.zeros(3),
     "too short": np.zeros(1),
-    "two axes": np.zeros((2, 1)),
+    "two columns": np.zeros((2, 2)),
     "a scalar": 0.0,
     "words": ["a", "b"],
     "none": None,

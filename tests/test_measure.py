@@ -33,7 +33,7 @@ def fields_of(k2=(1, 2), d=2, gating="SL"):
 
 
 # -- validation -------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("gating", ["", "S", "ss", "SLL", "XY", None, 3, ("S", "L")])
+@pytest.mark.parametrize("gating", ["", "S", "S S", "SLL", "XY", None, 3, ("S", "L"), b"SS", np.array(["SS", "LL"])])
 def test_bad_gating(gating):
     with pytest.raises(ValueError, match=r"^gating must be one of SS, SL, LS, LL; got "):
         hs.MixingMeasure(**fields_of() | {"gating": gating})
@@ -46,7 +46,8 @@ def test_bad_gating(gating):
         (0, 3),
         (-1, 4),
         (1.5, 1.5),
-        3,
+        0,
+        True,
         None,
         "12",
         ("a",),

@@ -194,7 +194,7 @@ def test_pairs_of_unequal_length_are_named():
         ({"errors": [1.0] * 7 + [-0.5]}, "errors must not be negative; got a smallest entry of -0.5"),
         ({"errors": [1.0] * 6 + [0.0, 0.0]}, "errors have a mean of 0 at n = 1000"),
         ({"errors": [1.0] * 6 + [0.0, 1.0]}, "errors at n = 1000 are 0 too often"),
-        ({"errors": ["x"] * 8}, "arrays of numbers"),
+        ({"errors": ["x"] * 8}, "errors must be an array of numbers, NaN or None where a fit failed; got text"),
         ({"n": [0] * 6 + [1000] * 2}, "positive, finite sample sizes"),
         ({"statistic": "mode"}, "statistic must be"),
         ({"statistic": "q00"}, "statistic must be"),

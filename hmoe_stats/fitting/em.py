@@ -10,7 +10,7 @@ use `fit_mle` for estimates.
 import numpy as np
 
 from .. import kernels
-from ..measure import LARGEST
+from ..arguments import check_positive, check_whole
 from . import certificate, starts
 from .newton import spectrum
 from .problem import VARIANCES, Problem, check_problem, one_thread
@@ -26,11 +26,12 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
     Parameters
     ----------
     X : array_like, (n, d); (n,) where d = 1
-    y : array_like, (n,)
+    y : array_like, (n,) or (n, 1)
+        Two pandas objects X and y must have one index.
     gating : {"SS", "SL", "LS", "LL"}
-    k2 : sequence of int
-        Number of experts in each group.
-    start : MixingMeasure, optional
+    k2 : sequence of int, or int
+        Number of experts in each group; an integer: of the only one.
+    start : MixingMeasure or FitResult, optional
         Where to start, used as it is where its shape is `k2`; a smaller one has experts split. Without it the start
         comes from k-means++ on (x, y).
     max_iter : int
@@ -53,8 +54,8 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         If the data are not finite, do not vary, are too few, or an argument does not fit.
     """
     X, y, gating, k2 = check_problem(X, y, gating, k2)
-    max_iter, tol = check_positive("max_iter", max_iter, whole=True), check_positive("tol", tol)
-    starts.check_start(start, gating, k2, X, y)
+    max_iter, tol = check_whole("max_iter", max_iter), check_positive("tol", tol)
+    start = starts.check_start(start, gating, k2, X, y)
     rng = np.random.default_rng(starts.key(seed, gating, k2))
     if start is not None and start.k2 != k2:  # exact copies of an expert would stay copies for ever
         start = starts.split(start, k2, X, rng, number=0)[0]
@@ -88,15 +89,6 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         message=messages[status],
         warnings=certificate.warnings(problem, z),
     )
-
-
-def check_positive(name, value, whole=False):
-    """The argument as an int or a float, as narrower types overflow; `ValueError` unless it is a positive number."""
-    kinds = int | np.integer if whole else int | float | np.integer | np.floating
-    if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
-        raise ValueError(f"{name} must be a positive {'integer' if whole else 'number'}; got {value!r}")
-    value = int(value) if isinstance(value, int | np.integer) else float(value)
-    return value if whole else float(min(value, LARGEST))
 
 
 def run(problem, z, eps, max_iter, tol):

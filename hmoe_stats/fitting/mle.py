@@ -32,6 +32,7 @@ from itertools import permutations
 import numpy as np
 
 from .. import kernels
+from ..arguments import check_flag, check_positive, check_whole
 from ..measure import MixingMeasure
 from . import certificate, em, starts
 from .newton import Optimum, begin, climb_on, maximise, polish, spectrum
@@ -61,11 +62,12 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     Parameters
     ----------
     X : array_like, (n, d); (n,) where d = 1
-    y : array_like, (n,)
+    y : array_like, (n,) or (n, 1)
+        Two pandas objects X and y must have one index.
     gating : {"SS", "SL", "LS", "LL"}
-    k2 : sequence of int
-        Number of experts in each group.
-    start : MixingMeasure, optional
+    k2 : sequence of int, or int
+        Number of experts in each group; an integer: of the only one.
+    start : MixingMeasure or FitResult, optional
         Starts are made around it; it may be smaller than `k2`. Without it starts are made from the data.
     n_starts : int, optional
         Number of starts at every stage of growth; by default 8 for the smallest model and 80 for each larger one. With
@@ -107,12 +109,12 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     say against its experts.
     """
     X, y, gating, k2 = check_problem(X, y, gating, k2)
-    if not isinstance(local, bool | np.bool_) or (local and start is None):
-        raise ValueError(f"local must be True or False, and False without a start; got {local!r}")
-    starts.check_start(start, gating, k2, X, y)
-    tol, max_iter = em.check_positive("tol", tol), em.check_positive("max_iter", max_iter, whole=True)
+    if check_flag("local", local) and start is None:
+        raise ValueError("local must be False without a start; got True")
+    start = starts.check_start(start, gating, k2, X, y)
+    tol, max_iter = check_positive("tol", tol), check_whole("max_iter", max_iter)
     if n_starts is not None:
-        n_starts = em.check_positive("n_starts", n_starts, whole=True)
+        n_starts = check_whole("n_starts", n_starts)
     return _Search(X, y, gating, start, n_starts, bounds, tol, max_iter, seed, local).fit(k2)[0]
 
 

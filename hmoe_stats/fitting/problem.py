@@ -13,14 +13,14 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from .. import kernels
-from ..likelihood import check_data
-from ..measure import LARGEST, MixingMeasure, check_gating, check_k2, vector_slices
+from ..arguments import LARGEST, as_numbers, check_data, check_gating, check_k2, check_known, shown
+from ..measure import MixingMeasure, vector_slices
 
 WIDE = ("a", "omega", "eta")
 SLOPE_LIMIT = 1000.0  # default bound of softmax slopes, per standard deviation of x: a step between neighbours
 VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of y
 ROWS = 1 << 16  # of data worked on at once
-# What a fit accepts; products and squares of such numbers stay far inside double precision and `measure.LARGEST`.
+# What a fit accepts; products and squares of such numbers stay far inside double precision and `LARGEST`.
 SPREADS = 1e-18, 1e18  # standard deviations of x and y
 REACH = 1e30  # how far a start may lie from the data, in standard deviations
 BOX_REACH = 1e16  # how far the nearest point of a box may lie from 0, in standard deviations
@@ -212,7 +212,7 @@ class Problem:
                 high[where] = max(high[where[0]], v[where].max())
             low, high = np.minimum(low, v), np.maximum(high, v)
         if bounds is not None and not isinstance(bounds, dict):
-            raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {bounds!r}")
+            raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {shown(bounds)}")
         self.bounds_variances = bounds is not None and "nu" in bounds  # the caller does
         slopes = {"eta", *(wide for wide, kind in zip(("a", "omega"), self.kinds, strict=True) if kind == 0)}
         for name, value in (bounds or {}).items():
@@ -396,12 +396,12 @@ class Problem:
 def _check_bound(name, value):
     """(low, high) of one entry of `bounds`."""
     names = ("a", "b", "omega", "beta", "eta", "tau", "nu")
-    if name not in names:
-        raise ValueError(f"bounds must have keys among {', '.join(names)}; got {name!r}")
-    try:
-        low, high = (-float(value), float(value)) if np.ndim(value) == 0 else (float(v) for v in value)
-    except (TypeError, ValueError):
-        raise ValueError(f"bounds[{name!r}] must be a half-width or a pair (low, high); got {value!r}") from None
+    check_known("bounds", name, names, f"a dict with keys among {', '.join(names)}")
+    wanted = "a half-width or a pair (low, high)"
+    ends = as_numbers(f"bounds[{name!r}]", value, wanted)
+    if ends.shape not in ((), (2,)):
+        raise ValueError(f"bounds[{name!r}] must be {wanted}; got {shown(value)}")
+    low, high = map(float, ends if ends.ndim else (-ends, ends))
     if any(np.isfinite(end) and abs(end) > LARGEST for end in (low, high)):
         raise ValueError(f"bounds[{name!r}] must have ends of at most {LARGEST:g} in size; got ({low:g}, {high:g})")
     if not low < high or (name == "nu" and low <= 0):

@@ -9,7 +9,8 @@ import zlib
 import numpy as np
 
 from .. import kernels
-from ..measure import GATINGS, MixingMeasure, check_k2
+from ..arguments import GATINGS, check_k2, check_seed
+from ..measure import MixingMeasure, as_measure
 from .newton import maximise
 from .problem import Problem, batches, check_reach, moments
 
@@ -20,26 +21,24 @@ def key(seed, gating, k2):
     It depends on the seed and on the model, so that a smaller model fitted on the way to a larger one draws the very
     numbers it would draw alone.
     """
+    seed = check_seed(seed, np.random.SeedSequence)
     if not isinstance(seed, np.random.SeedSequence):
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(f"seed must be a non-negative int or a numpy SeedSequence; got {seed!r}")
-        seed = np.random.SeedSequence(int(seed))
+        seed = np.random.SeedSequence(seed)
     spawn = (*seed.spawn_key, zlib.crc32(b"starts"), GATINGS.index(gating), *k2)
     return np.random.SeedSequence(seed.entropy, spawn_key=spawn)
 
 
 def check_start(start, gating, k2, X, y):
-    """Raise a `ValueError` where `start` is neither None nor a start of this model for these data."""
+    """Return `start`, of a fit its measure; a `ValueError` unless it is None or a start of this model on these data."""
     if start is None:
-        return
-    d = X.shape[1]
-    if not isinstance(start, MixingMeasure):
-        raise ValueError(f"start must be a MixingMeasure or None; got {type(start).__name__}")
+        return None
+    d, start = X.shape[1], as_measure("start", start)
     if start.gating != gating or start.d != d:
         raise ValueError(f"start must have gating {gating!r} and d = {d}; got {start.gating!r} and d = {start.d}")
     if start.k2 != k2 and not contains(k2, start.k2):
         raise ValueError(f"start must have k2 = {k2} or fit inside it group by group; got {start.k2}")
     check_reach(start, X, y)
+    return start
 
 
 def contains(k2, smaller):

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..likelihood import check_measure
-from ..measure import check_gating, check_k2
+from ..arguments import check_gating, check_k2, check_known
+from ..measure import as_measure
 from ..voronoi import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 from .cells import Shared, covers, kinds, regime
 
@@ -37,9 +37,9 @@ def rates(G0, k2, gating=None, form="sharp"):
 
     Parameters
     ----------
-    G0 : MixingMeasure
+    G0 : MixingMeasure or FitResult
         The truth. Its Laplace centres are taken to lie inside the support of the covariates.
-    k2 : sequence of int
+    k2 : sequence of int, or int
         Fitted number of experts in each group, at least as many groups as `G0` has. Groups are matched in any way in
         which every true group is covered: by one fitted group or more, each with at least as many experts.
     gating : {"SS", "SL", "LS", "LL"}, optional
@@ -92,11 +92,10 @@ def rates(G0, k2, gating=None, form="sharp"):
     Not in the table: fitted groups that cover no true one (they must lose their weight), and writings of the truth in
     which groups do not cover, as a flat truth of two experts fitted with k2 = (1, 1) under SS or LL.
     """
-    check_measure(G0, "G0")
+    G0 = as_measure("G0", G0)
     gating = check_gating(G0.gating if gating is None else gating)
     k2 = check_k2(k2)
-    if form not in ("sharp", "published"):
-        raise ValueError(f'form must be "sharp" or "published"; got {form!r}')
+    check_known("form", form, ("sharp", "published"), '"sharp" or "published"')
     ways = covers(G0.k2, k2)
     if not ways:
         raise ValueError(f"k2 must have {G0.k1} groups or more that cover those of G0, {G0.k2}; got {k2}")

@@ -16,9 +16,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..arguments import check_data, check_known, check_number, check_whole, cut, shown
 from ..divergence import _batches, _covariates, _lines, _panel_edges
-from ..likelihood import check_data, check_measure, log_density
-from ..measure import MixingMeasure
+from ..likelihood import log_density
+from ..measure import MixingMeasure, as_measure
 from ..sampling import as_law
 from .derivatives import FORMS, PARAMETERS, coefficients, kink, list_derivatives, normal_derivatives, values
 
@@ -123,9 +124,10 @@ class Interactions:
         return float(_angle(unit[:, where], unit[:, columns])) if unit[:, where].any() else np.nan
 
     def _find(self, name):
-        if name not in self.names:
-            why = f" ({self.missing[name]})" if name in self.missing else ""
-            raise ValueError(f"name must be one of {', '.join(self.names)}; got {name!r}{why}")
+        known = isinstance(name, str) and name in self.names
+        if not known:
+            why = f" ({self.missing[name]})" if isinstance(name, str) and name in self.missing else ""
+            raise ValueError(f"name must be one of {cut(', '.join(self.names), 300)}; got {shown(name)}{why}")
         return self.names.index(name)
 
     def to_frame(self):
@@ -170,7 +172,7 @@ def interactions(G0, order=2, x=None, experts=(0, 0), parameters=None, form="spl
 
     Parameters
     ----------
-    G0 : MixingMeasure
+    G0 : MixingMeasure or FitResult
         The truth; its gating decides which identities there are.
     order : int
         Highest order, 1 to 4; at most 2 if d > 1 and a gate is Laplace.
@@ -219,11 +221,10 @@ def interactions(G0, order=2, x=None, experts=(0, 0), parameters=None, form="spl
     An identity by itself is no rate. Where some expert of a softmax group is fitted by a single one, d^2 / domega^2 is
     seen separately, and the interaction of omega and tau is paid by the barycentre of eta alone; see `rates`.
     """
-    check_measure(G0, "G0")
-    chosen = _check_experts(G0, experts)
+    G0 = as_measure("G0", G0)
+    chosen = check_experts(G0, experts)
     names = _check_choice(G0, order, parameters, form)
-    if not (isinstance(tol, float | int) and 0 < tol < 0.5):
-        raise ValueError(f"tol must be a number between 0 and 0.5; got {tol!r}")
+    tol = check_number("tol", tol, "a number between 0 and 0.5", lambda v: 0 < v < 0.5)
     nodes, weights = _covariates(G0, G0, x, draws, seed)
     low, high = as_law(x).support(G0.d)
     missing, kept, parts = {}, [], []
@@ -238,35 +239,38 @@ def interactions(G0, order=2, x=None, experts=(0, 0), parameters=None, form="spl
     labels = tuple(_name(G0, D, form, len(chosen)) for D in kept)
     orders = np.array([D.order for D in kept])
     found = _identities(root, labels, tol)
-    return Interactions(G0, form, labels, orders, root.T @ root, found, missing, float(tol), tuple(kept), root)
+    return Interactions(G0, form, labels, orders, root.T @ root, found, missing, tol, tuple(kept), root)
 
 
 # -- arguments --------------------------------------------------------------------------------------------------------
-def _check_experts(G, experts):
+def check_experts(G, experts, name="experts"):
     """Experts counted over the whole tree."""
     pairs = [(int(i), int(j - G.offsets[i])) for j, i in enumerate(G.group)]
     if isinstance(experts, str) and experts == "all":
         return list(range(G.n_experts))
     try:
         wanted = [tuple(experts)] if np.ndim(experts) == 1 else [tuple(pair) for pair in experts]
+        known = bool(wanted) and set(wanted) <= set(pairs)
     except (TypeError, ValueError):
-        wanted = []
-    if not wanted or not set(wanted) <= set(pairs):
-        raise ValueError(f'experts must be "all" or (group, expert) pairs among {pairs}; got {experts!r}')
+        known = False
+    if not known:
+        pairs = cut(str(pairs), 300)
+        raise ValueError(f'{name} must be "all" or (group, expert) pairs among {pairs}; got {shown(experts)}')
     return list(dict.fromkeys(map(pairs.index, wanted)))
 
 
 def _check_choice(G, order, parameters, form):
     """The parameters' names, in the order of `PARAMETERS`."""
-    if form not in FORMS:
-        raise ValueError(f"form must be one of {', '.join(FORMS)}; got {form!r}")
-    most = 2 if G.d > 1 and "L" in G.gating else 4
-    if isinstance(order, bool) or not isinstance(order, int | np.integer) or not 1 <= order <= most:
-        raise ValueError(f"order must be an integer from 1 to {most} for d = {G.d}, {G.gating}; got {order!r}")
+    check_known("form", form, FORMS)
+    check_whole("order", order, 1, 2 if G.d > 1 and "L" in G.gating else 4, f" for d = {G.d}, {G.gating}")
     given = PARAMETERS[2:] if parameters is None else parameters
-    if isinstance(given, str) or not given or not set(given) <= set(PARAMETERS):
-        raise ValueError(f"parameters must be some of {', '.join(PARAMETERS)}; got {parameters!r}")
-    return [name for name in PARAMETERS if name in given]
+    try:
+        known = not isinstance(given, str) and len(given) > 0 and set(given) <= set(PARAMETERS)
+    except TypeError:
+        known = False
+    if not known:
+        raise ValueError(f"parameters must be some of {', '.join(PARAMETERS)}; got {shown(parameters)}")
+    return [name for name in PARAMETERS if name in set(given)]
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

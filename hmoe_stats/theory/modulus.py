@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..likelihood import check_measure
-from ..measure import as_floats, check_k2
+from ..arguments import as_floats, check_k2, check_known, check_seed, check_whole, shown
+from ..measure import as_measure
 from ..sampling import as_law
 from .exponents import rates
 from .nearest import Nearest, cover
@@ -122,7 +122,7 @@ def modulus(G0, k2, discrepancy="tau", cell=(0, 0), x=None, m=2, *, distance="ch
 
     Parameters
     ----------
-    G0 : MixingMeasure
+    G0 : MixingMeasure or FitResult
         The truth, d = 1.
     k2 : sequence of int
         Fitted experts in each group. Fitted group i stands for true group i; further groups double the group of `cell`.
@@ -168,16 +168,15 @@ def modulus(G0, k2, discrepancy="tau", cell=(0, 0), x=None, m=2, *, distance="ch
     within the support. Barycentres of eta and tau are as derived where x has mean zero. Source: derived.
     """
     began = time.perf_counter()
-    k2, cell, m, law = _checked(G0, k2, discrepancy, cell, x, m, distance)
-    for name, value in (("n_starts", n_starts), ("seed", seed)):
-        if value is not None and (not isinstance(value, int | np.integer) or value < 0):
-            raise ValueError(f"{name} must be an integer of at least 0; got {value!r}")
+    G0, k2, cell, m, law = _checked(G0, k2, discrepancy, cell, x, m, distance)
+    n_starts = 2 * max(m - 1, 1) if n_starts is None else check_whole("n_starts", n_starts, 0)
+    seed = check_seed(seed)
     if t is not None:
         t = np.sort(as_floats("t", t, (-1,)))[::-1]
         if t.size < 5 or t[-1] <= 0 or (np.diff(t) == 0).any():
-            raise ValueError(f"t must hold at least 5 different positive numbers; got {t}")
+            came = f"{np.unique(t[t > 0]).size} among {t.size} entries"
+            raise ValueError(f"t must hold at least 5 different positive numbers, and nothing else; got {came}")
     problem = Nearest(G0, k2, discrepancy, cell, law, m, distance)
-    n_starts = 2 * max(m - 1, 1) if n_starts is None else int(n_starts)
     sweep = Sweep(problem, np.random.default_rng(np.random.SeedSequence(seed)))
     vanished = _descend(sweep, n_starts, t, m)
     size = len(sweep.t)
@@ -194,26 +193,20 @@ def modulus(G0, k2, discrepancy="tau", cell=(0, 0), x=None, m=2, *, distance="ch
 
 
 def _checked(G0, k2, discrepancy, cell, x, m, distance):
-    check_measure(G0, "G0")
+    G0 = as_measure("G0", G0)
     if G0.d != 1:
         raise ValueError(f"G0 must have one covariate (d = 1); got d = {G0.d}")
-    _check_known("discrepancy", discrepancy, DISCREPANCIES)
-    _check_known("distance", distance, DISTANCES)
+    check_known("discrepancy", discrepancy, DISCREPANCIES)
+    check_known("distance", distance, DISTANCES)
     k2, law = check_k2(k2), as_law(x)
     law.support(1)
     cell = _check_cell(G0, cell)
-    if isinstance(m, bool) or not isinstance(m, int | np.integer):
-        raise ValueError(f"m must be an integer; got {m!r}")
+    m = check_whole("m", m)
     if m < 2 and discrepancy in _SPREADS:
         raise ValueError(f"m must be at least 2 for the spread of {discrepancy}; got {m}")
     if _constant(discrepancy, G0, k2, cell):
         raise ValueError(f"discrepancy must not be {discrepancy!r}: with k2={k2} the gate of cell {cell} is constant")
-    return k2, cell, int(m), law
-
-
-def _check_known(name, value, known):
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+    return G0, k2, cell, m, law
 
 
 def _constant(discrepancy, G0, k2, cell):
@@ -226,12 +219,12 @@ def _constant(discrepancy, G0, k2, cell):
 
 def _check_cell(G0, cell):
     try:
-        g, e = (int(i) for i in cell)
-        fits = (g, e) == tuple(cell) and 0 <= g < G0.k1 and 0 <= e < G0.k2[g]
+        g, e = (check_whole("cell", i, 0) for i in cell)
+        fits = g < G0.k1 and e < G0.k2[g]
     except (TypeError, ValueError):
         fits = False
     if not fits:
-        raise ValueError(f"cell must be a pair (group, expert) of G0, whose k2 is {G0.k2}; got {cell!r}")
+        raise ValueError(f"cell must be a pair (group, expert) of G0, whose k2 is {shown(G0.k2)}; got {shown(cell)}")
     return g, e
 
 
@@ -339,14 +332,16 @@ def certificates(G0, k2, x, *, cell=None, discrepancies=None, **options):
     ValueError
         As `modulus`.
     """
-    check_measure(G0, "G0")
-    k2 = check_k2(k2)
+    G0, k2 = as_measure("G0", G0), check_k2(k2)
     if cell is None:
         room = [i for i in range(min(len(k2), G0.k1)) if k2[i] > G0.k2[i]]
         cell = (room[0] if room and len(k2) == G0.k1 else 0, 0)
     cell = _check_cell(G0, cell)
-    for name in discrepancies or ():
-        _check_known("discrepancies", name, DISCREPANCIES)
+    if discrepancies is not None:
+        if not isinstance(discrepancies, tuple | list):
+            raise ValueError(f"discrepancies must be a sequence of names; got {shown(discrepancies)}")
+        for name in discrepancies:
+            check_known("discrepancies", name, DISCREPANCIES)
     _, sizes = cover(G0, k2, cell)
     for m in range(max(min(2, sizes[-1]), sizes[0]), sizes[-1] + 1):
         for name in DISCREPANCIES:
@@ -372,10 +367,22 @@ def certify(G0, k2, x, **options):
     return certificate_table(certificates(G0, k2, x, **options))
 
 
+def as_moduli(moduli):
+    """Return a `Modulus`, or an iterable of them, as a list, else raise a `ValueError`."""
+    try:
+        out = [moduli] if isinstance(moduli, Modulus) else list(moduli)
+    except TypeError:
+        out = [None]
+    if not all(isinstance(one, Modulus) for one in out):
+        raise ValueError(f"moduli must be a Modulus or a sequence of them; got {shown(moduli)}")
+    return out
+
+
 def certificate_table(moduli):
     """The table of `certify`, of certificates made before."""
     import pandas as pd
 
+    moduli = as_moduli(moduli)
     columns = ["discrepancy", "cell", "m", "exponent", "exponent_error", "derived", "t_low", "t_high", "status"]
     rows = [
         (r.discrepancy, "{},{}".format(*r.cell), r.m, r.exponent, r.exponent_error, r.derived, *r.clean, r.status,

@@ -55,7 +55,7 @@ def allocate(G0, k2, cell, m):
     """
     group, sizes = cover(G0, k2, cell)
     if m not in sizes:
-        raise ValueError(f"m must be in {sizes[0]}..{sizes[-1]} for cell {cell}, G0.k2={G0.k2}, k2={k2}; got {m!r}")
+        raise ValueError(f"m must be in {sizes[0]}..{sizes[-1]} for cell {cell}, G0.k2={G0.k2}, k2={k2}; got {m}")
     surplus, leaf = m - np.count_nonzero(group == cell[0]), []
     for fitted, j in zip(k2, group, strict=True):
         counts, spare = np.ones(G0.k2[j], dtype=int), fitted - G0.k2[j]

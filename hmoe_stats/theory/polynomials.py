@@ -18,7 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arguments import check_known, check_whole
+
 KINDS = ("location-scale", "no interaction", "regular", "unidentified")
+_WANTED = f"one of {', '.join(map(repr, KINDS))}"
 _UNKNOWNS = {
     "location-scale": ("c", "tau", "nu"),
     "no interaction": ("c", "tau", "nu", "eta"),
@@ -121,20 +124,4 @@ def equations(m, order, kind="location-scale"):
 
         sum_i c_i sum_{s, t} omega_i^(q-s) eta_i^s tau_i^(l-s-2t) (nu_i/2)^t / ((q-s)! s! (l-s-2t)! t!).
     """
-    return PolynomialSystem(whole("m", m, 1), whole("order", order, 1), check_kind(kind))
-
-
-def check_kind(kind):
-    """Return `kind` if it names a system, else raise `ValueError`."""
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}; got {kind!r}")
-    return kind
-
-
-def whole(name, value, low, high=None):
-    """Return `value` as an int from `low` to `high`, else raise a `ValueError` that names it."""
-    ok = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not ok or value < low or (high is not None and value > high):
-        span = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name} must be an integer {span}; got {value!r}")
-    return int(value)
+    return PolynomialSystem(check_whole("m", m), check_whole("order", order), check_known("kind", kind, KINDS, _WANTED))

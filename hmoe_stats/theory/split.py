@@ -16,10 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..likelihood import check_data, check_measure, information, score
-from ..measure import vector_slices
+from ..arguments import check_data, shown
+from ..likelihood import information, score
+from ..measure import as_measure, vector_slices
 from .derivatives import Parameter, kink, list_derivatives, values
-from .interactions import _check_experts
+from .interactions import check_experts
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,10 +74,10 @@ def split_information(G, X, y, expert=(0, 0)):
 
     Parameters
     ----------
-    G : MixingMeasure
+    G : MixingMeasure or FitResult
         The truth, or a fit of the exact size.
     X : array_like, (n, d) or (n,) for d = 1
-    y : array_like, (n,)
+    y : array_like, (n,) or (n, 1)
     expert : pair (group, expert)
 
     Returns
@@ -97,10 +98,11 @@ def split_information(G, X, y, expert=(0, 0)):
     0, that gain is already had by moving single parameters of G, and at its maximum the quotient is 0: the likelihood
     is then flat along the move to fourth order (tau: the rate n^(-1/8)).
     """
-    X, y = check_data(X, y, check_measure(G).d)
-    chosen = _check_experts(G, expert)
+    G = as_measure("G", G)
+    X, y = check_data(X, y, G.d)
+    chosen = check_experts(G, expert, "expert")
     if len(chosen) != 1:
-        raise ValueError(f"expert must be one pair (group, expert); got {expert!r}")
+        raise ValueError(f"expert must be one pair (group, expert); got {shown(expert)}")
     (j,) = chosen
     moves = [Parameter(name, j, c) for name in ("omega", "eta") for c in range(G.d)]
     moves += [Parameter("tau", j), Parameter("nu", j)]

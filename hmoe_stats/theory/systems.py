@@ -11,7 +11,8 @@ from math import factorial
 
 import numpy as np
 
-from .polynomials import KINDS, PolynomialSystem, equations, whole
+from ..arguments import check_number, check_seed, check_whole
+from .polynomials import KINDS, PolynomialSystem, equations
 
 __all__ = ["KINDS", "PolynomialSystem", "equations", "gauss_hermite", "groebner", "infimum", "r"]
 
@@ -66,7 +67,7 @@ def groebner(m=2, order=4, kind="location-scale"):
     """
     import sympy
 
-    m, order = whole("m", m, 2, 2), whole("order", order, 3, 4)
+    m, order = check_whole("m", m, 2, 2), check_whole("order", order, 3, 4)
     system = equations(m, order, kind)
     fixed = {sympy.Symbol("c1"): 1, sympy.Symbol("tau1"): 1}
     c = sympy.Symbol("c2")
@@ -143,9 +144,8 @@ def gauss_hermite(m, tilt=0.0):
     which has no terms with l >= 1; the rule is exact for polynomials in s of degree 2m - 1, and the term x^q D^l has
     degree q + l at most. At tilt 0: E(Z + i W)^l = 0 for independent standard normal Z, W and l >= 1.
     """
-    m = whole("m", m, 2, 40)
-    if not isinstance(tilt, (int, float, np.number)) or not np.isfinite(tilt) or np.iscomplexobj(tilt):
-        raise ValueError(f"tilt must be a finite number; got {tilt!r}")
+    m = check_whole("m", m, 2, 40)
+    tilt = check_number("tilt", tilt, "a finite number", np.isfinite)
     z, c = np.polynomial.hermite_e.hermegauss(m)
     c = c / c.sum()
     kind = "unidentified" if tilt else "location-scale"
@@ -217,10 +217,10 @@ def infimum(m, order, kind="location-scale", seed=0, starts=12, floor=0.02):
     gives 1e-16 to 1e-12, order 2m 0.36, 0.10, 0.030, 8.7e-3, 2.4e-3, 6.6e-4, 1.7e-4 for m = 2, ..., 8, and the
     same for all kinds where they were computed (m <= 4).
     """
-    m, system = whole("m", m, 2), equations(m, order, kind)
-    starts = whole("starts", starts, 2)
-    if not isinstance(floor, (int, float, np.number)) or np.iscomplexobj(floor) or not 0 < floor * m < 1:
-        raise ValueError(f"floor must be a weight between 0 and 1/m = {1 / m:.3g}; got {floor!r}")
+    m, system = check_whole("m", m, 2), equations(m, order, kind)
+    starts = check_whole("starts", starts, 2)
+    wanted = f"a weight between 0 and 1/m = {1 / m:.3g}"
+    floor = check_number("floor", floor, wanted, lambda v: 0 < v * m < 1)
     degree = np.array([q + n for q, n in system.indices])
     scale = np.array([np.sqrt(float(factorial(q) * factorial(n))) for q, n in system.indices])
 
@@ -268,10 +268,8 @@ def infimum(m, order, kind="location-scale", seed=0, starts=12, floor=0.02):
 
 
 def _spawn(seed, n):
-    try:
-        return (seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)).spawn(n)
-    except (TypeError, ValueError):
-        raise ValueError(f"seed must be a non-negative integer or a SeedSequence; got {seed!r}") from None
+    seed = check_seed(seed, np.random.SeedSequence)
+    return (seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)).spawn(n)
 
 
 # -- both sides -------------------------------------------------------------------------------------------------------
@@ -336,7 +334,7 @@ def r(m, kind="location-scale", seed=0, starts=12):
     does not: at m = 10 starts stop at values of 1e-5 to 1e-4 at order 2m, but mostly also at order 2m - 1, where there
     is a zero. From m = 9 on only the theorem speaks.
     """
-    m = whole("m", m, 2, 8)
+    m = check_whole("m", m, 2, 8)
     below, above = gauss_hermite(m), infimum(m, 2 * m, kind, seed, starts)
     confirmed = below.residual < 1e-12 and above.status == "positive"
     return Order(m, 2 * m, below, above, "confirmed" if confirmed else "theorem only")

@@ -1,0 +1,328 @@
+"""What an argument may be: arrays and frames of numbers, counts, names; and every message about one.
+
+Each function returns the argument in the one form that the package works with, or raises a `ValueError` that names it.
+Messages say what was expected and what came, in words and sizes: never the data themselves.
+"""
+
+import reprlib
+from collections.abc import Sequence
+from decimal import Decimal
+from numbers import Integral, Real
+
+import numpy as np
+
+GATINGS = ("SS", "SL", "LS", "LL")
+LARGEST = 1e50  # squares and fourth powers of residuals and distances must stay finite
+MOST_EXPERTS = 100_000  # of a shape: arrays of their pairs, which many questions need, fill a large machine
+
+_PLAIN = (bool, int, float, np.bool_, np.integer, np.floating)
+_WORDS = {"M": "dates", "m": "time differences", "U": "text", "T": "text", "S": "bytes", "c": "complex numbers"}
+_EXTENSIONS = {"str": "text", "string": "text", "category": "categories"}  # of pandas, by the dtype's name
+_MISSING = ("NoneType", "NAType")  # None and pandas.NA, which is not imported for this
+
+
+# -- words for messages -----------------------------------------------------------------------------------------------
+class _Short(reprlib.Repr):
+    """Representations of plain values, cut; of others the type and the size only."""
+
+    maxstring = maxother = maxlong = 60
+
+    def repr_instance(self, x, level):
+        if isinstance(x, complex | Real | Decimal | np.generic):
+            return repr(x)
+        if isinstance(x, type):
+            return f"class {x.__name__}"
+        shape = getattr(x, "shape", None)
+        return type(x).__name__ + (f" of shape {shape}" if isinstance(shape, tuple) else "")
+
+
+def shown(value, most=80):
+    """What came, in at most so many characters: a plain value itself, of an array or a frame the type and the shape."""
+    try:
+        text = _Short().repr(value)
+    except Exception:  # integers of thousands of digits, properties that raise: a message must not fail
+        text = f"a value of type {type(value).__name__}"
+    return cut(text, most)
+
+
+def cut(text, most=80):
+    """The text, or its beginning where it is longer."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def shape_words(shape):
+    """A wanted shape in words: "(any, 2)"; -1 stands for any size."""
+    return "(" + ", ".join("any" if s < 0 else str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
+
+
+# -- arrays of numbers ------------------------------------------------------------------------------------------------
+def as_numbers(name, value, wanted="an array of numbers", copy=True, missing=False):
+    """Return `value` as a C-contiguous float64 array of any shape, else raise a `ValueError` that names it.
+
+    This is the one place that decides what a number is. Numbers are booleans (0 and 1), integers, floats and fractions,
+    `Decimal` among them, in anything that NumPy makes an array of: lists, buffers, Series, frames. Text is none, and
+    neither are bytes, dates, time differences, categories, complex numbers, missing values, masked entries and numbers
+    beyond the largest float. Rounding to float64 is no reason to refuse a number.
+
+    Parameters
+    ----------
+    name : str
+    value : array_like
+    wanted : str
+        What is wanted, for the message.
+    copy : bool
+        Without it, an array that is as it should be already is returned as it is.
+    missing : bool
+        Whether None and `pandas.NA` stand for NaN; masked entries and NaT never do.
+    """
+    why = _disguised(value)
+    if why is None:
+        try:
+            array = np.asarray(value)
+        except MemoryError:
+            raise
+        except Exception:  # what `__array__` of a foreign class raises
+            why = f"{_kind(value)}, of which no array can be made"
+        else:
+            if array.dtype.kind == "O":
+                why, array = _from_objects(value, array, missing)
+            elif array.dtype.kind not in "biuf":
+                why = _of(array.dtype)
+    if why is not None:
+        raise ValueError(f"{name} must be {wanted}; got {why}")
+    with np.errstate(over="ignore"):  # a long double beyond the floats becomes infinite, which is seen to later
+        return np.array(array, dtype=np.float64, order="C", copy=copy or None)
+
+
+def as_floats(name, value, shape, copy=True, column=False):
+    """Return `value` as a float64 array of `shape` (-1: any size), else raise a `ValueError` that names it.
+
+    Entries must be numbers in the sense of `as_numbers`, finite and at most `LARGEST` in size.
+
+    A one-dimensional array stands for a column where `shape` has two axes (d = 1). With `column`, an array of one
+    column stands for its entries where `shape` has one axis. Without `copy`, an array that is as it should be already
+    is returned as it is.
+    """
+    if type(value) is np.ndarray and value.dtype == np.float64:
+        out = np.array(value, dtype=np.float64, order="C", copy=copy or None)
+    else:
+        out = as_numbers(name, value, f"an array of numbers of shape {shape_words(shape)}", copy)
+    if not (out.flags.writeable and out.flags.aligned):  # to a compiled kernel another type, compiled anew
+        out = out.copy()
+    came = out.shape
+    if len(shape) == 2 and out.ndim == 1:
+        out = out[:, None]
+    elif column and len(shape) == 1 and out.ndim == 2 and out.shape[1] == 1:
+        out = out[:, 0]
+    if out.ndim != len(shape) or any(w >= 0 and s != w for s, w in zip(out.shape, shape, strict=True)):
+        raise ValueError(f"{name} must have shape {shape_words(shape)}; got {shown(came)}")
+    if not np.isfinite(out).all():
+        wrong = ~np.isfinite(out)
+        place = _place(value, np.argwhere(wrong.reshape(came))[0])
+        raise ValueError(f"{name} must be finite; got {wrong.sum()} NaN or infinite entries, the first {place}")
+    top = max(out.max(initial=0.0), -out.min(initial=0.0))
+    if top > LARGEST:
+        raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size; got {top:g}")
+    return out
+
+
+def _disguised(value, depth=0):
+    """What is no number in `value` but would be one in the array that NumPy makes of it, in words; None: nothing is.
+
+    Masks and categories are lost on the way, and so is the column of a frame that holds something else than numbers.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        masked = int(np.ma.count_masked(value))
+        return f"{masked} masked {'entry' if masked == 1 else 'entries'}" if masked else None
+    if isinstance(value, bytes | bytearray):
+        return "bytes"
+    frame = hasattr(value, "iloc")
+    if frame and value.ndim == 2:
+        columns = zip(value.columns, value.dtypes, strict=True)
+        return next((f"{_of(d)} in column {_label(c)}" for c, d in columns if not _may_be_numeric(d)), None)
+    dtype = getattr(value, "dtype", None)
+    if hasattr(dtype, "kind"):
+        place = f" in column {_label(value.name)}" if frame and value.name is not None else ""
+        return None if _may_be_numeric(dtype) else _of(dtype) + place
+    if isinstance(value, Sequence) and not isinstance(value, str | memoryview | range) and depth < 3:
+        if all(issubclass(t, _PLAIN) and t is not np.timedelta64 for t in set(map(type, value))):
+            return None
+        return next(filter(None, (_disguised(item, depth + 1) for item in value)), None)
+    return None
+
+
+def _may_be_numeric(dtype):
+    """Whether a dtype of NumPy or pandas holds numbers, or objects that may be."""
+    return dtype.kind in "biuf" or (dtype.kind == "O" and isinstance(dtype, np.dtype))
+
+
+def _is_real(kind):
+    return issubclass(kind, Real | Decimal | np.bool_) and kind is not np.timedelta64  # a signed integer to NumPy
+
+
+def _from_objects(value, array, missing):
+    """(why not, None) of an array of objects made of `value`, or (None, floats)."""
+    kinds = set(map(type, array.flat))
+    gaps = {kind for kind in kinds if missing and kind.__name__ in _MISSING}
+    odd = {kind for kind in kinds - gaps if not _is_real(kind)}
+    if odd and array.ndim == 0:
+        return _kind(value), None
+    out = np.full(array.shape, np.nan)
+    for i, entry in enumerate(array.flat):
+        if type(entry) in odd:
+            return f"{_kind(entry)} {_place(value, np.unravel_index(i, array.shape))}", None
+        if type(entry) not in gaps:
+            try:
+                out.flat[i] = float(entry)
+            except (ValueError, OverflowError):  # of integers and fractions beyond a float; of signalling NaN
+                return f"a number beyond the floats {_place(value, np.unravel_index(i, array.shape))}", None
+    return None, out
+
+
+def _of(dtype):
+    """The kind of entries of an array, in words."""
+    plain = _EXTENSIONS.get(getattr(dtype, "name", ""), "entries that are no numbers")
+    return f"{_WORDS.get(dtype.kind, plain)} ({cut(str(dtype), 40)})"
+
+
+def _kind(value):
+    """The kind of one entry, in words."""
+    if isinstance(value, str | bytes):
+        return "text" if isinstance(value, str) else "bytes"
+    return "None" if value is None else cut(_Short().repr_instance(value, 1), 60)
+
+
+def _label(label):
+    return shown(label.item() if isinstance(label, np.generic) else label, 60)
+
+
+def _place(value, index):
+    """Where an entry stands: the column of a frame by its name, else the index."""
+    if len(index) == 2 and hasattr(value, "columns"):
+        return f"in column {_label(list(value.columns)[index[1]])}"
+    return f"at {[int(i) for i in index]}" if len(index) else ""
+
+
+# -- data -------------------------------------------------------------------------------------------------------------
+def check_covariates(X, d=None):
+    """Return X as a C-contiguous float64 (n, d), n >= 1, else raise a `ValueError`; d is any where it is None."""
+    X = as_floats("X", X, (-1, -1 if d is None else d), copy=False)
+    if X.shape[0] == 0 or X.shape[1] == 0:
+        raise ValueError(f"X must have at least one row and one column; got shape {X.shape}")
+    return X
+
+
+def check_data(X, y, d=None):
+    """Return (X, y) as C-contiguous float64 of shapes (n, d) and (n,).
+
+    Parameters
+    ----------
+    X : array_like, (n, d) or (n,) for d = 1
+    y : array_like, (n,) or (n, 1)
+        Of pandas objects rows are paired by position, as of arrays: two with different indices are refused.
+    d : int, optional
+        Number of columns X must have.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, the lengths or the indices differ, there is no row, or an entry is not a finite number.
+    """
+    rows, index = check_covariates(X, d), ("X", X)
+    entries = as_floats("y", y, (-1,), copy=False, column=True)
+    if entries.size != rows.shape[0]:
+        raise ValueError(f"y must have as many entries as X has rows, {rows.shape[0]}; got {entries.size}")
+    check_same_index(index, ("y", y))
+    return rows, entries
+
+
+def check_same_index(first, second):
+    """Raise a `ValueError` where of two (name, value) pairs both values are pandas objects, of different indices."""
+    (name, value), (other, there) = first, second
+    index = getattr(value, "index", None)
+    if hasattr(value, "iloc") and hasattr(there, "iloc") and not index.equals(there.index):
+        raise ValueError(
+            f"{other} must have the index of {name}, as a row is one observation; got another one: align them, "
+            f"or give {name}.to_numpy() and {other}.to_numpy() if rows are paired by position"
+        )
+
+
+# -- models -----------------------------------------------------------------------------------------------------------
+def check_gating(gating):
+    """Return `gating`, in capitals, if it names one of the four models, else raise `ValueError`."""
+    if isinstance(gating, str) and gating.strip().upper() in GATINGS:
+        return str(gating.strip().upper())
+    raise ValueError(f"gating must be one of {', '.join(GATINGS)}; got {shown(gating)}")
+
+
+def check_k2(k2):
+    """Return `k2` as a tuple of positive ints, else raise `ValueError`; an integer stands for one group."""
+    wanted = "k2 must be a sequence of positive integers, one a group"
+    if isinstance(k2, np.ndarray) and k2.ndim == 0:
+        sizes = [k2.item()]
+    else:
+        sizes = [k2] if isinstance(k2, Integral) else k2
+    try:
+        if isinstance(sizes, set | frozenset | dict) or getattr(sizes, "ndim", 1) != 1 or _disguised(sizes) is not None:
+            raise TypeError
+        sizes = list(sizes) if len(sizes) <= MOST_EXPERTS else []
+        whole = all(_is_real(type(m)) and not isinstance(m, bool | np.bool_) and int(m) == m > 0 for m in sizes)
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole or not sizes:
+        raise ValueError(f"{wanted}; got {shown(k2)}")
+    if sum(map(int, sizes)) > MOST_EXPERTS:
+        raise ValueError(f"{wanted}, of at most {MOST_EXPERTS} experts in all; got {shown(k2)}")
+    return tuple(map(int, sizes))
+
+
+# -- numbers, names, seeds --------------------------------------------------------------------------------------------
+def check_number(name, value, wanted, fits):
+    """Return `value` as a float if it is a number for which `fits` holds, else raise a `ValueError` that names it."""
+    try:
+        out = float(value) if _is_real(type(value)) and not isinstance(value, bool | np.bool_) else np.nan
+    except (ValueError, OverflowError):
+        out = np.nan
+    if np.isnan(out) or not fits(out):
+        raise ValueError(f"{name} must be {wanted}; got {shown(value)}")
+    return out
+
+
+def check_positive(name, value):
+    """Return a positive number as a float of at most `LARGEST`, else raise a `ValueError` that names it."""
+    if type(value) is int and value > LARGEST:
+        return LARGEST  # a tolerance beyond the floats is one that always holds
+    return min(check_number(name, value, "a positive number", lambda v: v > 0), LARGEST)
+
+
+def check_whole(name, value, low=1, high=None, note=""):
+    """Return `value` as an int from `low` to `high`, else raise a `ValueError` that names it."""
+    ok = isinstance(value, Integral) and not isinstance(value, bool | np.timedelta64)
+    if not ok or value < low or (high is not None and value > high):
+        span = f"from {low} to {high}" if high is not None else f"of at least {low}"
+        raise ValueError(f"{name} must be an integer {span}{note}; got {shown(value)}")
+    return int(value)
+
+
+def check_known(name, value, known, wanted=None):
+    """Return `value` if it is one of the `known` names, else raise a `ValueError` that names it."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name} must be {wanted or 'one of ' + ', '.join(known)}; got {shown(value)}")
+    return str(value)
+
+
+def check_flag(name, value):
+    """Return `value` as a bool if it is True or False, else raise a `ValueError` that names it."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False; got {shown(value)}")
+    return bool(value)
+
+
+def check_seed(seed, *kinds):
+    """Return a non-negative int, or a `seed` of these kinds, else raise a `ValueError`."""
+    if isinstance(seed, kinds):
+        return seed
+    also = "".join(f", a {kind.__name__}" for kind in kinds[:-1]) + "".join(f" or a {k.__name__}" for k in kinds[-1:])
+    if not isinstance(seed, Integral) or isinstance(seed, bool | np.timedelta64) or seed < 0:
+        raise ValueError(f"seed must be a non-negative integer{also}; got {shown(seed)}")
+    return int(seed)
