@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 import hmoe_stats as hs
 from hmoe_stats import kernels
-from hmoe_stats.fitting import mle, starts
+from hmoe_stats.fitting import insertion, mle, shapes, starts
 from hmoe_stats.fitting.problem import Problem
 
 GATINGS = ("SS", "SL", "LS", "LL")
@@ -211,7 +211,7 @@ def test_crosses_put_experts_into_the_group_they_were_made_for():
     flipped = flipped.replace(a=flipped.a[::-1], b=flipped.b[::-1], **swapped)
     # a larger fit whose groups are in the other order than those of the smaller one
     larger = search.problem((3, 2))
-    grown = [larger.to_measure(z) for z in starts.insertions(larger, flipped, np.random.default_rng(0), 4)]
+    grown = [larger.to_measure(z) for z in insertion.insertions(larger, flipped, np.random.default_rng(0), 4)]
     leaders = [(larger.log_likelihood(larger.from_measure(H), 0.0), H) for H in grown]
     problem = search.problem((3, 3))
     crosses, siblings = search.crosses(problem, leaders, 4, np.random.default_rng(1))
@@ -255,7 +255,7 @@ def test_a_wide_search_crosses_all_pairs_and_empties_six_optima(n_starts, monkey
     search = mle._Search(X, y, "SS", G, n_starts, BOX, 1e-8, 500, 0, False)
     wide = n_starts in (40, None)
     problem, rng = search.problem((3, 3)), np.random.default_rng(0)
-    made = [starts.embed(starts.jitter(G, X, rng, 0.2), (3, 3), rng) for _ in range(6)]
+    made = [shapes.embed(starts.jitter(G, X, rng, 0.2), (3, 3), rng) for _ in range(6)]
     pairs = [(A, B, 1) for A in made for B in made if A is not B]
     assert len(search.likeliest(problem, pairs, 4)) == (30 if wide else 4)
     bases = []
@@ -276,7 +276,7 @@ def test_a_wide_search_moves_every_leader_before_crosses(gating, n_starts, monke
     G, X, y = draw(gating, 200, seed=5)
     search = mle._Search(X, y, gating, G, n_starts, BOX, 1e-8, 500, 0, False)
     problem, rng = search.problem((3, 3)), np.random.default_rng(0)
-    made = [starts.embed(starts.jitter(G, X, rng, 0.3), (3, 3), rng) for _ in range(4)]
+    made = [shapes.embed(starts.jitter(G, X, rng, 0.3), (3, 3), rng) for _ in range(4)]
     runs = [
         mle._Run(problem, "cross", mle.begin(problem, problem.from_measure(H), problem.smoothing), status="converged")
         for H in made
@@ -396,10 +396,10 @@ def test_the_data_and_the_start_are_left_alone():
 
 @pytest.mark.parametrize("gating", GATINGS)
 def test_a_larger_model_is_never_below_the_one_it_contains(gating):
-    for seed, shapes in enumerate([((2, 3), (2, 2, 2)), ((3, 2), (2, 2, 2)), ((3, 3),)]):
+    for seed, larger_ones in enumerate([((2, 3), (2, 2, 2)), ((3, 2), (2, 2, 2)), ((3, 3),)]):
         G, X, y = draw(gating, 150 + 50 * seed, seed=10 + seed)
         exact = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1)
-        for k2 in shapes:
+        for k2 in larger_ones:
             fit = hs.fit_mle(X, y, gating, k2, start=G, n_starts=1)
             assert fit.log_likelihood >= exact.log_likelihood - 1e-6
             assert fit.measure.k2 == k2
@@ -433,7 +433,7 @@ def test_nesting_holds_where_every_start_of_the_larger_model_is_bad(gating, monk
         if not leaders:
             return real(self, problem, leaders, rng)
         K = problem.K
-        away = starts.embed(G, problem.k2, np.random.default_rng(0)).replace(eta=np.zeros((K, 1)), tau=[40.0] * K)
+        away = shapes.embed(G, problem.k2, np.random.default_rng(0)).replace(eta=np.zeros((K, 1)), tau=[40.0] * K)
         return [("bad", problem.from_measure(away))]
 
     monkeypatch.setattr(mle._Search, "starts", bad)
@@ -521,7 +521,7 @@ def test_flat_directions_are_named():
     x = rng.uniform(-2, 2, 400)
     y = 1 + x + 0.5 * rng.standard_normal(400)
     one = hs.fit_mle(x, y, "SS", (1,))
-    twin = starts.embed(one.measure, (2,), rng).replace(omega=[0.02, -0.02])
+    twin = shapes.embed(one.measure, (2,), rng).replace(omega=[0.02, -0.02])
     fit = hs.fit_em(x, y, "SS", (2,), start=twin, max_iter=1, tol=1e-9)
     flat = fit.null_directions(below=1e-3)
     assert len(flat) >= 2

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import brentq
 
 import hmoe_stats as hs
-from hmoe_stats.fitting import newton, starts
+from hmoe_stats.fitting import newton, shapes
 from hmoe_stats.fitting.problem import Problem
 
 RADIUS_SLACK = 1.0 + 1.01e-3  # the subproblem may stop within 1e-3 of the radius
@@ -202,7 +202,7 @@ def test_maximise_leaves_the_saddle_of_a_fit_with_copied_experts():
     X, y = hs.sample(G, 300, x=hs.Uniform(-3, 3), seed=3)
     exact = hs.fit_mle(X, y, "SS", (1,))
     problem = Problem(X, y, "SS", (2,))
-    z = problem.from_measure(starts.embed(exact.measure, (2,), np.random.default_rng(0)))
+    z = problem.from_measure(shapes.embed(exact.measure, (2,), np.random.default_rng(0)))
     before = problem.log_likelihood(z, 0.0)
     assert before == pytest.approx(exact.log_likelihood, abs=1e-9)
     _, gradient, information = problem.derivatives(z, 0.0)

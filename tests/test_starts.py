@@ -7,7 +7,7 @@ import pytest
 
 import hmoe_stats as hs
 from hmoe_stats import kernels
-from hmoe_stats.fitting import starts
+from hmoe_stats.fitting import insertion, shapes, starts
 from hmoe_stats.fitting.problem import Problem
 
 GATINGS = ("SS", "SL", "LS", "LL")
@@ -32,17 +32,17 @@ def contains_by_search(k2, smaller):
 
 
 def test_contains_truth_table():
-    shapes = [s for k1 in (1, 2, 3) for s in itertools.product((1, 2, 3), repeat=k1)]
+    every = [s for k1 in (1, 2, 3) for s in itertools.product((1, 2, 3), repeat=k1)]
     yes = 0
-    for k2, smaller in itertools.product(shapes, shapes):
+    for k2, smaller in itertools.product(every, every):
         expected = contains_by_search(k2, smaller)
-        assert starts.contains(k2, smaller) == expected, (k2, smaller)
+        assert shapes.contains(k2, smaller) == expected, (k2, smaller)
         yes += expected
-    assert 100 < yes < len(shapes) ** 2 - 100
-    assert starts.contains((2, 2), (2, 2))
-    assert starts.contains((2, 3), (3, 2))
-    assert not starts.contains((1, 3), (2, 2))
-    assert not starts.contains((3, 1), (2,))  # the second group would have to hold two experts
+    assert 100 < yes < len(every) ** 2 - 100
+    assert shapes.contains((2, 2), (2, 2))
+    assert shapes.contains((2, 3), (3, 2))
+    assert not shapes.contains((1, 3), (2, 2))
+    assert not shapes.contains((3, 1), (2,))  # the second group would have to hold two experts
 
 
 CONTAINING = [
@@ -61,7 +61,7 @@ def test_embed_keeps_the_density(gating, small, k2):
         expected = hs.log_density(G, X, y)
         unequal = lambda m: np.arange(1, m + 1) / (m * (m + 1) / 2)  # noqa: E731
         for choice, shares in [(None, None), (0, None), (1, None), (5, unequal), (None, unequal)]:
-            H = starts.embed(G, k2, np.random.default_rng(d), choice, shares)
+            H = shapes.embed(G, k2, np.random.default_rng(d), choice, shares)
             assert H.k2 == k2
             np.testing.assert_allclose(hs.log_density(H, X, y), expected, rtol=0, atol=1e-10)
             assert hs.log_likelihood(H, X, y) == pytest.approx(hs.log_likelihood(G, X, y), rel=1e-12)
@@ -73,8 +73,8 @@ def test_embed_keeps_the_density(gating, small, k2):
 def test_every_choice_of_copied_experts_is_a_stratum(small, k2):
     G = measure("SS", small, 1)
     seen = set()
-    for number in range(starts.strata(k2, small)):
-        H = starts.embed(G, k2, np.random.default_rng(0), number)
+    for number in range(shapes.strata(k2, small)):
+        H = shapes.embed(G, k2, np.random.default_rng(0), number)
         copies = tuple((np.isclose(H.tau, t)).sum() for t in G.tau)
         assert sum(copies) == sum(k2)
         seen.add(copies)
@@ -98,8 +98,8 @@ def test_split_keeps_barycentres_and_moves_every_copy(gating, small, k2):
         assert H.k2 == k2
         assert kind in starts.KINDS
         assert (H.nu > 0).all()
-        base, groups, leaves = starts._embed(G, k2, np.random.default_rng(number), number % starts.strata(k2, small))
-        assert (groups == starts._embed(G, k2, np.random.default_rng(number))[1]).all()
+        base, groups, leaves = shapes.embedding(G, k2, np.random.default_rng(number), number % shapes.strata(k2, small))
+        assert (groups == shapes.embedding(G, k2, np.random.default_rng(number))[1]).all()
         own = H.group * G.n_experts + leaves
         for j in np.unique(own):
             members = np.flatnonzero(own == j)
@@ -245,7 +245,7 @@ def test_insertions_find_a_missing_expert(gating):
     X, y = hs.sample(G, 400, x=hs.Uniform(-3, 3), seed=3)
     small = hs.fit_mle(X, y, gating, (2, 1), n_starts=6)
     problem = Problem(X, y, gating, (2, 2))
-    made = starts.insertions(problem, small.measure, np.random.default_rng(0), 8)
+    made = insertion.insertions(problem, small.measure, np.random.default_rng(0), 8)
     assert 1 <= len(made) <= 8
     gains = []
     for z in made:
@@ -272,7 +272,7 @@ def test_starts_leave_slopes_on_a_constant_column_alone(gating):
     )  # fmt: skip
     problem = Problem(X, y, gating, (1, 2), bounds=BOX)
     made = [starts.jitter(G, X, rng, 0.4), starts.split(G, (1, 2), X, rng, 4)[0]]
-    made += [problem.to_measure(z) for z in starts.insertions(problem, G, rng, 6)]
+    made += [problem.to_measure(z) for z in insertion.insertions(problem, G, rng, 6)]
     assert len(made) > 4
     for H in made:
         assert np.abs(X @ H.eta.T + H.tau).max() < 50.0  # as those of G
@@ -289,7 +289,7 @@ def group_of(gating, box=BOX, home=None, n=1000, i=1):
     X, y = hs.sample(G, n, x=hs.Uniform(-3, 3), seed=8)
     small = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1, bounds=box)
     k2 = tuple(2 + (g == i) for g in (0, 1))
-    return starts._Group(Problem(X, y, gating, k2, box, home=home and G), small.measure, i)
+    return insertion.Group(Problem(X, y, gating, k2, box, home=home and G), small.measure, i)
 
 
 @pytest.mark.parametrize("gating", GATINGS)
@@ -303,7 +303,7 @@ def test_experts_climb_to_maxima_above_what_many_more_draws_reach(gating):
     best = climbed["gain"].argmax()
     for sign in (-1, 1):
         for name, size in (("tau", 0.02), ("nu", 0.01), ("omega", 0.02)):
-            moved = {key: climbed[key][[best]] + (sign * size if key == name else 0.0) for key in starts.EXPERT}
+            moved = {key: climbed[key][[best]] + (sign * size if key == name else 0.0) for key in shapes.EXPERT}
             moved = group._clip(moved)
             assert group.alone(moved)["gain"][0] < climbed["gain"][best] + 0.05
 
@@ -335,7 +335,7 @@ def test_insertions_of_a_local_fit_stay_at_home(gating):
     drawn = free.candidates(np.random.default_rng(2), 200)
     for judge in ("alone", "helped"):
         every, scored = getattr(free, judge)(drawn), getattr(local, judge)(drawn)
-        inserted = [local.insert(expert) for expert in starts._one_by_one(scored)]
+        inserted = [local.insert(expert) for expert in insertion.one_by_one(scored)]
         home = np.array([local.problem.is_home(z) for z in inserted])
         assert 20 < home.sum() < 180
         np.testing.assert_array_equal(scored["gain"], np.where(home, every["gain"], -np.inf))
@@ -349,7 +349,7 @@ def test_insertions_keep_to_the_box():
         box = {"a": 8.0, "b": 8.0, "omega": 2.0, "beta": 1.0, "nu": (0.1, 2.0), "eta": 0.5, "tau": 7.0}
         small = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1, bounds=box)
         problem = Problem(X, y, gating, (3, 2), box)
-        for z in starts.insertions(problem, small.measure, np.random.default_rng(1), 12):
+        for z in insertion.insertions(problem, small.measure, np.random.default_rng(1), 12):
             H = problem.to_measure(z)
             for name, half in (("eta", 0.5), ("tau", 7.0)):
                 assert np.abs(getattr(H, name)).max() <= half + 1e-9
@@ -362,7 +362,7 @@ def test_insertions_keep_to_the_box():
 def test_swaps_are_all_pairs_of_experts_of_different_groups(k2, count):
     group = np.repeat(np.arange(len(k2)), k2)
     seen = set()
-    for order in starts.swaps(k2):
+    for order in shapes.swaps(k2):
         moved = np.flatnonzero(order != np.arange(group.size))
         assert moved.size == 2
         assert group[moved[0]] != group[moved[1]]

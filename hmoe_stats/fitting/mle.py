@@ -3,7 +3,7 @@
 1. Growth. Around a given measure the smallest model starts at that measure and jittered copies; without one it is a
    single expert, and every size gets a few starts from k-means++ clusters and random regressions, warmed by EM. A
    larger model grows from the fit with one expert less, made first by this same pipeline: a new expert is put where the
-   likelihood asks for one (`starts.insertions`). Groups hardly interact, so where another group grew before, half of
+   likelihood asks for one (`insertion.insertions`). Groups hardly interact, so where another group grew before, half of
    the starts are crosses: optima from there, each with the growing group of an optimum in which that one grew instead;
    the other half are insertions into the best optimum of either kind.
    With `WIDE` starts or more, as by default, all pairs of the leading optima are crossed, as the likelihood of a pair
@@ -34,7 +34,7 @@ import numpy as np
 from .. import kernels
 from ..arguments import check_flag, check_positive, check_whole
 from ..measure import MixingMeasure
-from . import certificate, em, starts
+from . import certificate, em, insertion, shapes, starts
 from .newton import Optimum, begin, climb_on, maximise, polish, spectrum
 from .problem import Problem, check_problem, one_thread
 from .result import FitResult
@@ -140,7 +140,7 @@ class _Search:
         smaller, leaders, inside = _smaller(self.start, k2), [], self.start
         if smaller is not None:
             nested, leaders = self.fit(smaller)
-            inside = starts.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
+            inside = shapes.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
         problem = self.problem(k2, inside)
         runs = _race(problem, self.starts(problem, leaders, rng), self.max_iter)
         if not self.local and problem.k1 > 1 and self.n_starts != 1:
@@ -205,7 +205,7 @@ class _Search:
         return out
 
     def insertions(self, problem, G, rng, count):
-        return starts.insertions(problem, G, rng, count, DRAWN if self.wide else starts.CANDIDATES)
+        return insertion.insertions(problem, G, rng, count, DRAWN if self.wide else insertion.CANDIDATES)
 
     def around(self, problem, G, rng, count):
         """G and jittered copies of it."""
@@ -232,7 +232,7 @@ class _Search:
 
     def likeliest(self, problem, pairs, count):
         """The measures A with group i of B instead of their own, the likeliest `count` of them if not `wide`."""
-        made = [problem.from_measure(starts.transplant(A, B, i)) for A, B, i in pairs]
+        made = [problem.from_measure(shapes.transplant(A, B, i)) for A, B, i in pairs]
         value = np.array([problem.log_likelihood(z, problem.smoothing) for z in made])
         return [made[k] for k in np.argsort(-value, kind="stable")[: None if self.wide else count]]
 
@@ -243,7 +243,7 @@ class _Search:
         """
         found = []
         shrunk = [tuple(m - (g == i) for g, m in enumerate(problem.k2)) for i in range(problem.k1)]
-        allowed = [k2[i] and (self.start is None or starts.contains(k2, self.start.k2)) for i, k2 in enumerate(shrunk)]
+        allowed = [k2[i] and (self.start is None or shapes.contains(k2, self.start.k2)) for i, k2 in enumerate(shrunk)]
         open_ = np.flatnonzero(allowed).tolist()
         crossed = any(run.kind == "cross" for run in runs)
         settled = {i for i in open_ if shrunk[i] == smaller and not crossed}  # this group grew just now
@@ -286,7 +286,7 @@ class _Search:
         k2 = measures[0].k2
         problem = self.problem(tuple(m - (g == i) for g, m in enumerate(k2)))
         entries = [
-            ("drop", problem.from_measure(starts.drop(G, j)))
+            ("drop", problem.from_measure(shapes.drop(G, j)))
             for G in measures
             for j in range(G.offsets[i], G.offsets[i + 1])
         ]
@@ -313,7 +313,7 @@ class _Search:
         few = problem.thinned(rng, EM_ROWS)
         held = kernels.responsibilities(few.X, few.y, *few.kernel_args(optimum.z), few.smoothing)[1]
         held += 1e-6  # an expert without rows starts from all of them
-        swapped = [starts.from_weights(few, held[order]) for order in starts.swaps(problem.k2)]
+        swapped = [starts.from_weights(few, held[order]) for order in shapes.swaps(problem.k2)]
         led = [self.regated(few, G, rng) if problem.laplace else _warmed(few, G) for G in swapped]
         return [("regroup", z) for z in led] + self.shakes(problem, optimum, rng)
 
@@ -351,7 +351,7 @@ def _smaller(start, k2):
         fewer = tuple(m - (g == i) for g, m in enumerate(k2))
         shapes.append(tuple(m for m in fewer if m))
     for shape in shapes:
-        if shape and (start is None or starts.contains(shape, start.k2)):
+        if shape and (start is None or shapes.contains(shape, start.k2)):
             return shape
     # a start that no intermediate shape contains (whole groups are missing) is split in one go
     return start.k2 if start is not None and start.k2 != k2 else None
