@@ -137,7 +137,7 @@ class _Search:
     def fit(self, k2):
         """The result, and the best optima as (log-likelihood, measure), the best first."""
         rng = np.random.default_rng(starts.key(self.seed, self.gating, k2))
-        smaller, leaders, inside = _smaller(self.start, k2), [], self.start
+        smaller, leaders, inside = shapes.one_less(k2, self.start), [], self.start
         if smaller is not None:
             nested, leaders = self.fit(smaller)
             inside = shapes.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
@@ -218,7 +218,7 @@ class _Search:
         Also the latter, (log-likelihood, measure), the best first; where groups did not grow in turn there are none.
         """
         best = leaders[0][1]
-        smallest = _smaller(self.start, best.k2)
+        smallest = shapes.one_less(best.k2, self.start)
         if smallest is None or len(smallest) != problem.k1:
             return [], []
         (i,), (j,) = (np.flatnonzero(np.subtract(*pair)) for pair in ((problem.k2, best.k2), (best.k2, smallest)))
@@ -339,22 +339,6 @@ class _Search:
         if not problem.laplace:
             optimum = replace(optimum, path=[*run.optimum.path, *optimum.path[1:]])
         return replace(run, optimum=optimum, flaw=certificate.flaw(problem, optimum.z))
-
-
-def _smaller(start, k2):
-    """Shape with one expert (or one group of one) less, to be fitted first and split; None where there is none.
-
-    It is the largest group that shrinks, the last among equals; with a start only as far as its shape is contained.
-    """
-    shapes = []
-    for i in sorted(range(len(k2)), key=lambda i: (-k2[i], -i)):
-        fewer = tuple(m - (g == i) for g, m in enumerate(k2))
-        shapes.append(tuple(m for m in fewer if m))
-    for shape in shapes:
-        if shape and (start is None or shapes.contains(shape, start.k2)):
-            return shape
-    # a start that no intermediate shape contains (whole groups are missing) is split in one go
-    return start.k2 if start is not None and start.k2 != k2 else None
 
 
 @dataclass

@@ -19,6 +19,22 @@ def contains(k2, smaller):
     return all(m >= small[-1] for m in big)
 
 
+def one_less(k2, start=None):
+    """Shape with one expert (or one group of one) less, to be fitted first and split; None where there is none.
+
+    It is the largest group that shrinks, the last among equals; with a start only as far as its shape is contained.
+    """
+    found = []
+    for i in sorted(range(len(k2)), key=lambda i: (-k2[i], -i)):
+        fewer = tuple(m - (g == i) for g, m in enumerate(k2))
+        found.append(tuple(m for m in fewer if m))
+    for shape in found:
+        if shape and (start is None or contains(shape, start.k2)):
+            return shape
+    # a start that no intermediate shape contains (whole groups are missing) is split in one go
+    return start.k2 if start is not None and start.k2 != k2 else None
+
+
 def _assign(k2, smaller, rng):
     """For each group of `k2` the group of `smaller` it stands for: large ones for large ones, ties and extras drawn."""
     order = sorted(range(len(k2)), key=lambda i: (-k2[i], i))
