@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 import hmoe_stats as hs
 from hmoe_stats import kernels
-from hmoe_stats.fitting import insertion, mle, shapes, starts
+from hmoe_stats.fitting import insertion, mle, newton, race, shapes, starts
 from hmoe_stats.fitting.problem import Problem
 
 GATINGS = ("SS", "SL", "LS", "LL")
@@ -259,10 +259,10 @@ def test_a_wide_search_crosses_all_pairs_and_empties_six_optima(n_starts, monkey
     pairs = [(A, B, 1) for A in made for B in made if A is not B]
     assert len(search.likeliest(problem, pairs, 4)) == (30 if wide else 4)
     bases = []
-    monkeypatch.setattr(starts, "insertions", lambda problem, H, rng, *counts: bases.append((H, *counts)) or [])
-    monkeypatch.setattr(mle, "_race", lambda problem, entries, *rest: entries)
+    monkeypatch.setattr(insertion, "insertions", lambda problem, H, rng, *counts: bases.append((H, *counts)) or [])
+    monkeypatch.setattr(mle, "race", lambda problem, entries, *rest: entries)
     monkeypatch.setattr(search, "without", lambda measures, i: [G.replace(b=[0.1 * k, 0.0]) for k in range(8)])
-    runs = [mle._Run(problem, "", mle.begin(problem, problem.from_measure(H), 0.0)) for H in made]
+    runs = [race.Run(problem, "", newton.begin(problem, problem.from_measure(H), 0.0)) for H in made]
     search.exchange(problem, 1, runs, rng)
     assert [H.b[0] for H, *_ in bases] == [0.1 * k for k in range(6 if wide else 1)]
     assert sum(count for _, count, _ in bases) == (n_starts or 80)
@@ -277,13 +277,11 @@ def test_a_wide_search_moves_every_leader_before_crosses(gating, n_starts, monke
     search = mle._Search(X, y, gating, G, n_starts, BOX, 1e-8, 500, 0, False)
     problem, rng = search.problem((3, 3)), np.random.default_rng(0)
     made = [shapes.embed(starts.jitter(G, X, rng, 0.3), (3, 3), rng) for _ in range(4)]
-    runs = [
-        mle._Run(problem, "cross", mle.begin(problem, problem.from_measure(H), problem.smoothing), status="converged")
-        for H in made
-    ]
-    assert len(mle._distinct(runs)) == 4
+    begun = [newton.begin(problem, problem.from_measure(H), problem.smoothing) for H in made]
+    runs = [race.Run(problem, "cross", optimum, status="converged") for optimum in begun]
+    assert len(race.distinct(runs)) == 4
     raced = []
-    monkeypatch.setattr(mle, "_race", lambda problem, entries, *rest: raced.append([kind for kind, _ in entries]) or [])
+    monkeypatch.setattr(mle, "race", lambda problem, entries, *rest: raced.append([kind for kind, _ in entries]) or [])
     monkeypatch.setattr(search, "exchange", lambda *rest: [])
     search.exchanges(problem, (3, 2), runs, rng)  # both groups, which nothing helps
     crosses = [kinds for kinds in raced if "cross" in kinds]
@@ -314,13 +312,13 @@ def test_a_start_that_crawls_is_left_where_it_is():
     X, y = 1e12 * rng.integers(2, size=(16, 2)).repeat(4, axis=0), rng.standard_normal(64)
     problem = Problem(X, y, "LS", (1, 1))
     entries = [("random", problem.from_measure(starts.random(problem, rng))) for _ in range(8)]
-    runs = mle._race(problem, entries, 2000)
+    runs = race.race(problem, entries, 2000)
     assert any(run.status == "max_iter" for run in runs)
     for run in runs:
-        path = np.array(run.optimum.path)[:: mle.STRIDE]  # it is looked at once a stride
-        then = mle.PATIENCE // mle.STRIDE
+        path = np.array(run.optimum.path)[:: race.STRIDE]  # it is looked at once a stride
+        then = race.PATIENCE // race.STRIDE
         rises = (path[then:] - path[: max(path.size - then, 0)])[1:]
-        assert (rises[:-1] >= mle.AGREE).all()
+        assert (rises[:-1] >= race.AGREE).all()
         assert run.optimum.n_iter < 2000
 
 

@@ -35,14 +35,14 @@ from .. import kernels
 from ..arguments import check_flag, check_positive, check_whole
 from ..measure import MixingMeasure
 from . import certificate, em, insertion, shapes, starts
-from .newton import Optimum, begin, climb_on, maximise, polish, spectrum
+from .newton import begin, maximise, polish, spectrum
 from .problem import Problem, check_problem, one_thread
+from .race import AGREE, Run, distinct, race, same, sound
 from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 BASE_STARTS, GROWN_STARTS = 8, 80
 CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
-STRIDE, BEHIND = 4, 4.0  # a race: every so many iterations, those so far behind in log-likelihood fall out
 LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
 WIDE, DRAWN = 40, 100  # starts of a wide search; experts it draws for each
 BASES, EMPTIED = 3, 6  # smaller optima of a kind that a wide search puts experts into, as it grows and in exchanges
@@ -51,8 +51,6 @@ JITTERED, RECENTRED = 7, 12  # copies of an optimum that is shaken
 MOVED = 6  # copies of a leader with a gate's centres moved together, and as many with them moved apart
 SCATTERED = 16  # places of the centres of Laplace gates tried for experts that have changed places
 EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows, in so many steps
-AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
-PATIENCE = 60  # a start that has risen by less than that in so many iterations is left where it is
 
 
 @one_thread
@@ -142,7 +140,7 @@ class _Search:
             nested, leaders = self.fit(smaller)
             inside = shapes.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
         problem = self.problem(k2, inside)
-        runs = _race(problem, self.starts(problem, leaders, rng), self.max_iter)
+        runs = race(problem, self.starts(problem, leaders, rng), self.max_iter)
         if not self.local and problem.k1 > 1 and self.n_starts != 1:
             runs += self.again(problem, runs, rng, self.regroupings)
         if leaders:
@@ -152,16 +150,16 @@ class _Search:
         runs.sort(key=lambda run: -run.value)  # stable: ties keep the order of the starts
 
         eps = problem.smoothing * FINAL_SMOOTHING
-        optima = _distinct(runs)
+        optima = distinct(runs)
         finals = [self.finish(problem, run, eps) for run in optima[:FINISHED]]
         if leaders:
             z = problem.from_measure(inside)
             value = problem.log_likelihood(z, 0.0)
-            if all(run.flaw for run in finals) or value > max(run.exact for run in _sound(finals)):
+            if all(run.flaw for run in finals) or value > max(run.exact for run in sound(finals)):
                 whole = begin(problem, z, eps)
-                embedded = _Run(problem, "embedded", whole, certificate.flaw(problem, whole.z))
+                embedded = Run(problem, "embedded", whole, certificate.flaw(problem, whole.z))
                 finals.append(self.finish(problem, embedded, eps))
-                if value > max(run.exact for run in _sound(finals)):
+                if value > max(run.exact for run in sound(finals)):
                     finals.append(embedded)
         finals.sort(key=lambda run: (bool(run.flaw), -run.exact))
         result = _result(problem, self.X, self.y, runs, optima, finals, eps, self.tol)
@@ -227,7 +225,7 @@ class _Search:
         base = self.without([best], j)[0]
         sibling = self.problem(tuple(m + (g == i) for g, m in enumerate(smallest)))
         entries = [("insert", z) for z in self.insertions(sibling, base, rng, self.n_starts or GROWN_STARTS)]
-        others = [run.entry for run in _distinct(_race(sibling, entries, self.max_iter))[:LEADERS]]
+        others = [run.entry for run in distinct(race(sibling, entries, self.max_iter))[:LEADERS]]
         return self.likeliest(problem, [(A, B, i) for _, A in leaders for _, B in others], count), others
 
     def likeliest(self, problem, pairs, count):
@@ -252,24 +250,24 @@ class _Search:
             i = next((i for i in open_ if i not in settled), None)
             if i is None:
                 break
-            leaders = _distinct(runs + found)
+            leaders = distinct(runs + found)
             best = leaders[0]
             found += self.exchange(problem, i, leaders, rng)
             if self.wide:
-                still = [run for run in _distinct(runs + found)[:LEADERS] if run.value not in moved]
+                still = [run for run in distinct(runs + found)[:LEADERS] if run.value not in moved]
                 moved |= {run.value for run in still}
                 copies = (0, MOVED, MOVED) if problem.laplace else (2 * MOVED, 0, 0)
                 entries = [entry for run in still for entry in self.shakes(problem, run.optimum, rng, *copies)]
-                found += _race(problem, entries, self.max_iter, best.value)
-            optima = [(run.value, problem.to_measure(run.optimum.z)) for run in _distinct(runs + found)[:LEADERS]]
+                found += race(problem, entries, self.max_iter, best.value)
+            optima = [(run.value, problem.to_measure(run.optimum.z)) for run in distinct(runs + found)[:LEADERS]]
             # of two groups the first is exchanged too, with A and B in turn
             new = [(A, B) for (v, A), (w, B) in permutations(optima, 2) if not {v, w} <= mated]
             pairs = [(A, B, g) for A, B in new for g in range(1, problem.k1)]
             mated |= {value for value, _ in optima} if self.wide else set()
             crosses = [("cross", z) for z in self.likeliest(problem, pairs, CROSSES)]
-            found += _race(problem, crosses, self.max_iter, best.value)
+            found += race(problem, crosses, self.max_iter, best.value)
             settled.add(i)
-            if _distinct(runs + found)[0].value > best.value + AGREE:
+            if distinct(runs + found)[0].value > best.value + AGREE:
                 settled = {i}
         return found
 
@@ -279,7 +277,7 @@ class _Search:
         bases = self.without([problem.to_measure(run.optimum.z) for run in leaders[:each]], i)[:each]
         shares = np.diff(np.linspace(0, self.n_starts or GROWN_STARTS, len(bases) + 1).astype(int))
         again = [z for G, m in zip(bases, shares, strict=True) for z in self.insertions(problem, G, rng, m)]
-        return _race(problem, [("exchange", z) for z in again], self.max_iter, leaders[0].value)
+        return race(problem, [("exchange", z) for z in again], self.max_iter, leaders[0].value)
 
     def without(self, measures, i):
         """The optima that measures of one shape lead to once one expert of group i is taken out, the best first."""
@@ -290,21 +288,21 @@ class _Search:
             for G in measures
             for j in range(G.offsets[i], G.offsets[i + 1])
         ]
-        return [run.entry[1] for run in _distinct(_race(problem, entries, self.max_iter))]
+        return [run.entry[1] for run in distinct(race(problem, entries, self.max_iter))]
 
     def again(self, problem, runs, rng, entries):
         """Runs of the `entries` made of the best fit, and of what they lead to, until that helps no more."""
         found = []
         for _ in range(REGROUPED):
-            best = _distinct(runs + found)[0].optimum
+            best = distinct(runs + found)[0].optimum
             (known,) = (run for run in runs + found if run.optimum is best)
-            tried = _race(problem, entries(problem, best, rng), self.max_iter, best.value)
+            tried = race(problem, entries(problem, best, rng), self.max_iter, best.value)
             for run in tried:
-                if run.status == "converged" and _same(run, known):  # its groups stay in their order
+                if run.status == "converged" and same(run, known):  # its groups stay in their order
                     run.status = "merged"
                     known.agree += run.agree
             found += tried
-            if _distinct(runs + found)[0].value <= best.value + AGREE:
+            if distinct(runs + found)[0].value <= best.value + AGREE:
                 break
         return found
 
@@ -320,8 +318,8 @@ class _Search:
     def regated(self, few, G, rng):
         """Coordinates of where the measure G leads to on a few rows, by the best of several places for its centres."""
         tried = [G, *(starts.scatter(G, self.X, rng) for _ in range(SCATTERED - 1))]
-        runs = _race(few, [("", few.project(few.from_measure(H))) for H in tried], self.max_iter)
-        return few.draw_in(_distinct(runs)[0].optimum.z)
+        runs = race(few, [("", few.project(few.from_measure(H))) for H in tried], self.max_iter)
+        return few.draw_in(distinct(runs)[0].optimum.z)
 
     def shakes(self, problem, optimum, rng, jittered=JITTERED, together=RECENTRED, apart=0):
         """Copies of the optimum: jittered, and with the centres of a Laplace gate moved together, or apart."""
@@ -341,108 +339,15 @@ class _Search:
         return replace(run, optimum=optimum, flaw=certificate.flaw(problem, optimum.z))
 
 
-@dataclass
-class _Run:
-    """A start on its way."""
-
-    problem: Problem
-    kind: str
-    optimum: Optimum
-    flaw: str = ""  # why it is no estimate
-    status: str = "running"  # then "converged", "max_iter", or why it fell out: "behind", "merged"
-    agree: int = 1  # starts that came to the same optimum
-
-    @property
-    def value(self):
-        return self.optimum.value
-
-    @property
-    def entry(self):
-        return self.value, self.problem.to_measure(self.optimum.z)
-
-    @property
-    def experts(self):
-        """Standardised parameters of the experts (K, d + 2), sorted within their groups."""
-        problem, z = self.problem, self.optimum.z
-        lines = z[problem.slices["eta"]].reshape(problem.K, problem.d)
-        rows = np.column_stack([z[problem.slices["tau"]], lines, z[problem.slices["log_nu"]]])
-        groups = np.repeat(np.arange(problem.k1), problem.k2)
-        return rows[np.lexsort((rows[:, 0], groups))]
-
-    @property
-    def exact(self):
-        """Log-likelihood of the model itself, distances unsmoothed."""
-        return self.problem.log_likelihood(self.optimum.z, 0.0)
-
-
 def _warmed(few, G):
     """Coordinates of where EM leads from the measure G on a few rows."""
     return few.draw_in(em.run(few, few.from_measure(G), few.smoothing, EM_STEPS, tol=1e-3)[0])
 
 
-def _race(problem, entries, max_iter, lead=-np.inf):
-    """Climb all starts to a loose tolerance, `STRIDE` iterations at a time: a list of `_Run`.
-
-    Those that come level with another are merged into it; those more than `BEHIND` below the leader, or below the
-    value `lead` of an optimum known before, fall out.
-    """
-    runs = [_Run(problem, kind, begin(problem, z, problem.smoothing)) for kind, z in entries]
-    while any(run.status == "running" for run in runs):
-        for run in runs:
-            if run.status == "running":
-                before = run.optimum.n_iter
-                run.optimum = climb_on(problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4)
-                path, spent = run.optimum.path, run.optimum.n_iter
-                crawls = spent > PATIENCE and path[-1] - path[-1 - PATIENCE] < AGREE
-                if run.optimum.converged:
-                    run.status = "converged"
-                elif spent >= max_iter or spent < before + STRIDE or crawls:
-                    run.status = "max_iter"
-                run.flaw = certificate.flaw(problem, run.optimum.z)
-        here = sorted((run for run in runs if run.status not in ("behind", "merged")), key=lambda run: -run.value)
-        ahead = max(lead, _sound(here)[0].value)
-        kept = []
-        for run in here:
-            same = next((other for other in kept if _same(run, other)), None)
-            if same is not None:
-                run.status = "merged"
-                same.agree += run.agree
-            elif run.status == "running" and run.value < ahead - BEHIND:
-                run.status = "behind"
-            else:
-                kept.append(run)
-    return runs
-
-
-def _same(run, other):
-    """True of two runs at one value; of runs still on their way, only if their experts are much the same too."""
-    if abs(run.value - other.value) > AGREE or bool(run.flaw) != bool(other.flaw):
-        return False
-    return "running" not in (run.status, other.status) or np.abs(run.experts - other.experts).max() < 0.05
-
-
-def _sound(runs):
-    """The runs without a flaw if there are any, else all."""
-    return [run for run in runs if not run.flaw] or runs
-
-
-def _distinct(runs):
-    """The sound runs at the end of their climb, the best first, one for every optimum."""
-    out = []
-    ended = _sound([run for run in runs if run.status in ("converged", "max_iter")])
-    for run in sorted(ended, key=lambda run: -run.value):
-        same = next((k for k, other in enumerate(out) if _same(run, other)), None)
-        if same is None:
-            out.append(run)
-        else:
-            out[same] = replace(out[same], agree=out[same].agree + run.agree)
-    return out
-
-
 def _result(problem, X, y, runs, optima, finals, eps, tol):
     final = finals[0]
     best, flaw = final.optimum, final.flaw
-    others = [run.exact for run in finals[1:] if bool(run.flaw) == bool(flaw) and not _same(run, final)]
+    others = [run.exact for run in finals[1:] if bool(run.flaw) == bool(flaw) and not same(run, final)]
     gap = final.exact - max(others) if others else np.inf
 
     measure = problem.to_measure(best.z)

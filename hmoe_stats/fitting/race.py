@@ -1,0 +1,106 @@
+"""A race: starts climb together, those that fall behind or meet others drop out; the distinct optima of the rest."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from . import certificate
+from .newton import Optimum, begin, climb_on
+from .problem import Problem
+
+STRIDE, BEHIND = 4, 4.0  # every so many iterations, those so far behind in log-likelihood fall out
+AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
+PATIENCE = 60  # a start that has risen by less than that in so many iterations is left where it is
+
+
+@dataclass
+class Run:
+    """A start on its way."""
+
+    problem: Problem
+    kind: str
+    optimum: Optimum
+    flaw: str = ""  # why it is no estimate
+    status: str = "running"  # then "converged", "max_iter", or why it fell out: "behind", "merged"
+    agree: int = 1  # starts that came to the same optimum
+
+    @property
+    def value(self):
+        return self.optimum.value
+
+    @property
+    def entry(self):
+        return self.value, self.problem.to_measure(self.optimum.z)
+
+    @property
+    def experts(self):
+        """Standardised parameters of the experts (K, d + 2), sorted within their groups."""
+        problem, z = self.problem, self.optimum.z
+        lines = z[problem.slices["eta"]].reshape(problem.K, problem.d)
+        rows = np.column_stack([z[problem.slices["tau"]], lines, z[problem.slices["log_nu"]]])
+        groups = np.repeat(np.arange(problem.k1), problem.k2)
+        return rows[np.lexsort((rows[:, 0], groups))]
+
+    @property
+    def exact(self):
+        """Log-likelihood of the model itself, distances unsmoothed."""
+        return self.problem.log_likelihood(self.optimum.z, 0.0)
+
+
+def race(problem, entries, max_iter, lead=-np.inf):
+    """Climb all starts to a loose tolerance, `STRIDE` iterations at a time: a list of `Run`.
+
+    Those that come level with another are merged into it; those more than `BEHIND` below the leader, or below the
+    value `lead` of an optimum known before, fall out.
+    """
+    runs = [Run(problem, kind, begin(problem, z, problem.smoothing)) for kind, z in entries]
+    while any(run.status == "running" for run in runs):
+        for run in runs:
+            if run.status == "running":
+                before = run.optimum.n_iter
+                run.optimum = climb_on(problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4)
+                path, spent = run.optimum.path, run.optimum.n_iter
+                crawls = spent > PATIENCE and path[-1] - path[-1 - PATIENCE] < AGREE
+                if run.optimum.converged:
+                    run.status = "converged"
+                elif spent >= max_iter or spent < before + STRIDE or crawls:
+                    run.status = "max_iter"
+                run.flaw = certificate.flaw(problem, run.optimum.z)
+        here = sorted((run for run in runs if run.status not in ("behind", "merged")), key=lambda run: -run.value)
+        ahead = max(lead, sound(here)[0].value)
+        kept = []
+        for run in here:
+            twin = next((other for other in kept if same(run, other)), None)
+            if twin is not None:
+                run.status = "merged"
+                twin.agree += run.agree
+            elif run.status == "running" and run.value < ahead - BEHIND:
+                run.status = "behind"
+            else:
+                kept.append(run)
+    return runs
+
+
+def same(run, other):
+    """True of two runs at one value; of runs still on their way, only if their experts are much the same too."""
+    if abs(run.value - other.value) > AGREE or bool(run.flaw) != bool(other.flaw):
+        return False
+    return "running" not in (run.status, other.status) or np.abs(run.experts - other.experts).max() < 0.05
+
+
+def sound(runs):
+    """The runs without a flaw if there are any, else all."""
+    return [run for run in runs if not run.flaw] or runs
+
+
+def distinct(runs):
+    """The sound runs at the end of their climb, the best first, one for every optimum."""
+    out = []
+    ended = sound([run for run in runs if run.status in ("converged", "max_iter")])
+    for run in sorted(ended, key=lambda run: -run.value):
+        twin = next((k for k, other in enumerate(out) if same(run, other)), None)
+        if twin is None:
+            out.append(run)
+        else:
+            out[twin] = replace(out[twin], agree=out[twin].agree + run.agree)
+    return out
