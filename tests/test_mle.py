@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 import hmoe_stats as hs
 from hmoe_stats import kernels
-from hmoe_stats.fitting import insertion, mle, newton, race, shapes, starts
+from hmoe_stats.fitting import insertion, mle, moves, newton, race, shapes, starts
 from hmoe_stats.fitting.problem import Problem
 
 GATINGS = ("SS", "SL", "LS", "LL")
@@ -200,10 +200,23 @@ def test_experts_started_in_the_wrong_groups_change_places(gating):
     assert "regroup" in set(fits[2].starts["kind"])
 
 
+def searching(X, y, gating, start, n_starts):
+    """A search of so many starts in the studies' box."""
+    return mle.Search(X, y, gating, start, moves.effort_of(None, n_starts), BOX, 1e-8, 500, 0, False)
+
+
+def pool_of(problem, measures):
+    """A pool in which every measure is an optimum."""
+    begun = [newton.begin(problem, problem.from_measure(H), problem.smoothing) for H in measures]
+    pool = race.Pool(problem, 500)
+    pool.runs = [race.Run(problem, "cross", z, status="converged", number=k) for k, z in enumerate(begun)]
+    return pool
+
+
 def test_crosses_put_experts_into_the_group_they_were_made_for():
     """The fit grown in one group and its sibling grown in the other have their groups in one order."""
     G, X, y = draw("SS", 400, seed=3)
-    search = mle._Search(X, y, "SS", G, 6, BOX, 1e-8, 500, 0, False)
+    search = searching(X, y, "SS", G, 6)
     search.fit((2, 2))
     flipped = search.seen[2, 2][0][1]
     order = [2, 3, 0, 1]
@@ -214,7 +227,7 @@ def test_crosses_put_experts_into_the_group_they_were_made_for():
     grown = [larger.to_measure(z) for z in insertion.insertions(larger, flipped, np.random.default_rng(0), 4)]
     leaders = [(larger.log_likelihood(larger.from_measure(H), 0.0), H) for H in grown]
     problem = search.problem((3, 3))
-    crosses, siblings = search.crosses(problem, leaders, 4, np.random.default_rng(1))
+    crosses, siblings = moves.crosses(search, problem, leaders, 4, np.random.default_rng(1))
     assert crosses
     assert all(B.k2 == (2, 3) and np.abs(B.tau[:2] - flipped.tau[:2]).max() < 1 for _, B in siblings)
     for z in crosses:
@@ -252,18 +265,16 @@ def test_own_starts_find_the_pairs_where_kinks_hold_the_gates(seed):
 @pytest.mark.parametrize("n_starts", [12, 39, 40, None])
 def test_a_wide_search_crosses_all_pairs_and_empties_six_optima(n_starts, monkeypatch):
     G, X, y = draw("SS", 200, seed=5)
-    search = mle._Search(X, y, "SS", G, n_starts, BOX, 1e-8, 500, 0, False)
+    search = searching(X, y, "SS", G, n_starts)
     wide = n_starts in (40, None)
     problem, rng = search.problem((3, 3)), np.random.default_rng(0)
     made = [shapes.embed(starts.jitter(G, X, rng, 0.2), (3, 3), rng) for _ in range(6)]
     pairs = [(A, B, 1) for A in made for B in made if A is not B]
-    assert len(search.likeliest(problem, pairs, 4)) == (30 if wide else 4)
+    assert len(moves.likeliest(search, problem, pairs, 4)) == (30 if wide else 4)
     bases = []
-    monkeypatch.setattr(insertion, "insertions", lambda problem, H, rng, *counts: bases.append((H, *counts)) or [])
-    monkeypatch.setattr(mle, "race", lambda problem, entries, *rest: entries)
-    monkeypatch.setattr(search, "without", lambda measures, i: [G.replace(b=[0.1 * k, 0.0]) for k in range(8)])
-    runs = [race.Run(problem, "", newton.begin(problem, problem.from_measure(H), 0.0)) for H in made]
-    search.exchange(problem, 1, runs, rng)
+    monkeypatch.setattr(moves, "insertions", lambda problem, H, rng, *counts: bases.append((H, *counts)) or [])
+    monkeypatch.setattr(moves, "without", lambda search, measures, i: [G.replace(b=[0.1 * k, 0.0]) for k in range(8)])
+    moves.reinsertions(search, pool_of(problem, made), rng, 1)
     assert [H.b[0] for H, *_ in bases] == [0.1 * k for k in range(6 if wide else 1)]
     assert sum(count for _, count, _ in bases) == (n_starts or 80)
     assert {drawn for *_, drawn in bases} == {100 if wide else 50}
@@ -274,36 +285,56 @@ def test_a_wide_search_crosses_all_pairs_and_empties_six_optima(n_starts, monkey
 def test_a_wide_search_moves_every_leader_before_crosses(gating, n_starts, monkeypatch):
     """Exchanges take a handful of optima as found, move each once, and cross pairs that were not crossed before."""
     G, X, y = draw(gating, 200, seed=5)
-    search = mle._Search(X, y, gating, G, n_starts, BOX, 1e-8, 500, 0, False)
+    search = searching(X, y, gating, G, n_starts)
     problem, rng = search.problem((3, 3)), np.random.default_rng(0)
     made = [shapes.embed(starts.jitter(G, X, rng, 0.3), (3, 3), rng) for _ in range(4)]
-    begun = [newton.begin(problem, problem.from_measure(H), problem.smoothing) for H in made]
-    runs = [race.Run(problem, "cross", optimum, status="converged") for optimum in begun]
-    assert len(race.distinct(runs)) == 4
+    pool = pool_of(problem, made)
+    assert len(pool.optima) == 4
     raced = []
-    monkeypatch.setattr(mle, "race", lambda problem, entries, *rest: raced.append([kind for kind, _ in entries]) or [])
-    monkeypatch.setattr(search, "exchange", lambda *rest: [])
-    search.exchanges(problem, (3, 2), runs, rng)  # both groups, which nothing helps
+    monkeypatch.setattr(race, "race", lambda problem, entries, *rest: raced.append([kind for kind, _ in entries]) or [])
+    monkeypatch.setattr(moves, "reinsertions", lambda *rest: [])
+    search.exchange(pool, rng, (3, 2))  # both groups, which nothing helps
+    raced = [kinds for kinds in raced if kinds]
     crosses = [kinds for kinds in raced if "cross" in kinds]
-    moves = [kind for kinds in raced for kind in kinds if kind != "cross"]
+    moved = [kind for kinds in raced for kind in kinds if kind != "cross"]
     if n_starts == 40:
-        assert moves == 4 * 12 * ["jitter" if gating == "SS" else "recentre"]
+        assert moved == 4 * 12 * ["jitter" if gating == "SS" else "recentre"]
         assert [len(kinds) for kinds in crosses] == [12]
     else:
-        assert moves == []
+        assert moved == []
         assert [len(kinds) for kinds in crosses] == [6, 6]
 
 
 @pytest.mark.parametrize("n_starts", [39, 40])
 def test_a_wide_search_looks_at_regroupings_again_in_the_end(n_starts, monkeypatch):
     G, X, y = draw("SS", 200, seed=5)
-    search, done = mle._Search(X, y, "SS", G, n_starts, BOX, 1e-8, 500, 0, False), []
-    for name in ("regroupings", "shakes", "exchanges"):
-        monkeypatch.setattr(search, name, lambda problem, *rest, name=name: done.append((name, problem.k2)) or [])
+    search, done = searching(X, y, "SS", G, n_starts), []
+    monkeypatch.setattr(search, "exchange", lambda pool, *rest: done.append(("exchange", pool.problem.k2)))
+    for name in ("regroupings", "shakes"):
+        note = lambda search, pool, *rest, name=name: done.append((name, pool.problem.k2)) or []  # noqa: E731
+        monkeypatch.setattr(moves, name, note)
     search.fit((3, 2))
     assert [name for name, k2 in done if k2 == (2, 2)] == ["regroupings"]
     last = "regroupings" if n_starts == 40 else "shakes"
-    assert [name for name, k2 in done if k2 == (3, 2)] == ["regroupings", "exchanges", last]
+    assert [name for name, k2 in done if k2 == (3, 2)] == ["regroupings", "exchange", last]
+
+
+@pytest.mark.parametrize(("n_starts", "said"), [(12, "quick, 12"), (39, "quick, 39"), (40, "usual, 40")])
+def test_a_number_of_starts_says_which_effort_it_is(n_starts, said):
+    rng = np.random.default_rng(0)
+    fit = hs.fit_mle(rng.uniform(size=30), rng.standard_normal(30), "SS", (1,), n_starts=n_starts)
+    assert fit.effort == f"{said} starts at every stage"
+    assert moves.effort_of(None, n_starts) == moves.effort_of(said.split(",")[0], n_starts)
+
+
+def test_an_effort_is_one_of_three():
+    G, X, y = draw("SS", 150, seed=5)
+    with pytest.raises(ValueError, match="effort must be one of quick, usual, wide; got 'large'"):
+        hs.fit_mle(X, y, "SS", (2, 2), start=G, effort="large")
+    both = {"effort": "quick"}, {"n_starts": 12}
+    quick, twelve = (hs.fit_mle(X, y, "SS", (3, 2), start=G, bounds=BOX, **how) for how in both)
+    assert quick.measure == twelve.measure
+    assert quick.effort == twelve.effort
 
 
 def test_a_start_that_crawls_is_left_where_it_is():
@@ -425,17 +456,14 @@ def test_nesting_holds_where_every_start_of_the_larger_model_is_bad(gating, monk
     """The smaller fit itself stands among the candidates: with no luck at all the larger model still contains it."""
     G, X, y = draw(gating, 200, seed=21)
     exact = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=1)
-    real = mle._Search.starts
 
-    def bad(self, problem, leaders, rng):
-        if not leaders:
-            return real(self, problem, leaders, rng)
-        K = problem.K
+    def bad(search, pool, rng, leaders):
+        problem, K = pool.problem, pool.problem.K
         away = shapes.embed(G, problem.k2, np.random.default_rng(0)).replace(eta=np.zeros((K, 1)), tau=[40.0] * K)
         return [("bad", problem.from_measure(away))]
 
-    monkeypatch.setattr(mle._Search, "starts", bad)
-    monkeypatch.setattr(mle._Search, "exchange", lambda *args: [])
+    monkeypatch.setattr(moves, "growth", bad)
+    monkeypatch.setattr(mle.Search, "exchange", lambda *args: None)
     for k2 in ((2, 3), (2, 2, 2)):
         fit = hs.fit_mle(X, y, gating, k2, start=G, n_starts=1)
         assert fit.starts["log_likelihood"].max() < exact.log_likelihood - 1  # the starts are bad indeed
@@ -467,8 +495,8 @@ def test_the_nested_fit_inside_is_the_fit_alone(gating, monkeypatch):
         inner.append(out[0])
         return out
 
-    real = mle._Search.fit
-    monkeypatch.setattr(mle._Search, "fit", spy)
+    real = mle.Search.fit
+    monkeypatch.setattr(mle.Search, "fit", spy)
     hs.fit_mle(X, y, gating, (3, 3), start=G, n_starts=2, seed=5)
     assert len(inner) == 3
     assert inner[0].measure.k2 == (2, 2)
@@ -808,10 +836,10 @@ def test_degenerate_only_where_no_start_ended_soundly(monkeypatch):
         y[rows] = intercept + slope * X[rows, 0]
     spikes = [G.replace(eta=[slope, 0.0], tau=[intercept, 0.0], nu=[1e-4, 30.0]) for slope, intercept in lines]
 
-    def made(self, problem, leaders, rng):
-        return [("made", problem.from_measure(H)) for H in [*spikes, G]]
+    def made(search, pool, rng):
+        return [("made", pool.problem.from_measure(H)) for H in [*spikes, G]]
 
-    monkeypatch.setattr(mle._Search, "starts", made)
+    monkeypatch.setattr(moves, "first", made)
     fit = hs.fit_mle(X, y, "SS", (2,), start=G)
     assert len(fit.starts) == 5
     sound = fit.starts["log_likelihood"].min()

@@ -6,8 +6,8 @@
    likelihood asks for one (`insertion.insertions`). Groups hardly interact, so where another group grew before, half of
    the starts are crosses: optima from there, each with the growing group of an optimum in which that one grew instead;
    the other half are insertions into the best optimum of either kind.
-   With `WIDE` starts or more, as by default, all pairs of the leading optima are crossed, as the likelihood of a pair
-   says little before its climb, experts are put into the three best optima of a kind, and more are judged for a start.
+   Usual and wide efforts cross all pairs of the leading optima, as the likelihood of a pair says little before its
+   climb, put experts into the three best optima of a kind, and judge more for a start.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four
    log-likelihood units behind the leader, or behind the best optimum known before, fall out; those that hardly rise any
    more are left where they are.
@@ -15,11 +15,11 @@
    gates on a few rows from many centres, as kinks hold them; the optimum itself is shaken: jittered, and Laplace gates
    have all their centres moved about another row. This goes on until it helps no more. Local fits, whose groups are
    given, go without.
-4. Exchanges. In the best optimum (a wide search takes the six best) each group in turn gives back the expert least
-   missed and has another put where it is wanted; the optima so found are crossed with all others. A wide search first
+4. Exchanges. In the best optimum (with more effort the six best) each group in turn gives back the expert least
+   missed and has another put where it is wanted; the optima so found are crossed with all others. More effort first
    moves all leading optima: the centres of a Laplace gate to other rows, as kinks hold them where they were before an
    expert came; without such gates all parameters a little. This goes on until it helps no group. In the end the best
-   optimum is shaken once more; a wide search looks at its regroupings again, too.
+   optimum is shaken once more; with more effort its regroupings are looked at again, too.
 5. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
@@ -27,34 +27,27 @@
 """
 
 from dataclasses import dataclass, field, replace
-from itertools import permutations
 
 import numpy as np
 
 from .. import kernels
-from ..arguments import check_flag, check_positive, check_whole
+from ..arguments import check_flag, check_known, check_positive, check_whole
 from ..measure import MixingMeasure
-from . import certificate, em, insertion, shapes, starts
+from . import certificate, moves, shapes, starts
 from .newton import begin, maximise, polish, spectrum
 from .problem import Problem, check_problem, one_thread
-from .race import AGREE, Run, distinct, race, same, sound
+from .race import AGREE, Pool, Run, same, sound
 from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
-BASE_STARTS, GROWN_STARTS = 8, 80
-CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
-LEADERS, CROSSES, FINISHED = 12, 6, 3  # optima carried on or crossed; crosses climbed; optima climbed to the end
-WIDE, DRAWN = 40, 100  # starts of a wide search; experts it draws for each
-BASES, EMPTIED = 3, 6  # smaller optima of a kind that a wide search puts experts into, as it grows and in exchanges
+FINISHED = 3  # optima climbed to the end
 REGROUPED = 5  # regroupings or shakes in a row at most
-JITTERED, RECENTRED = 7, 12  # copies of an optimum that is shaken
-MOVED = 6  # copies of a leader with a gate's centres moved together, and as many with them moved apart
-SCATTERED = 16  # places of the centres of Laplace gates tried for experts that have changed places
-EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows, in so many steps
 
 
 @one_thread
-def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False):
+def fit_mle(
+    X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False, effort=None
+):
     """Maximum-likelihood fit of an HMoE in a box, with a certificate.
 
     Parameters
@@ -68,8 +61,8 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     start : MixingMeasure or FitResult, optional
         Starts are made around it; it may be smaller than `k2`. Without it starts are made from the data.
     n_starts : int, optional
-        Number of starts at every stage of growth; by default 8 for the smallest model and 80 for each larger one. With
-        one, groups are not regrouped, nor optima shaken.
+        Number of starts at every stage of growth, instead of that of the `effort`. Without an `effort`, fewer than 40
+        ask for "quick", more for "usual". With one start groups are not regrouped, nor optima shaken.
     bounds : dict, optional
         Box on the parameters: keys among a, b, omega, beta, eta, tau, nu; values a half-width B, for [-B, B], or a
         pair (low, high). Softmax gates are translated to the middle of their box first, so for them the box says that
@@ -87,6 +80,10 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
         cells of one group of `start`, in the squared distance mean of (d eta' x + d tau)^2 / nu* + (d nu / nu*)^2.
         Elsewhere the box may hold better optima in which one group takes over an expert of another; they do not last
         as n grows, but slow what is measured before.
+    effort : {"quick", "usual", "wide"}, optional
+        How widely optima are sought; by default "usual", 8 starts of the smallest model and 80 at every stage of
+        growth. "quick" takes 12 and the likeliest moves only, as the studies do; "wide" takes 200.
+        `hmoe_stats.fitting.moves.Effort` has the presets; the result says which one it had.
 
     Returns
     -------
@@ -113,18 +110,21 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     tol, max_iter = check_positive("tol", tol), check_whole("max_iter", max_iter)
     if n_starts is not None:
         n_starts = check_whole("n_starts", n_starts)
-    return _Search(X, y, gating, start, n_starts, bounds, tol, max_iter, seed, local).fit(k2)[0]
+    if effort is not None:
+        effort = check_known("effort", effort, tuple(moves.EFFORTS))
+    effort = moves.effort_of(effort, n_starts)
+    return Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local).fit(k2)[0]
 
 
 @dataclass
-class _Search:
-    """The arguments of a fit that all sizes of the model share."""
+class Search:
+    """What all sizes of a model share, and how the fit of one comes from that of the next smaller one."""
 
     X: np.ndarray
     y: np.ndarray
     gating: str
     start: MixingMeasure | None
-    n_starts: int | None
+    effort: moves.Effort
     bounds: dict | None
     tol: float
     max_iter: int
@@ -139,20 +139,81 @@ class _Search:
         if smaller is not None:
             nested, leaders = self.fit(smaller)
             inside = shapes.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
-        problem = self.problem(k2, inside)
-        runs = race(problem, self.starts(problem, leaders, rng), self.max_iter)
-        if not self.local and problem.k1 > 1 and self.n_starts != 1:
-            runs += self.again(problem, runs, rng, self.regroupings)
+        pool = Pool(self.problem(k2, inside), self.max_iter)
+        pool.race(moves.growth(self, pool, rng, leaders) if leaders else moves.first(self, pool, rng))
+        if self.regroups and len(k2) > 1:
+            self.repeat(moves.regroupings, pool, rng)
         if leaders:
-            runs += self.exchanges(problem, smaller, runs, rng)
-            if not self.local and self.n_starts != 1:
-                runs += self.again(problem, runs, rng, self.regroupings if self.wide else self.shakes)
-        runs.sort(key=lambda run: -run.value)  # stable: ties keep the order of the starts
+            self.exchange(pool, rng, smaller)
+            if self.regroups:
+                self.repeat(moves.regroupings if self.effort.regroups_again else moves.shakes, pool, rng)
+        optima, finals = self.finals(pool, inside if leaders else None)
+        result = _result(self, pool, optima, finals)
+        self.seen[k2] = [(result.log_likelihood, result.measure), *(run.entry for run in optima[1 : moves.LEADERS])]
+        return result, self.seen[k2]
 
-        eps = problem.smoothing * FINAL_SMOOTHING
-        optima = distinct(runs)
+    @property
+    def regroups(self):
+        """Local fits, whose groups are given, go without."""
+        return self.effort.regroups and not self.local
+
+    def problem(self, k2, inside=None):
+        """The `Problem` of one size, its box wide enough for the measure `inside`."""
+        home = self.start if self.local else None
+        return Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home)
+
+    def repeat(self, move, pool, rng):
+        """Race the starts of a move, and of what they lead to, until that helps no more."""
+        for _ in range(REGROUPED):
+            best = pool.best
+            known = pool.runs[best.number]
+            for run in pool.race(move(self, pool, rng), best.value):
+                if run.status == "converged" and same(run, known):  # its groups stay in their order
+                    run.status = "merged"
+                    known.agree += run.agree
+            if pool.best.value <= best.value + AGREE:
+                break
+
+    def exchange(self, pool, rng, smaller):
+        """Let each group of the best optima in turn place one of its experts again, until that helps no group.
+
+        Growth, which settled one group while others were still short of experts, is looked at again.
+        """
+        k2 = pool.problem.k2
+        shrunk = [tuple(m - (g == i) for g, m in enumerate(k2)) for i in range(len(k2))]
+        allowed = [k[i] and (self.start is None or shapes.contains(k, self.start.k2)) for i, k in enumerate(shrunk)]
+        able = np.flatnonzero(allowed).tolist()
+        crossed = any(run.kind == "cross" for run in pool.runs)
+        settled = {i for i in able if shrunk[i] == smaller and not crossed}  # this group grew just now
+        moved, mated = set(), set()  # numbers of the optima that this was done with
+        for _ in range(3 * len(k2)):
+            i = next((i for i in able if i not in settled), None)
+            if i is None:
+                break
+            lead = pool.best.value
+            pool.race(moves.reinsertions(self, pool, rng, i), lead)
+            if self.effort.leaders_move:
+                entries = moves.moved_leaders(self, pool, rng, moved)
+                moved |= {run.number for run in pool.optima[: moves.LEADERS]}
+                pool.race(entries, lead)
+            entries = moves.matings(self, pool, rng, mated)
+            if self.effort.crossed is None:
+                mated |= {run.number for run in pool.optima[: moves.LEADERS]}
+            pool.race(entries, lead)
+            settled.add(i)
+            if pool.best.value > lead + AGREE:
+                settled = {i}
+
+    def finals(self, pool, inside):
+        """The distinct optima, and the best of them climbed to the end, the best first.
+
+        The smaller fit, the measure `inside`, stands among them where none of them is above it.
+        """
+        problem, eps = pool.problem, pool.problem.smoothing * FINAL_SMOOTHING
+        pool.runs.sort(key=lambda run: -run.value)  # stable: ties keep the order of the starts
+        optima = pool.optima
         finals = [self.finish(problem, run, eps) for run in optima[:FINISHED]]
-        if leaders:
+        if inside is not None:
             z = problem.from_measure(inside)
             value = problem.log_likelihood(z, 0.0)
             if all(run.flaw for run in finals) or value > max(run.exact for run in sound(finals)):
@@ -162,173 +223,7 @@ class _Search:
                 if value > max(run.exact for run in sound(finals)):
                     finals.append(embedded)
         finals.sort(key=lambda run: (bool(run.flaw), -run.exact))
-        result = _result(problem, self.X, self.y, runs, optima, finals, eps, self.tol)
-        self.seen[k2] = [(result.log_likelihood, result.measure), *(run.entry for run in optima[1:LEADERS])]
-        return result, self.seen[k2]
-
-    @property
-    def wide(self):
-        return (self.n_starts or GROWN_STARTS) >= WIDE
-
-    def problem(self, k2, inside=None):
-        home = self.start if self.local else None
-        return Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home)
-
-    def starts(self, problem, leaders, rng):
-        """(kind, z) of every start; `leaders` are the best optima of the smaller model."""
-        count, out = self.n_starts or (GROWN_STARTS if leaders else BASE_STARTS), []
-        if self.start is not None and not leaders:
-            return [("truth", z) for z in self.around(problem, self.start, rng, count)]
-        if leaders:
-            grown = count if self.start is not None else max(count - CLUSTER_STARTS, (count + 1) // 2)
-            best, bases, crosses = leaders[0][1], [], []
-            if best.k1 == problem.k1 and best.n_experts == problem.K - 1:
-                crosses, siblings = self.crosses(problem, leaders, (grown + 1) // 2, rng)
-                out += [("cross", z) for z in crosses]
-                # those that grew here last, and those that grew elsewhere
-                each = BASES if self.wide else 1
-                bases = [H for _, H in leaders[:each] + siblings[:each]]
-            for number, H in enumerate(bases, 1):
-                room = grown // 4 if crosses and self.wide else (grown - len(out)) // (len(bases) + 1 - number)
-                out += [("insert", z) for z in self.insertions(problem, H, rng, room)]
-            missing = 0 if crosses else grown - len(out)  # whole groups, or no room for an expert
-            for number in range(missing):
-                measure, kind = starts.split(best, problem.k2, self.X, rng, number)
-                out.append((f"split:{kind}", problem.from_measure(measure)))
-            count -= grown
-        few = problem.thinned(rng, EM_ROWS)
-        for number in range(count):
-            make = starts.from_clusters if number % 2 == 0 else starts.random
-            out.append((make.__name__, _warmed(few, make(few, rng))))
-        return out
-
-    def insertions(self, problem, G, rng, count):
-        return insertion.insertions(problem, G, rng, count, DRAWN if self.wide else insertion.CANDIDATES)
-
-    def around(self, problem, G, rng, count):
-        """G and jittered copies of it."""
-        moved = [starts.jitter(G, self.X, rng, 0.1 * (1 + number % 4)) for number in range(1, count)]
-        return [problem.from_measure(measure) for measure in (G, *moved)]
-
-    def crosses(self, problem, leaders, count, rng):
-        """Optima that grew in another group last, each with the growing group of one that grew in this one instead.
-
-        Also the latter, (log-likelihood, measure), the best first; where groups did not grow in turn there are none.
-        """
-        best = leaders[0][1]
-        smallest = shapes.one_less(best.k2, self.start)
-        if smallest is None or len(smallest) != problem.k1:
-            return [], []
-        (i,), (j,) = (np.flatnonzero(np.subtract(*pair)) for pair in ((problem.k2, best.k2), (best.k2, smallest)))
-        if i == j:
-            return [], []  # the same group grew twice
-        base = self.without([best], j)[0]
-        sibling = self.problem(tuple(m + (g == i) for g, m in enumerate(smallest)))
-        entries = [("insert", z) for z in self.insertions(sibling, base, rng, self.n_starts or GROWN_STARTS)]
-        others = [run.entry for run in distinct(race(sibling, entries, self.max_iter))[:LEADERS]]
-        return self.likeliest(problem, [(A, B, i) for _, A in leaders for _, B in others], count), others
-
-    def likeliest(self, problem, pairs, count):
-        """The measures A with group i of B instead of their own, the likeliest `count` of them if not `wide`."""
-        made = [problem.from_measure(shapes.transplant(A, B, i)) for A, B, i in pairs]
-        value = np.array([problem.log_likelihood(z, problem.smoothing) for z in made])
-        return [made[k] for k in np.argsort(-value, kind="stable")[: None if self.wide else count]]
-
-    def exchanges(self, problem, smaller, runs, rng):
-        """Let each group of the best fit in turn place one of its experts again, until that helps no group.
-
-        Growth, which settled one group while others were still short of experts, is looked at again.
-        """
-        found = []
-        shrunk = [tuple(m - (g == i) for g, m in enumerate(problem.k2)) for i in range(problem.k1)]
-        allowed = [k2[i] and (self.start is None or shapes.contains(k2, self.start.k2)) for i, k2 in enumerate(shrunk)]
-        open_ = np.flatnonzero(allowed).tolist()
-        crossed = any(run.kind == "cross" for run in runs)
-        settled = {i for i in open_ if shrunk[i] == smaller and not crossed}  # this group grew just now
-        moved, mated = set(), set()  # values of the optima that this was done with
-        for _ in range(3 * problem.k1):
-            i = next((i for i in open_ if i not in settled), None)
-            if i is None:
-                break
-            leaders = distinct(runs + found)
-            best = leaders[0]
-            found += self.exchange(problem, i, leaders, rng)
-            if self.wide:
-                still = [run for run in distinct(runs + found)[:LEADERS] if run.value not in moved]
-                moved |= {run.value for run in still}
-                copies = (0, MOVED, MOVED) if problem.laplace else (2 * MOVED, 0, 0)
-                entries = [entry for run in still for entry in self.shakes(problem, run.optimum, rng, *copies)]
-                found += race(problem, entries, self.max_iter, best.value)
-            optima = [(run.value, problem.to_measure(run.optimum.z)) for run in distinct(runs + found)[:LEADERS]]
-            # of two groups the first is exchanged too, with A and B in turn
-            new = [(A, B) for (v, A), (w, B) in permutations(optima, 2) if not {v, w} <= mated]
-            pairs = [(A, B, g) for A, B in new for g in range(1, problem.k1)]
-            mated |= {value for value, _ in optima} if self.wide else set()
-            crosses = [("cross", z) for z in self.likeliest(problem, pairs, CROSSES)]
-            found += race(problem, crosses, self.max_iter, best.value)
-            settled.add(i)
-            if distinct(runs + found)[0].value > best.value + AGREE:
-                settled = {i}
-        return found
-
-    def exchange(self, problem, i, leaders, rng):
-        """Take an expert out of group i of the best optima, and put others where the likelihood asks for one."""
-        each = EMPTIED if self.wide else 1
-        bases = self.without([problem.to_measure(run.optimum.z) for run in leaders[:each]], i)[:each]
-        shares = np.diff(np.linspace(0, self.n_starts or GROWN_STARTS, len(bases) + 1).astype(int))
-        again = [z for G, m in zip(bases, shares, strict=True) for z in self.insertions(problem, G, rng, m)]
-        return race(problem, [("exchange", z) for z in again], self.max_iter, leaders[0].value)
-
-    def without(self, measures, i):
-        """The optima that measures of one shape lead to once one expert of group i is taken out, the best first."""
-        k2 = measures[0].k2
-        problem = self.problem(tuple(m - (g == i) for g, m in enumerate(k2)))
-        entries = [
-            ("drop", problem.from_measure(shapes.drop(G, j)))
-            for G in measures
-            for j in range(G.offsets[i], G.offsets[i + 1])
-        ]
-        return [run.entry[1] for run in distinct(race(problem, entries, self.max_iter))]
-
-    def again(self, problem, runs, rng, entries):
-        """Runs of the `entries` made of the best fit, and of what they lead to, until that helps no more."""
-        found = []
-        for _ in range(REGROUPED):
-            best = distinct(runs + found)[0].optimum
-            (known,) = (run for run in runs + found if run.optimum is best)
-            tried = race(problem, entries(problem, best, rng), self.max_iter, best.value)
-            for run in tried:
-                if run.status == "converged" and same(run, known):  # its groups stay in their order
-                    run.status = "merged"
-                    known.agree += run.agree
-            found += tried
-            if distinct(runs + found)[0].value <= best.value + AGREE:
-                break
-        return found
-
-    def regroupings(self, problem, optimum, rng):
-        """The optimum with any two experts of different groups in each other's place, and shaken."""
-        few = problem.thinned(rng, EM_ROWS)
-        held = kernels.responsibilities(few.X, few.y, *few.kernel_args(optimum.z), few.smoothing)[1]
-        held += 1e-6  # an expert without rows starts from all of them
-        swapped = [starts.from_weights(few, held[order]) for order in shapes.swaps(problem.k2)]
-        led = [self.regated(few, G, rng) if problem.laplace else _warmed(few, G) for G in swapped]
-        return [("regroup", z) for z in led] + self.shakes(problem, optimum, rng)
-
-    def regated(self, few, G, rng):
-        """Coordinates of where the measure G leads to on a few rows, by the best of several places for its centres."""
-        tried = [G, *(starts.scatter(G, self.X, rng) for _ in range(SCATTERED - 1))]
-        runs = race(few, [("", few.project(few.from_measure(H))) for H in tried], self.max_iter)
-        return few.draw_in(distinct(runs)[0].optimum.z)
-
-    def shakes(self, problem, optimum, rng, jittered=JITTERED, together=RECENTRED, apart=0):
-        """Copies of the optimum: jittered, and with the centres of a Laplace gate moved together, or apart."""
-        G = problem.to_measure(optimum.z)
-        moved = [("jitter", z) for z in self.around(problem, G, rng, jittered + 1)[1:]]
-        if problem.laplace:
-            recentred = [starts.recentre(G, self.X, rng, k >= together) for k in range(together + apart)]
-            moved += [("recentre", problem.project(problem.from_measure(H))) for H in recentred]
-        return moved
+        return optima, finals
 
     def finish(self, problem, run, eps):
         """Climb on to the tight tolerance; the path so far stays the head of the new one if both have one eps."""
@@ -339,13 +234,8 @@ class _Search:
         return replace(run, optimum=optimum, flaw=certificate.flaw(problem, optimum.z))
 
 
-def _warmed(few, G):
-    """Coordinates of where EM leads from the measure G on a few rows."""
-    return few.draw_in(em.run(few, few.from_measure(G), few.smoothing, EM_STEPS, tol=1e-3)[0])
-
-
-def _result(problem, X, y, runs, optima, finals, eps, tol):
-    final = finals[0]
+def _result(search, pool, optima, finals):
+    problem, tol, final = pool.problem, search.tol, finals[0]
     best, flaw = final.optimum, final.flaw
     others = [run.exact for run in finals[1:] if bool(run.flaw) == bool(flaw) and not same(run, final)]
     gap = final.exact - max(others) if others else np.inf
@@ -377,11 +267,11 @@ def _result(problem, X, y, runs, optima, finals, eps, tol):
             "n_iter": run.optimum.n_iter,
             "note": run.flaw or _passed_over(run, final),
         }
-        for run in runs
+        for run in pool.runs
     ]
     return FitResult(
         measure=measure,
-        log_likelihood=float(kernels.log_likelihood(X, y, *measure.kernel_args(), 0.0)),
+        log_likelihood=float(kernels.log_likelihood(search.X, search.y, *measure.kernel_args(), 0.0)),
         score_norm=float(np.abs(score).max()) / problem.n,
         status=status,
         n_iter=best.n_iter,
@@ -393,10 +283,11 @@ def _result(problem, X, y, runs, optima, finals, eps, tol):
         n_agree=final.agree,
         eigenvalues=eigenvalues,
         eigenvectors=eigenvectors,
-        smoothing=eps,
+        smoothing=problem.smoothing * FINAL_SMOOTHING,
         bounds=problem.bounds,
         message=message,
         warnings=certificate.warnings(problem, best.z),
+        effort=str(search.effort),
     )
 
 

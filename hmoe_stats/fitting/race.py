@@ -23,6 +23,7 @@ class Run:
     flaw: str = ""  # why it is no estimate
     status: str = "running"  # then "converged", "max_iter", or why it fell out: "behind", "merged"
     agree: int = 1  # starts that came to the same optimum
+    number: int = -1  # in its pool
 
     @property
     def value(self):
@@ -104,3 +105,28 @@ def distinct(runs):
         else:
             out[twin] = replace(out[twin], agree=out[twin].agree + run.agree)
     return out
+
+
+class Pool:
+    """All runs of one size of a model, numbered as they came, and the distinct optima among them."""
+
+    def __init__(self, problem, max_iter):
+        self.problem, self.max_iter, self.runs = problem, max_iter, []
+
+    def race(self, entries, lead=-np.inf):
+        """Add the runs of `race`, and return them."""
+        runs = race(self.problem, entries, self.max_iter, lead)
+        for number, run in enumerate(runs, len(self.runs)):
+            run.number = number
+        self.runs += runs
+        return runs
+
+    @property
+    def optima(self):
+        """See `distinct`."""
+        return distinct(self.runs)
+
+    @property
+    def best(self):
+        """The first of the optima."""
+        return self.optima[0]

@@ -60,6 +60,8 @@ class FitResult:
     warnings : tuple of str
         What should make a reader pause, with numbers, whatever the box: experts on a handful of rows, experts of tiny
         variance that chance may have found, softmax gates whose slopes run to infinity.
+    effort : str
+        How widely optima were sought: the preset and its starts.
     """
 
     measure: MixingMeasure
@@ -79,6 +81,7 @@ class FitResult:
     bounds: dict = field(default_factory=dict)
     message: str = ""
     warnings: tuple = ()
+    effort: str = ""
 
     @cached_property
     def starts(self):

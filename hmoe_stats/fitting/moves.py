@@ -1,0 +1,243 @@
+"""The moves of a search: plain functions (search, pool, rng) -> starts, each of which looks for optima in its own way.
+
+A start is a pair (kind, coordinates). `search` is what all sizes of a model share (`mle.Search`): the data, the box,
+the effort; `pool` holds the optima of one size. Which move comes when is the business of `mle`.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+
+from .. import kernels
+from . import em, shapes, starts
+from .insertion import insertions
+from .race import Pool
+
+CLUSTER_STARTS = 4  # of those without a measure to start from: regardless of the smaller fit
+LEADERS = 12  # optima that are carried on to the larger model, moved, and crossed
+JITTERED, RECENTRED = 7, 12  # copies of an optimum that is shaken
+MOVED = 6  # copies of a leader with a gate's centres moved together, and as many with them moved apart
+SCATTERED = 16  # places of the centres of Laplace gates tried for experts that have changed places
+EM_ROWS, EM_STEPS = 2000, 30  # EM warms a start on at most so many rows, in so many steps
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How widely optima are sought.
+
+    Attributes
+    ----------
+    name : str
+    first, grown : int
+        Starts of the smallest model, and at every stage of each larger one.
+    drawn : int
+        Random experts judged for each one that is inserted.
+    bases : int
+        Smaller optima of a kind that experts are inserted into as a model grows.
+    emptied : int
+        Optima that give an expert back in an exchange.
+    crossed : int or None
+        Most pairs of optima that are crossed in an exchange; None: all pairs of leaders, as the likelihood of a pair
+        says little before its climb.
+    leaders_move : bool
+        Whether exchanges first move all leading optima.
+    regroups : bool
+        Whether experts of different groups change places, and optima are shaken.
+    regroups_again : bool
+        Whether the optimum that comes out of exchanges is regrouped, too, and not only shaken.
+
+    `benchmarks/optimum.csv` says how often the usual effort finds the best optimum of 200 starts; with forty starts
+    instead of eighty nine of twelve optima are missed that eighty find.
+    """
+
+    name: str
+    first: int
+    grown: int
+    drawn: int
+    bases: int
+    emptied: int
+    crossed: int | None
+    leaders_move: bool
+    regroups: bool = True
+    regroups_again: bool = True
+
+    def __str__(self):
+        return f"{self.name}, {self.grown} starts at every stage"
+
+
+_WIDE = {"drawn": 100, "bases": 3, "emptied": 6, "crossed": None, "leaders_move": True}
+EFFORTS = {
+    "quick": Effort("quick", 12, 12, 50, 1, 1, 6, leaders_move=False, regroups_again=False),
+    "usual": Effort("usual", 8, 80, **_WIDE),
+    "wide": Effort("wide", 200, 200, **_WIDE),
+}
+FEW = 40  # starts below which the moves are those of "quick": wide ones take longer than that many climbs
+
+
+def effort_of(name, n_starts):
+    """The preset `name`, with `n_starts` starts at every stage if they are given.
+
+    Without a name they choose the preset: "quick" below `FEW` starts, else "usual"; one start is not regrouped.
+    """
+    if n_starts is None:
+        return EFFORTS[name or "usual"]
+    preset = EFFORTS[name or ("quick" if n_starts < FEW else "usual")]
+    return replace(preset, first=n_starts, grown=n_starts, regroups=n_starts > 1)
+
+
+# -- growth -----------------------------------------------------------------------------------------------------------
+def first(search, pool, rng):
+    """Starts of the smallest model: around the measure to start from, or from the data."""
+    if search.start is not None:
+        return [("truth", z) for z in _around(search, pool.problem, search.start, rng, search.effort.first)]
+    return from_data(search, pool, rng, search.effort.first)
+
+
+def from_data(search, pool, rng, count):
+    """k-means++ clusters and random regressions in turn, warmed by EM."""
+    few, out = pool.problem.thinned(rng, EM_ROWS), []
+    for number in range(count):
+        make = starts.from_clusters if number % 2 == 0 else starts.random
+        out.append((make.__name__, warmed(few, make(few, rng))))
+    return out
+
+
+def growth(search, pool, rng, leaders):
+    """Starts of a model with one expert (or one group) more than that of the optima `leaders`, the best first.
+
+    A new expert is put where the likelihood asks for one. Groups hardly interact: where another group grew before,
+    optima from there are crossed with optima in which this one grew instead.
+    """
+    problem, effort, count = pool.problem, search.effort, search.effort.grown
+    grown = count if search.start is not None else max(count - CLUSTER_STARTS, (count + 1) // 2)
+    best, bases, met, out = leaders[0][1], [], [], []
+    if best.k1 == problem.k1 and best.n_experts == problem.K - 1:
+        met, siblings = crosses(search, problem, leaders, (grown + 1) // 2, rng)
+        out += [("cross", z) for z in met]
+        # those that grew here last, and those that grew elsewhere
+        bases = [H for _, H in leaders[: effort.bases] + siblings[: effort.bases]]
+    for number, H in enumerate(bases, 1):
+        # crosses of all pairs leave no number of starts to share out
+        room = grown // 4 if met and effort.crossed is None else (grown - len(out)) // (len(bases) + 1 - number)
+        out += [("insert", z) for z in insertions(problem, H, rng, room, effort.drawn)]
+    missing = 0 if met else grown - len(out)  # whole groups, or no room for an expert
+    for number in range(missing):
+        measure, kind = starts.split(best, problem.k2, search.X, rng, number)
+        out.append((f"split:{kind}", problem.from_measure(measure)))
+    return out + from_data(search, pool, rng, count - grown)
+
+
+def crosses(search, problem, leaders, count, rng):
+    """Optima that grew in another group last, each with the growing group of one that grew in this one instead.
+
+    Also the latter, (log-likelihood, measure), the best first; where groups did not grow in turn there are none.
+    """
+    best = leaders[0][1]
+    smallest = shapes.one_less(best.k2, search.start)
+    if smallest is None or len(smallest) != problem.k1:
+        return [], []
+    (i,), (j,) = (np.flatnonzero(np.subtract(*pair)) for pair in ((problem.k2, best.k2), (best.k2, smallest)))
+    if i == j:
+        return [], []  # the same group grew twice
+    base = without(search, [best], j)[0]
+    sibling = Pool(search.problem(tuple(m + (g == i) for g, m in enumerate(smallest))), search.max_iter)
+    inserted = insertions(sibling.problem, base, rng, search.effort.grown, search.effort.drawn)
+    sibling.race([("insert", z) for z in inserted])
+    others = [run.entry for run in sibling.optima[:LEADERS]]
+    return likeliest(search, problem, [(A, B, i) for _, A in leaders for _, B in others], count), others
+
+
+def likeliest(search, problem, pairs, count):
+    """The measures A with group i of B instead of their own: the likeliest `count`, or all where all are crossed."""
+    made = [problem.from_measure(shapes.transplant(A, B, i)) for A, B, i in pairs]
+    value = np.array([problem.log_likelihood(z, problem.smoothing) for z in made])
+    kept = None if search.effort.crossed is None else count
+    return [made[k] for k in np.argsort(-value, kind="stable")[:kept]]
+
+
+def without(search, measures, i):
+    """The optima that measures of one shape lead to once one expert of group i is taken out, the best first."""
+    k2 = measures[0].k2
+    pool = Pool(search.problem(tuple(m - (g == i) for g, m in enumerate(k2))), search.max_iter)
+    pool.race(
+        [
+            ("drop", pool.problem.from_measure(shapes.drop(G, j)))
+            for G in measures
+            for j in range(G.offsets[i], G.offsets[i + 1])
+        ]
+    )
+    return [run.entry[1] for run in pool.optima]
+
+
+# -- exchanges --------------------------------------------------------------------------------------------------------
+def reinsertions(search, pool, rng, i):
+    """The best optima with an expert of group i taken out, and another put where the likelihood asks for one."""
+    each = search.effort.emptied
+    bases = without(search, [pool.problem.to_measure(run.optimum.z) for run in pool.optima[:each]], i)[:each]
+    shares = np.diff(np.linspace(0, search.effort.grown, len(bases) + 1).astype(int))
+    return [
+        ("exchange", z)
+        for G, count in zip(bases, shares, strict=True)
+        for z in insertions(pool.problem, G, rng, count, search.effort.drawn)
+    ]
+
+
+def moved_leaders(search, pool, rng, known):
+    """The leading optima moved, but those of the numbers `known`: kinks hold centres where they were before an expert
+    came; without Laplace gates all parameters are moved a little."""
+    copies = (0, MOVED, MOVED) if pool.problem.laplace else (2 * MOVED, 0, 0)
+    still = [run for run in pool.optima[:LEADERS] if run.number not in known]
+    return [entry for run in still for entry in shakes(search, pool, rng, run.optimum, *copies)]
+
+
+def matings(search, pool, rng, known):
+    """The leading optima with a group of another one, but for pairs whose numbers are both `known`."""
+    problem = pool.problem
+    optima = [(run.number, problem.to_measure(run.optimum.z)) for run in pool.optima[:LEADERS]]
+    # of two groups the first is exchanged too, with A and B in turn
+    new = [(A, B) for (v, A), (w, B) in permutations(optima, 2) if not {v, w} <= known]
+    pairs = [(A, B, g) for A, B in new for g in range(1, problem.k1)]
+    return [("cross", z) for z in likeliest(search, problem, pairs, search.effort.crossed)]
+
+
+# -- regroupings and shakes -------------------------------------------------------------------------------------------
+def regroupings(search, pool, rng):
+    """The best optimum with any two experts of different groups in each other's place, and shaken."""
+    problem, optimum = pool.problem, pool.best.optimum
+    few = problem.thinned(rng, EM_ROWS)
+    held = kernels.responsibilities(few.X, few.y, *few.kernel_args(optimum.z), few.smoothing)[1]
+    held += 1e-6  # an expert without rows starts from all of them
+    swapped = [starts.from_weights(few, held[order]) for order in shapes.swaps(problem.k2)]
+    led = [_regated(search, few, G, rng) if problem.laplace else warmed(few, G) for G in swapped]
+    return [("regroup", z) for z in led] + shakes(search, pool, rng)
+
+
+def shakes(search, pool, rng, optimum=None, jittered=JITTERED, together=RECENTRED, apart=0):
+    """Copies of an optimum, the best one: jittered, and with the centres of a Laplace gate moved together, or apart."""
+    problem = pool.problem
+    G = problem.to_measure((optimum or pool.best.optimum).z)
+    moved = [("jitter", z) for z in _around(search, problem, G, rng, jittered + 1)[1:]]
+    if problem.laplace:
+        recentred = [starts.recentre(G, search.X, rng, k >= together) for k in range(together + apart)]
+        moved += [("recentre", problem.project(problem.from_measure(H))) for H in recentred]
+    return moved
+
+
+def warmed(few, G):
+    """Coordinates of where EM leads from the measure G on a few rows."""
+    return few.draw_in(em.run(few, few.from_measure(G), few.smoothing, EM_STEPS, tol=1e-3)[0])
+
+
+def _regated(search, few, G, rng):
+    """Coordinates of where the measure G leads to on a few rows, by the best of several places for its centres."""
+    tried = [G, *(starts.scatter(G, search.X, rng) for _ in range(SCATTERED - 1))]
+    pool = Pool(few, search.max_iter)
+    pool.race([("", few.project(few.from_measure(H))) for H in tried])
+    return few.draw_in(pool.best.optimum.z)
+
+
+def _around(search, problem, G, rng, count):
+    """G and jittered copies of it."""
+    moved = [starts.jitter(G, search.X, rng, 0.1 * (1 + number % 4)) for number in range(1, count)]
+    return [problem.from_measure(measure) for measure in (G, *moved)]
