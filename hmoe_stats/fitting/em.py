@@ -9,7 +9,7 @@ use `fit_mle` for estimates.
 
 import numpy as np
 
-from .. import kernels
+from .. import kernels, names
 from ..measure import LARGEST
 from . import starts
 from .newton import spectrum
@@ -51,6 +51,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
     ValueError
         If the data are not finite, do not vary, are too few, or an argument does not fit.
     """
+    called = names.of_data(X, y)
     X, y, gating, k2 = check_problem(X, y, gating, k2)
     max_iter, tol = check_positive("max_iter", max_iter, whole=True), check_positive("tol", tol)
     starts.check_start(start, gating, k2, X, y)
@@ -84,7 +85,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         eigenvalues=eigenvalues,
         eigenvectors=eigenvectors,
         message=messages[status],
-    )
+    ).named(*called)
 
 
 def check_positive(name, value, whole=False):

@@ -31,7 +31,7 @@ from itertools import permutations
 
 import numpy as np
 
-from .. import kernels
+from .. import kernels, names
 from ..measure import MixingMeasure
 from . import em, starts
 from .newton import Optimum, begin, climb_on, maximise, polish, spectrum
@@ -103,6 +103,7 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     variance on the floor, or with an expert that holds fewer rows than its parameters, are returned (as "degenerate")
     only if no other optimum was found.
     """
+    called = names.of_data(X, y)
     X, y, gating, k2 = check_problem(X, y, gating, k2)
     if not isinstance(local, bool | np.bool_) or (local and start is None):
         raise ValueError(f"local must be True or False, and False without a start; got {local!r}")
@@ -110,7 +111,7 @@ def fit_mle(X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, 
     tol, max_iter = em.check_positive("tol", tol), em.check_positive("max_iter", max_iter, whole=True)
     if n_starts is not None:
         n_starts = em.check_positive("n_starts", n_starts, whole=True)
-    return _Search(X, y, gating, start, n_starts, bounds, tol, max_iter, seed, local).fit(k2)[0]
+    return _Search(X, y, gating, start, n_starts, bounds, tol, max_iter, seed, local).fit(k2)[0].named(*called)
 
 
 @dataclass
@@ -477,8 +478,8 @@ def _result(problem, X, y, runs, optima, finals, eps, tol):
     active = problem.active(best.z, best.gradient)
     score = problem.data_score(np.where(active | problem.fixed, 0.0, best.gradient))
 
-    names = np.array(measure.parameter_names())
-    on_bound = tuple(names[active].tolist()) + _separated(problem, measure, X)
+    parameters = np.array(measure.parameter_names())
+    on_bound = tuple(parameters[active].tolist()) + _separated(problem, measure, X)
     eigenvalues, eigenvectors = spectrum(problem, best.z, best.gradient, best.information)
     saddle = not best.converged and eigenvalues.size and eigenvalues[0] < -1e-6 * np.abs(eigenvalues).max()
     if flaw:
