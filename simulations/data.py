@@ -60,7 +60,8 @@ def read_table(path, y, x=None):
         notes.append("commas read as decimal commas")
     values, said = _judged(found.file, columns, y, x)
     response = pd.Series(values.pop(y), name=y)
-    return pd.DataFrame({name: values[name] for name in x or values}), response, notes + said
+    names = x or list(values)
+    return pd.DataFrame(np.column_stack([values[name] for name in names]), columns=names), response, notes + said
 
 
 # -- which columns ----------------------------------------------------------------------------------------------------
@@ -92,11 +93,11 @@ def _not_there(found, name):
         pass  # one complaint at a time
     said = f"the column {shown(name)} is not there; {what} {listed([visible(other) for other in names]) or 'none'}"
     folded = {other.casefold(): other for other in found.names}
-    near = difflib.get_close_matches(name.casefold(), folded, 1)
+    near = difflib.get_close_matches(name.casefold(), folded, 1, cutoff=0.7)
     if near:
         return f"{said}; did you mean {shown(folded[near[0]])}?"
     if len(found.names) == 1:
-        return f"{said}; found one column only, where commas, semicolons, tabs, bars or blanks may separate them"
+        return f"{said}; commas, semicolons, tabs, bars or blanks separate columns, and line {found.line} has none"
     return said
 
 
@@ -203,7 +204,7 @@ class _Column:
             return f"{said} is a truth value among numbers: write 1 and 0"
         if what == POINT:
             return f"{said} has {POINT}"
-        return f"{said} has {what}: write it as -1234.5" if what else f"{said} is no number"
+        return f"{said} has {what}: write numbers as -1234.5" if what else f"{said} is no number"
 
 
 def _read(found, used):
@@ -221,7 +222,7 @@ def _read(found, used):
 
 def _columns(found, used, decimal):
     columns = [_Column(found.names[place], place, decimal) for place in used]
-    size, rows = max(CHUNK // len(found.names), 1), []
+    size, rows = max(CHUNK // len(found.names), 32), []
 
     def take():
         lines, cells = zip(*rows, strict=True)
@@ -259,7 +260,8 @@ def _judged(file, columns, y, x):
             if column.counts_rows:
                 out.append(f"{column.label}: it counts the rows")
             else:
-                wrong.append(f"{file}: {column.label}: give it a name, take it out, or name the columns of X with --x")
+                said = f"{column.label} does not count the rows: give it a name, or name the columns of X with --x"
+                wrong.append(f"{file}: {said}")
         else:
             values[column.name] = column.values
             if column.count["missing"]:

@@ -47,17 +47,17 @@ class Layout:
             yield line, cells
 
     def _misfit(self, cells):
-        said = f"{len(cells)} cells, the header has {len(self.names)}"
+        said = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}, the header has {len(self.names)}"
         if cells[0].lstrip().startswith("#"):
             return f"{said}: comments may stand above the header only"
         if len(cells) < len(self.names):
             return f"{said}: fill the row up, or take it out"
         if not any(cell.strip() for cell in cells[len(self.names) :]):
             return f"{said}: it ends with a separator that the header lacks; take that out, or name the column"
-        return f"{said}: name every column (row names, too), and quote cells that hold one of the {self._separators()}"
-
-    def _separators(self):
-        return SEPARATORS.get(self.separator, "separators")
+        if len(cells) == 2 * len(self.names) and self.separator == ",":
+            return f"{said}: are there decimal commas? Separate cells by semicolons"
+        separators = SEPARATORS.get(self.separator, "separators")
+        return f"{said}: name every column (row names, too), and quote cells that hold {separators}"
 
 
 def layout(text, file, wanted):
@@ -78,6 +78,8 @@ def layout(text, file, wanted):
         other = _best(text, start, line, separators, wanted, file, above)
         if other.named and other.even:
             guess, notes = other, [*notes, f"names of the columns are taken from the comment in line {number}"]
+    if guess.below:
+        raise UserError(f"{file}: line {guess.below} is the header: take out the lines above it, or begin them with #")
     names = tuple(map(tidy, guess.header))
     if guess.separator != "," and len(names) > 1:
         notes.append(f"separated by {SEPARATORS.get(guess.separator, shown(guess.separator))}")
@@ -92,7 +94,7 @@ def layout(text, file, wanted):
 
 def tidy(name):
     """A name of a column as it is looked for: without blanks around, in composed characters."""
-    return unicodedata.normalize("NFC", name).strip()
+    return unicodedata.normalize("NFC", name).strip("\ufeff").strip()
 
 
 def _head(text):
@@ -118,6 +120,7 @@ class _Guess:
     header: list
     first: bool  # the header is the first row
     named: bool  # all wanted names are in it
+    below: int  # where rows are uneven, the line of the first that holds them instead; 0: none
     even: bool  # rows have as many cells
 
 
@@ -126,19 +129,21 @@ def _best(text, start, line, separators, wanted, file, above=None):
     guesses = []
     for separator in separators:
         try:
-            head = [cells for _, cells in islice(_rows(text, start, line, separator, file), HEAD)]
-            header = head[0] if above is None else next(_rows(above, 0, line, separator, file))[1]
+            head = list(islice(_rows(text, start, line, separator, file), HEAD))
+            header = head[0][1] if above is None else next(_rows(above, 0, line, separator, file))[1]
         except UserError:  # quotes do not close under this one
             continue
         except (IndexError, StopIteration):
             raise UserError(f"{file}: holds no table, but comments or blank lines only") from None
-        names = set(map(tidy, header))
-        named, even = names.issuperset(wanted), all(len(cells) == len(header) for cells in head)
-        guesses.append(_Guess(separator, header, above is None, named, even))
+        lines = [number for number, cells in head if set(map(tidy, cells)).issuperset(wanted)]
+        named = set(map(tidy, header)).issuperset(wanted)
+        even = all(len(cells) == len(header) for _, cells in head)
+        below = 0 if named or even else min(lines, default=0)
+        guesses.append(_Guess(separator, header, above is None, named, below, even))
     if not guesses:
         list(_rows(text, start, line, separators[0], file))  # says what is wrong
-    several = [guess for guess in guesses if len(guess.header) > 1]
-    return max(several or guesses, key=lambda guess: (guess.named, guess.even))
+    several = [guess for guess in guesses if len(guess.header) > 1 or guess.below]
+    return max(several or guesses, key=lambda guess: (guess.named, guess.below > 0, guess.even))
 
 
 def _rows(text, start, line, separator, file):

@@ -33,6 +33,7 @@ _UNDOING = [  # (what it is, what to look for, what to put there); in this order
 ]
 _UNDOING = [(what, re.compile(pattern), put) for what, pattern, put in _UNDOING]
 _THOUSANDS = re.compile(r"([+-]?)([1-9][0-9]{0,2}(?:,[0-9]{2,3})*,[0-9]{3})(\.[0-9]*)?")
+_DIGIT = re.compile(r"\d")
 _UNIT = re.compile(r"(.*[0-9.])\s*([°µμΩ'\"/]?[^\W\d_][^\d]{0,11}|[°′″'\"])")
 
 THOUSANDS, DECIMAL, EITHER = "thousands commas", "a decimal comma", "a comma, of thousands or of decimals"
@@ -52,13 +53,15 @@ def number(text, decimal="."):
 
 def writing(text):
     """In what way a cell that is no number writes one all the same, in words; None if it does not."""
+    if not _DIGIT.search(text):
+        return None
     said = None
     digits = "".join(str(unicodedata.decimal(c, c)) for c in text)
     if digits != text:
         text, said = digits, "digits of another script"
     for what, pattern, put in _UNDOING:
         undone = pattern.sub(put, text).strip()
-        if undone != text and any(c.isdigit() for c in undone):
+        if undone != text and _DIGIT.search(undone):
             text, said = undone, said or what
     return _core(text, said) or _with_unit(text, said)
 
@@ -66,8 +69,6 @@ def writing(text):
 def _core(text, said):
     if NUMBER.fullmatch(text):
         return said or POINT
-    if text.lower() in INFINITE:
-        return said
     if _THOUSANDS.fullmatch(text):
         several = text.count(",") > 1 or "." in text
         return said or (THOUSANDS if several else EITHER)
