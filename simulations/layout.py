@@ -128,22 +128,32 @@ def _best(text, start, line, separators, wanted, file, above=None):
     """The `_Guess` of the separator under which the names are there and the rows even; the first of equals."""
     guesses = []
     for separator in separators:
-        try:
-            head = list(islice(_rows(text, start, line, separator, file), HEAD))
-            header = head[0][1] if above is None else next(_rows(above, 0, line, separator, file))[1]
-        except UserError:  # quotes do not close under this one
+        head, even = _begin(text, start, line, separator, file)
+        above_it = head if above is None else _begin(above, 0, line, separator, file)[0]
+        if not above_it:  # quotes do not close under this separator, or there is no row
             continue
-        except (IndexError, StopIteration):
-            raise UserError(f"{file}: holds no table, but comments or blank lines only") from None
+        header = above_it[0][1]
         lines = [number for number, cells in head if set(map(tidy, cells)).issuperset(wanted)]
         named = set(map(tidy, header)).issuperset(wanted)
-        even = all(len(cells) == len(header) for _, cells in head)
+        even = even and all(len(cells) == len(header) for _, cells in head)
         below = 0 if named or even else min(lines, default=0)
         guesses.append(_Guess(separator, header, above is None, named, below, even))
     if not guesses:
-        list(_rows(text, start, line, separators[0], file))  # says what is wrong
+        list(_rows(text, start, line, separators[0], file))  # says so, if quotes do not close
+        raise UserError(f"{file}: holds no table, but comments or blank lines only")
     several = [guess for guess in guesses if len(guess.header) > 1 or guess.below]
     return max(several or guesses, key=lambda guess: (guess.named, guess.below > 0, guess.even))
+
+
+def _begin(text, start, line, separator, file):
+    """The first rows, and whether their quotes close."""
+    head = []
+    try:
+        for row in islice(_rows(text, start, line, separator, file), HEAD):
+            head.append(row)
+    except UserError:
+        return head, False
+    return head, True
 
 
 def _rows(text, start, line, separator, file):

@@ -15,6 +15,7 @@ MISSING = {
 }
 INFINITE = {sign + word for sign in ("", "+", "-") for word in ("inf", "infinity", "1.#inf")}
 TRUTH = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+LONGEST = 60  # characters of a number in another writing
 
 _MONEY = r"(?:[$¢-¥֏؋฿\u20a0-\u20cf﷼＄￠￡￥￦]|USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|BRL|R\$|Rs\.?)"
 _UNDOING = [  # (what it is, what to look for, what to put there); in this order
@@ -53,7 +54,7 @@ def number(text, decimal="."):
 
 def writing(text):
     """In what way a cell that is no number writes one all the same, in words; None if it does not."""
-    if not _DIGIT.search(text):
+    if len(text) > LONGEST or not _DIGIT.search(text):
         return None
     said = None
     digits = "".join(str(unicodedata.decimal(c, c)) for c in text)
