@@ -15,7 +15,7 @@ from . import UserError
 from .layout import layout, tidy
 from .numerals import COMMAS, DECIMAL, INFINITE, MISSING, POINT, THOUSANDS, TRUTH, number, writing
 from .textfile import read_text
-from .words import listed, shown, visible
+from .words import brief, listed, shown, visible
 
 CHUNK = 1 << 18  # cells read at once
 JUDGED = 1000  # odd cells of a column that are looked at closely
@@ -91,7 +91,7 @@ def _not_there(found, name):
         names, what = [column.name for column in columns if column.holds_numbers], "numeric columns are"
     except UserError:
         pass  # one complaint at a time
-    said = f"the column {shown(name)} is not there; {what} {listed([visible(other) for other in names]) or 'none'}"
+    said = f"the column {shown(name)} is not there; {what} {listed([brief(other) for other in names]) or 'none'}"
     folded = {other.casefold(): other for other in found.names}
     near = difflib.get_close_matches(name.casefold(), folded, 1, cutoff=0.7)
     if near:
@@ -266,7 +266,7 @@ def _judged(file, columns, y, x):
             values[column.name] = column.values
             if column.count["missing"]:
                 where = f"{column.count['missing']}, the first in line {column.first['missing'][0]}"
-                holes.append(f"{visible(column.name)} ({where})")
+                holes.append(f"{brief(column.name)} ({where})")
             if column.count["truth"]:
                 truths.append(shown(column.name))
     if holes:

@@ -10,7 +10,7 @@ import unicodedata
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 DECIMAL_COMMA = re.compile(r"([+-]?)([0-9]{1,3}(?:\.[0-9]{3})+|[0-9]*)(?:,([0-9]*))?((?:[eE][+-]?[0-9]+)?)")
 MISSING = {
-    *("", "na", "n/a", "#n/a", "#na", "<na>", "#n/a n/a", "nan", "-nan", "+nan", "null", "none", "nat"),
+    *("", "na", "n/a", "#n/a", "#na", "<na>", "#n/a n/a", "nan", "-nan", "+nan", "null", "none", "nat", "\\n"),
     *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
 }
 INFINITE = {sign + word for sign in ("", "+", "-") for word in ("inf", "infinity", "1.#inf")}

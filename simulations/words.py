@@ -10,9 +10,14 @@ def visible(text):
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
 
 
-def shown(text, most=40):
-    """`text` in quotes, visible, and cut where it is longer than `most` characters."""
-    return f"'{visible(text if len(text) <= most else text[: most - 3] + '...')}'"
+def brief(text, most=40):
+    """`text`, visible, and cut where it is longer than `most` characters."""
+    return visible(text if len(text) <= most else text[: most - 3] + "...")
+
+
+def shown(text):
+    """`text` in quotes, visible and brief."""
+    return f"'{brief(text)}'"
 
 
 def listed(texts, most=8):
