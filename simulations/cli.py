@@ -15,17 +15,20 @@ import typer
 from typer.core import TyperGroup
 
 from . import UserError
+from .messages import strict_json
 from .pace import Pace
 from .store import Store, StoreError, being_written
 from .study import load_study, shipped_studies, sizes_of, text_of
-from .words import any_text_prints, strict_json, visible
+from .words import visible
 
 
 class _Commands(TyperGroup):
     """The one place that turns exceptions into words and exit codes."""
 
     def main(self, *args, **kwargs):
-        any_text_prints()
+        for stream in (sys.stdout, sys.stderr):  # what their encoding lacks is written as an escape: no answer is lost
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
         return super().main(*args, **kwargs)
 
     def invoke(self, ctx):
@@ -335,11 +338,13 @@ def fit(
     from .data import read_table
 
     X, response, notes = read_table(data, y, x)
-    for note in notes:
-        _say(f"note: {note}")
     with _library_errors():
         import hmoe_stats as hs
+        from hmoe_stats.fitting.problem import check_problem
 
+        check_problem(X, response, gating, sizes)  # what is wrong is said alone, and what is noted before a long fit
+        for note in notes:
+            _say(f"note: {note}")
         found = hs.fit_mle(X, response, gating=gating, k2=sizes, seed=seed)
     warnings = list(getattr(found, "warnings", ()))
     if as_json:

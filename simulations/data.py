@@ -13,9 +13,10 @@ import pandas as pd
 
 from . import UserError
 from .layout import layout, tidy
+from .messages import brief, listed, shown
 from .numerals import COMMAS, DECIMAL, INFINITE, MISSING, POINT, THOUSANDS, TRUTH, number, writing
 from .textfile import read_text
-from .words import brief, listed, shown, visible
+from .words import visible
 
 CHUNK = 1 << 18  # cells read at once
 JUDGED = 1000  # odd cells of a column that are looked at closely

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from . import UserError
+from .messages import listed, shown
 from .numerals import NUMBER
-from .words import listed, shown
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 HEAD = 30  # rows by which the separator is told

@@ -20,8 +20,9 @@ import hmoe_stats as hs
 from simulations import UserError
 from simulations.cli import app
 from simulations.data import read_table
+from simulations.messages import brief, listed, shown, strict_json
 from simulations.numerals import number, writing
-from simulations.words import listed, shown, strict_json, visible
+from simulations.words import visible
 
 N = 24
 
@@ -568,5 +569,6 @@ def test_any_name_prints_on_any_terminal(table, encoding, monkeypatch):
 def test_words():
     assert visible("a\nb\x00\x9b\u2028é温\ud800") == r"a\nb\x00\x9b\u2028é温\ud800"
     assert visible(os.fsdecode(b"\xff")) == r"\udcff"
+    assert brief("a\n" * 50).startswith(r"a\na\na")
     assert shown("a" * 50) == "'" + "a" * 37 + "...'"
     assert listed(list("abc"), 2) == "a, b and 1 more"
