@@ -205,7 +205,7 @@ class _Column:
             return f"{said} is a truth value among numbers: write 1 and 0"
         if what == POINT:
             return f"{said} has {POINT}"
-        return f"{said} has {what}: write numbers as -1234.5" if what else f"{said} is no number"
+        return f"{said} has {brief(what)}: write numbers as -1234.5" if what else f"{said} is no number"
 
 
 def _read(found, used):
