@@ -18,6 +18,9 @@ import numpy as np
 from scipy.special import logsumexp
 
 from .arguments import GATINGS, as_floats, as_numbers, check_gating, check_k2, check_number, cut, shape_words, shown
+from .names import visible
+
+LINE = 120  # characters of a printed line: wider tables are printed in blocks of columns
 
 _FLOAT = np.dtype(np.float64)
 
@@ -129,14 +132,26 @@ class MixingMeasure:
             parts[name] = parts[name].reshape(-1, self.d)
         return MixingMeasure(gating=self.gating, k2=self.k2, nu=nu, **parts)
 
-    def parameter_names(self):
-        """Names of the entries of `to_vector`: ``"omega[2,0]"``, ``"tau[1]"``, ``"log_nu[0]"``; indices from 0."""
-        names = []
+    def parameter_names(self, names=None):
+        """Names of the entries of `to_vector`: ``"omega[2,0]"``, ``"tau[1]"``, ``"log_nu[0]"``; indices from 0.
+
+        With `names`, d different texts, covariates go by them: ``"omega[2,speed]"``; others are a `ValueError`.
+        """
+        columns, out = self._columns(names) or range(self.d), []
         for name, where in vector_slices(self.k1, self.n_experts, self.d).items():
             size = where.stop - where.start
             wide = name in ("a", "omega", "eta")
-            names += [f"{name}[{i // self.d},{i % self.d}]" if wide else f"{name}[{i}]" for i in range(size)]
-        return names
+            out += [f"{name}[{i // self.d},{columns[i % self.d]}]" if wide else f"{name}[{i}]" for i in range(size)]
+        return out
+
+    def _columns(self, names):
+        """The names of the covariates, checked; None where there are none."""
+        if names is None:
+            return None
+        texts = list(names) if isinstance(names, list | tuple) else []
+        if len(texts) != self.d or len(set(map(str, texts))) != self.d or not all(isinstance(t, str) for t in texts):
+            raise ValueError(f"names must be {self.d} different texts, one a covariate; got {str(names)[:200]}")
+        return texts
 
     def kernel_args(self):
         """The parameters as the functions of `hmoe_stats.kernels` take them: two gate codes, offsets, arrays.
@@ -240,11 +255,17 @@ class MixingMeasure:
             raise ValueError(f"values must be a dict with the keys {sorted(names)}; got {shown(got)}")
         return cls(**values)
 
-    def to_frame(self):
-        """One row an expert: group, expert (within its group), then the parameters; level-1 ones are repeated."""
+    def to_frame(self, names=None):
+        """One row an expert: group, expert (within its group), then the parameters; level-1 ones are repeated.
+
+        With `names`, d different texts, covariates go by them: ``"eta[speed]"`` instead of ``"eta_0"`` (or ``"eta"``,
+        where d = 1); others are a `ValueError`.
+        """
         import pandas as pd
 
-        group = self.group
+        group, ends = self.group, self._columns(names)
+        ends = [""] if ends is None and self.d == 1 else ends and [f"[{end}]" for end in ends]
+        ends = ends or [f"_{c}" for c in range(self.d)]
         columns = {"group": group, "expert": np.arange(self.n_experts) - self.offsets[group]}
         for f in fields(self)[2:]:
             array = getattr(self, f.name)
@@ -252,7 +273,7 @@ class MixingMeasure:
             if array.ndim == 1:
                 columns[f.name] = array
             else:
-                columns |= {f.name if self.d == 1 else f"{f.name}_{c}": array[:, c] for c in range(self.d)}
+                columns |= {f.name + end: array[:, c] for c, end in enumerate(ends)}
         return pd.DataFrame(columns)
 
     def __eq__(self, other):
@@ -276,9 +297,13 @@ class MixingMeasure:
         pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self)[2:])
         return all(np.allclose(x, y, rtol=rtol, atol=atol) for x, y in pairs)
 
+    def to_string(self, names=None):
+        """The gating, the shape and the table of `to_frame`, all of its columns: what ``print`` shows, a str."""
+        table = self.to_frame(names).rename(columns=visible).to_string(line_width=LINE)
+        return f"MixingMeasure(gating={self.gating!r}, k2={self.k2}, d={self.d})\n{table}"
+
     def __repr__(self):
-        with np.printoptions(precision=4, suppress=True):
-            return f"MixingMeasure(gating={self.gating!r}, k2={self.k2}, d={self.d})\n{self.to_frame().to_string()}"
+        return self.to_string()
 
 
 def as_measure(name, value):

@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, NullFormat
 from .arguments import check_data, check_flag, check_number, cut, shown
 from .likelihood import gate_weights, predict, responsibilities
 from .measure import as_measure
+from .names import of_data, visible
 from .rates import fit_rate
 
 # Colour-blind safe (Okabe and Ito); blues have softmax and oranges Laplace experts' gates, each pair dark and light.
@@ -38,6 +39,11 @@ LINES = ("-", "--", "-.", ":")
 def style():
     """The style sheet, as a context manager: ``with style(): ...``."""
     return mpl.rc_context(fname=Path(__file__).with_name("hmoe.mplstyle"))
+
+
+def plain(text):
+    """The user's `text` as Matplotlib draws it as it stands: no mathematics, no character that does not print."""
+    return visible(str(text)).replace("$", r"\$")
 
 
 def rate_plot(
@@ -191,6 +197,7 @@ def fit_plot(G, X, y, ax=None, *, gates=True):
         With d = 1.
     X : array_like, (n, 1) or (n,)
     y : array_like, (n,) or (n, 1)
+        A DataFrame's or a Series' name labels its axis, or that of a fit's data.
     ax : matplotlib Axes, optional
     gates : bool
         Draw the strip.
@@ -205,6 +212,7 @@ def fit_plot(G, X, y, ax=None, *, gates=True):
     ValueError
         If `G` has more than one covariate, or the data do not fit.
     """
+    x_name, y_name = _names(G, X, y)
     G = as_measure("G", G)
     if G.d != 1:
         raise ValueError(f"G must have one covariate (d = 1) to be drawn; got d = {G.d}")
@@ -226,11 +234,17 @@ def fit_plot(G, X, y, ax=None, *, gates=True):
             ax.plot(x, np.where(seen, mean, np.nan), color=color, linestyle=line, linewidth=1.6, label=name)
         ax.plot(x, predict(G, x[:, None]), color="black", linewidth=0.7, label="mean")
         span = y.max() - y.min()
-        ax.set(xlim=(x[0], x[-1]), ylim=(y.min() - 0.05 * span, y.max() + 0.05 * span), ylabel="y")
+        ax.set(xlim=(x[0], x[-1]), ylim=(y.min() - 0.05 * span, y.max() + 0.05 * span), ylabel=plain(y_name))
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
         bottom = _gate_strip(ax, G, x, weights, colors) if gates else ax
-        bottom.set_xlabel("x")
+        bottom.set_xlabel(plain(x_name))
     return ax
+
+
+def _names(fit, X, y):
+    """What the covariate and y are called: by the data drawn, or else by those of the fit."""
+    x_names, y_name = of_data(X, y)
+    return (x_names or getattr(fit, "x_names", ("x",)))[0], y_name or getattr(fit, "y_name", "y")
 
 
 def _gate_strip(ax, G, x, weights, colors):

@@ -15,13 +15,21 @@ import typer
 from typer.core import TyperGroup
 
 from . import UserError
+from .messages import strict_json
 from .pace import Pace
 from .store import Store, StoreError, being_written
 from .study import load_study, shipped_studies, sizes_of, text_of
+from .words import visible
 
 
 class _Commands(TyperGroup):
     """The one place that turns exceptions into words and exit codes."""
+
+    def main(self, *args, **kwargs):
+        for stream in (sys.stdout, sys.stderr):  # what their encoding lacks is written as an escape: no answer is lost
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx):
         try:
@@ -306,42 +314,57 @@ def certify(
 @app.command()
 def fit(
     data: Annotated[Path, typer.Argument(metavar="DATA.csv", help="A table with a header.")],
-    y: Annotated[str, typer.Option(metavar="COL", help="Column of the response; all other numeric columns are X.")],
+    y: Annotated[str, typer.Option(metavar="COL", help="Column of the response.")],
     gating: Annotated[str, typer.Option(help="SS, SL, LS or LL.")],
     k2: Annotated[str, typer.Option(help="Experts in each group, as 2,2.")],
+    x: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL", help="A column of X; may be repeated. [default: all other columns of numbers]"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the starting values.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ):
-    """Fit one model to a user's own data."""
-    import pandas as pd
+    """Fit one model to a user's own data.
 
-    try:
-        frame = pd.read_csv(data)
-    except OSError as error:
-        raise UserError(f"{data}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # not UTF-8, empty, or ragged
-        raise UserError(f"{data}: not a CSV table: {error}") from None
-    numeric = frame.select_dtypes("number")
-    if y not in numeric:
-        kind = "has no numbers" if y in frame else "is not there"
-        raise UserError(f"--y: the column {y!r} {kind}; numeric columns are {', '.join(numeric)}")
-    X = numeric.drop(columns=y)
-    if not len(X.columns):
-        raise UserError(f"{data}: no numeric column besides {y!r} to be X")
-    holes = numeric.columns[numeric.isna().any()]
-    if len(holes):
-        raise UserError(f"{data}: missing values in {', '.join(holes)}: leave such rows out")
+    Cells are separated by commas, semicolons, tabs, bars or blanks; the file may be compressed. Columns that hold no
+    numbers are left out, and named; true, false, yes and no are 1 and 0. Mostly numeric columns, missing values and
+    rows of uneven length are refused, with the line to mend.
+
+    The object of --json has the keys y and x (names), n (rows), gating, k2, log_likelihood, status, converged, message,
+    score_norm, n_iter, active_bounds, warnings, notes (on how the table was read), and parameters (those of
+    MixingMeasure.from_dict: a, b, omega, beta, eta, tau, nu, one row a group or expert, with gating and k2).
+    """
     sizes = _sizes(k2)
+    from .data import read_table
+
+    X, response, notes = read_table(data, y, x)
     with _library_errors():
         import hmoe_stats as hs
+        from hmoe_stats.fitting.problem import check_problem
 
-        found = hs.fit_mle(X.to_numpy(float), numeric[y].to_numpy(float), gating=gating, k2=sizes, seed=seed)
-    print(f"y = {y}, X = {', '.join(X)}; {len(frame)} rows")
-    print(found.measure)
+        check_problem(X, response, gating, sizes)  # what is wrong is said alone, and what is noted before a long fit
+        for note in notes:
+            _say(f"note: {note}")
+        found = hs.fit_mle(X, response, gating=gating, k2=sizes, seed=seed)
+    warnings = list(found.warnings)
+    if as_json:
+        print(strict_json({
+            "y": found.y_name, "x": found.x_names, "n": len(X), "gating": gating, "k2": sizes,
+            "log_likelihood": found.log_likelihood, "status": found.status, "converged": found.converged,
+            "message": found.message, "score_norm": found.score_norm, "n_iter": found.n_iter,
+            "active_bounds": found.active_bounds, "warnings": warnings, "notes": notes,
+            "parameters": found.measure.to_dict(),
+        }))  # fmt: skip
+        return
+    print(f"y = {visible(found.y_name)}, X = {', '.join(map(visible, found.x_names))}; {len(X)} rows")
+    print(found.measure.to_string(found.x_names))
     print(f"log-likelihood  {found.log_likelihood!r}")
-    print(f"status          {found.status}: {found.message}")
+    print(f"status          {found.status}: {visible(found.message)}")
     print(f"score norm      {found.score_norm:.1e} after {found.n_iter} iterations")
     if found.active_bounds:
-        print(f"at its bound    {', '.join(found.active_bounds)}")
+        print(f"at its bound    {visible(', '.join(found.active_bounds))}")
+    for warning in warnings:
+        print(f"warning         {visible(warning)}")
 
 
 # -- the report -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ use `fit_mle` for estimates.
 
 import numpy as np
 
-from .. import kernels
+from .. import kernels, names
 from ..arguments import check_positive, check_whole
 from . import certificate, starts
 from .newton import spectrum
@@ -53,6 +53,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
     ValueError
         If the data are not finite, do not vary, are too few, or an argument does not fit.
     """
+    called = names.of_data(X, y)
     X, y, gating, k2 = check_problem(X, y, gating, k2)
     max_iter, tol = check_whole("max_iter", max_iter), check_positive("tol", tol)
     start = starts.check_start(start, gating, k2, X, y)
@@ -88,7 +89,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         eigenvectors=eigenvectors,
         message=messages[status],
         warnings=certificate.warnings(problem, z),
-    )
+    ).named(*called)
 
 
 def run(problem, z, eps, max_iter, tol):

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from .. import kernels
+from .. import kernels, names
 from ..arguments import check_flag, check_known, check_positive, check_whole
 from ..measure import MixingMeasure
 from . import certificate, moves, shapes, starts
@@ -103,6 +103,7 @@ def fit_mle(
     With variances in `bounds` every point of the box is an estimate; `FitResult.warnings` says of any fit what the data
     say against its experts.
     """
+    called = names.of_data(X, y)
     X, y, gating, k2 = check_problem(X, y, gating, k2)
     if check_flag("local", local) and start is None:
         raise ValueError("local must be False without a start; got True")
@@ -113,7 +114,8 @@ def fit_mle(
     if effort is not None:
         effort = check_known("effort", effort, tuple(moves.EFFORTS))
     effort = moves.effort_of(effort, n_starts)
-    return Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local).fit(k2)[0]
+    search = Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local)
+    return search.fit(k2)[0].named(*called)
 
 
 @dataclass
@@ -244,8 +246,8 @@ def _result(search, pool, optima, finals):
     active = problem.active(best.z, best.gradient)
     score = problem.data_score(np.where(active | problem.fixed, 0.0, best.gradient))
 
-    names = np.array(measure.parameter_names())
-    on_bound = tuple(names[active].tolist()) + certificate.separated(problem, best.z)
+    parameters = np.array(measure.parameter_names())
+    on_bound = tuple(parameters[active].tolist()) + certificate.separated(problem, best.z)
     eigenvalues, eigenvectors = spectrum(problem, best.z, best.gradient, best.information)
     saddle = not best.converged and eigenvalues.size and eigenvalues[0] < -1e-6 * np.abs(eigenvalues).max()
     if flaw:

@@ -1,12 +1,13 @@
 """What a fit returns: the measure, and the evidence that it is what it claims to be."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh
 
 from ..measure import MixingMeasure
+from ..names import default_x_names, given, visible
 
 STATUSES = ("converged", "boundary", "max_iter", "degenerate")
 
@@ -62,6 +63,10 @@ class FitResult:
         variance that chance may have found, softmax gates whose slopes run to infinity.
     effort : str
         How widely optima were sought: the preset and its starts.
+    x_names : tuple of str, (d,)
+        Names of the columns of X, where it came as a DataFrame or Series; else ``("x",)``, or ``("x0", "x1", ...)``.
+    y_name : str
+        Name of y, where it came as a Series; else ``"y"``.
     """
 
     measure: MixingMeasure
@@ -82,6 +87,22 @@ class FitResult:
     message: str = ""
     warnings: tuple = ()
     effort: str = ""
+    x_names: tuple = ()
+    y_name: str = "y"
+
+    def __post_init__(self):
+        if not self.x_names:
+            object.__setattr__(self, "x_names", default_x_names(self.measure.d))
+
+    def named(self, x_names, y_name):
+        """This result with the names of X and y (`names.of_data`), in `active_bounds`, too."""
+        y_name = y_name or self.y_name
+        if len(x_names) != self.measure.d:
+            return replace(self, y_name=y_name)
+        words = (self.measure.parameter_names(written) for written in (None, given(x_names)))
+        words = dict(zip(*words, strict=True))
+        active = tuple(words.get(name, name) for name in self.active_bounds)
+        return replace(self, x_names=x_names, y_name=y_name, active_bounds=active)
 
     @cached_property
     def starts(self):
@@ -126,13 +147,13 @@ class FitResult:
         """
         import pandas as pd
 
-        V, names = self.eigenvectors, self.measure.parameter_names()
+        V, words = self.eigenvectors, self.measure.parameter_names(given(self.x_names))
         own = np.maximum((V**2 * self.eigenvalues).sum(axis=1), 1e-12 * np.abs(self.eigenvalues).max(initial=1e-300))
         rows = []
         if V.size:
             values, vectors = eigh(np.diag(self.eigenvalues), V.T @ (own[:, None] * V))
             vectors = np.sqrt(own)[:, None] * (V @ vectors)
-            rows = [(value, _in_words(vectors[:, k], names)) for k, value in enumerate(values) if value < below]
+            rows = [(value, _in_words(vectors[:, k], words)) for k, value in enumerate(values) if value < below]
         return pd.DataFrame(rows, columns=["information", "direction"]).astype({"information": float})
 
     def __repr__(self):
@@ -145,9 +166,9 @@ class FitResult:
             + (f", smoothing {self.smoothing:.1e}" if self.smoothing else ""),
         ]
         if self.active_bounds:
-            lines.append("  on a bound: " + ", ".join(self.active_bounds))
+            lines.append("  on a bound: " + visible(", ".join(self.active_bounds)))
         lines += [f"  warning: {text}" for text in self.warnings if text not in self.message]
-        return "\n".join([*lines, repr(self.measure)])
+        return "\n".join([*lines, self.measure.to_string(given(self.x_names))])
 
 
 def _in_words(vector, names):
@@ -156,4 +177,4 @@ def _in_words(vector, names):
     vector = vector / vector[order[0]]
     terms = [(vector[k], names[k]) for k in order if abs(vector[k]) >= 0.2]
     words = "".join(f" {'-' if size < 0 else '+'} {abs(size):.2f} {name}" for size, name in terms[1:])
-    return terms[0][1] + words
+    return visible(terms[0][1] + words)
