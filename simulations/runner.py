@@ -120,7 +120,8 @@ def code_version():
     import hmoe_stats
 
     here = Path(__file__).parent
-    files = [*sorted(Path(hmoe_stats.__file__).parent.rglob("*.py")), here / "runner.py", here / "study.py"]
+    ours = (here / name for name in ("runner.py", "schema.py", "study.py"))
+    files = [*sorted(Path(hmoe_stats.__file__).parent.rglob("*.py")), *ours]
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
