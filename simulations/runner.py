@@ -236,9 +236,10 @@ _interrupted = threading.Event()
 
 @contextmanager
 def _interrupts_kept():
-    """Raise Ctrl-C as ever, and remember it for `_here`."""
+    """Raise Ctrl-C, and remember it for `_here`; where it is ignored, or another thread gets it, it is left so."""
     _interrupted.clear()
-    if threading.current_thread() is not threading.main_thread():
+    kept = signal.getsignal(signal.SIGINT)
+    if not callable(kept) or threading.current_thread() is not threading.main_thread():
         yield
         return
 

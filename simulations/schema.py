@@ -1,8 +1,20 @@
-"""The tables of a study file below the study itself, as pydantic checks them: covariates, sizes, box, fit, measures."""
+"""The tables of a study file below the study itself, and how large what is in them may be, as pydantic checks them.
 
+The limits are far above any study that ends: they keep a slip of the keyboard from filling the memory, and every number
+within what samples, fits and SQLite can hold.
+"""
+
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+GATINGS = ("SS", "SL", "LS", "LL")  # written again: to list studies, the library need not be loaded
+CELLS = 10**6  # of a study
+ENTRIES = 1000  # of a list
+EXPERTS = 100  # of a model
+ROWS = 10**15  # of a sample
+LARGEST = 1e50  # of real numbers, that of `hmoe_stats.measure`
 
 
 def distinct(values):
@@ -12,12 +24,38 @@ def distinct(values):
     return values
 
 
+def _short(values):
+    """Refused before the entries are looked at, one by one or against each other."""
+    if isinstance(values, list) and len(values) > ENTRIES:
+        raise ValueError(f"at most {ENTRIES} entries")
+    return values
+
+
+def _few_experts(sizes):
+    if sum(sizes) > EXPERTS:
+        raise ValueError(f"at most {EXPERTS} experts in all groups")
+    return sizes
+
+
+def _file_name(name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}", name):
+        raise ValueError("a name for files, of 1 to 100 letters, digits and _.-, the first a letter or digit")
+    return name
+
+
+def _statistic(name):
+    if not re.fullmatch(r"mean|median|q(0[1-9]|[1-9][0-9])", name):
+        raise ValueError("'mean', 'median' or a quantile, 'q01' to 'q99'")
+    return name
+
+
 def _bound(value):
     """A positive number B, for [-B, B], or a pair [low, high]."""
     pair = value if isinstance(value, list) else [0, value]
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < float("inf") for v in pair)
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= LARGEST for v in pair)
     if len(pair) != 2 or not numbers or not pair[0] < pair[1]:
-        raise ValueError("a positive number B, for [-B, B], or a pair [low, high] with low < high")
+        size = f"of at most {LARGEST:g} in size"
+        raise ValueError(f"a positive number B {size}, for [-B, B], or a pair [low, high] of such with low < high")
     return [float(v) for v in pair] if isinstance(value, list) else float(value)
 
 
@@ -27,19 +65,25 @@ def _variance_bound(value):
     return value
 
 
+Name = Annotated[str, AfterValidator(_file_name)]
+Statistic = Annotated[str, AfterValidator(_statistic)]
+Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Bound = Annotated[float | list[float], BeforeValidator(_bound)]
+Rows = Annotated[int, Field(ge=2, le=ROWS)]
+SHORT = BeforeValidator(_short)
+Fitted = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), SHORT, AfterValidator(_few_experts)]
 
 
 class Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, str_max_length=500)
 
 
 class UniformX(Table):
     """Uniform covariates on [low, high]."""
 
     law: Literal["uniform"]
-    low: float
-    high: float
+    low: Real
+    high: Real
 
     @model_validator(mode="after")
     def _ordered(self):
@@ -52,16 +96,16 @@ class NormalX(Table):
     """Normal covariates with mean loc and standard deviation scale."""
 
     law: Literal["normal"]
-    loc: float = 0.0
-    scale: Annotated[float, Field(gt=0)] = 1.0
+    loc: Real = 0.0
+    scale: Annotated[Real, Field(gt=0)] = 1.0
 
 
 class SizeRange(Table):
     """Sample sizes spaced evenly on a log scale and rounded."""
 
-    low: Annotated[int, Field(ge=2)]
-    high: Annotated[int, Field(ge=2)]
-    count: Annotated[int, Field(ge=1)]
+    low: Rows
+    high: Rows
+    count: Annotated[int, Field(ge=1, le=ENTRIES)]
 
     @model_validator(mode="after")
     def _ordered(self):
@@ -92,9 +136,9 @@ class FitOptions(Table):
 
     start: Literal["truth", "data"] = "truth"
     local: bool = False
-    n_starts: Annotated[int, Field(ge=1)] | None = None
+    n_starts: Annotated[int, Field(ge=1, le=10**4)] | None = None
     tol: Annotated[float, Field(gt=0)] | None = None
-    max_iter: Annotated[int, Field(ge=1)] | None = None
+    max_iter: Annotated[int, Field(ge=1, le=10**6)] | None = None
     bounds: Bounds = Bounds()
 
     @model_validator(mode="after")
@@ -115,13 +159,42 @@ class Measures(Table):
     hellinger: bool = False
 
 
-def _kind_of_sizes(value):
-    return "table" if isinstance(value, dict | SizeRange) else "list"
+# pydantic puts the tag of a branch into the path of an error, where `study` takes it out again
+def _tagged(first, second, is_second):
+    """Either type, told apart by `is_second`, so that an error is one line and not one for each type."""
+    choose = Discriminator(lambda value: "second" if is_second(value) else "first")
+    return Annotated[Annotated[first, Tag("first")] | Annotated[second, Tag("second")], choose]
 
 
-Sizes = Annotated[
-    Annotated[Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1), AfterValidator(distinct)], Tag("list")]
-    | Annotated[SizeRange, Tag("table")],
-    Discriminator(_kind_of_sizes),
-]
-Fitted = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+Numbers = Annotated[list[Real], SHORT]
+Vector = Annotated[list[_tagged(Real, Numbers, lambda value: isinstance(value, list))], SHORT]
+Sizes = _tagged(
+    Annotated[list[Rows], Field(min_length=1), SHORT, AfterValidator(distinct)],
+    SizeRange,
+    lambda value: isinstance(value, dict | SizeRange),
+)
+
+
+class TruthTable(Table):
+    """A truth written out, as `MixingMeasure.to_dict` gives it; whether its shapes fit, the measure says itself."""
+
+    gating: Literal[GATINGS]
+    k2: Fitted
+    a: Vector
+    b: Numbers
+    omega: Vector
+    beta: Numbers
+    eta: Vector
+    tau: Numbers
+    nu: Numbers
+
+
+def _as_written(value):
+    """Checked, but kept as it is: its hash is that of what was written."""
+    if not isinstance(value, dict):
+        raise ValueError("the name of a truth, or a table with the parameters of one")
+    TruthTable.model_validate(value)
+    return value
+
+
+Truth = _tagged(str, Annotated[dict, BeforeValidator(_as_written)], lambda value: not isinstance(value, str))

@@ -10,17 +10,35 @@ import difflib
 import hashlib
 import importlib.resources
 import json
-import tomllib
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from . import UserError
-from .schema import Bounds, FitOptions, Fitted, Measures, NormalX, SizeRange, Sizes, Table, UniformX, distinct
+from .files import in_a_line, read_toml, refusal
+from .schema import (
+    CELLS,
+    GATINGS,
+    SHORT,
+    Bounds,
+    FitOptions,
+    Fitted,
+    Measures,
+    Name,
+    NormalX,
+    SizeRange,
+    Sizes,
+    Statistic,
+    Table,
+    Truth,
+    TruthTable,
+    UniformX,
+    distinct,
+)
 
-GATINGS = ("SS", "SL", "LS", "LL")  # written again: to list studies, the library need not be loaded
 DATA_STREAM, FIT_STREAM = 1, 2
 
 
@@ -65,28 +83,23 @@ class Cell(NamedTuple):
 class Study(Table):
     """A simulation study; see the module's text for what its hash covers."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: Name
     title: str = ""
-    truth: str | dict
-    gatings: Annotated[list[Literal[GATINGS]], Field(min_length=1), AfterValidator(distinct)]
-    k2: Annotated[list[Fitted], Field(min_length=1), AfterValidator(distinct)]
+    truth: Truth
+    gatings: Annotated[list[Literal[GATINGS]], Field(min_length=1), SHORT, AfterValidator(distinct)]
+    k2: Annotated[list[Fitted], Field(min_length=1), SHORT, AfterValidator(distinct)]
     n: Sizes
-    replicates: Annotated[int, Field(ge=1)]
+    replicates: Annotated[int, Field(ge=1, le=CELLS)]
     x: Annotated[UniformX | NormalX, Field(discriminator="law")]
-    seed: Annotated[int, Field(ge=0)]
-    statistics: Annotated[
-        list[Annotated[str, Field(pattern=r"^(mean|median|q\d\d)$")]], Field(min_length=1), AfterValidator(distinct)
-    ] = ["mean", "median", "q90"]
-    beside: Annotated[list[str], AfterValidator(distinct)] = []
+    seed: Annotated[int, Field(ge=0, lt=2**128)]  # of the 128 bits that a SeedSequence mixes
+    statistics: Annotated[list[Statistic], Field(min_length=1), SHORT, AfterValidator(distinct)] = [
+        "mean",
+        "median",
+        "q90",
+    ]
+    beside: Annotated[list[str], SHORT, AfterValidator(distinct)] = []
     fit: FitOptions = FitOptions()
     measures: Measures = Measures()
-
-    @field_validator("truth", mode="before")
-    @classmethod
-    def _named_or_written(cls, value):
-        if not isinstance(value, str | dict):
-            raise ValueError("the name of a truth, or a table with the parameters of one")
-        return value
 
     @model_validator(mode="after")
     def _one_gating(self):
@@ -94,11 +107,23 @@ class Study(Table):
             raise ValueError("gatings = [the gating of the truth], as the truth is a table")
         return self
 
+    @model_validator(mode="after")
+    def _few_cells(self):
+        if self.n_cells > CELLS:
+            lists = f"{len(self.gatings)} gatings x {len(self.k2)} k2 x {len(self.sizes)} n"
+            raise ValueError(f"at most {CELLS} cells, got {self.n_cells}: {lists} x {self.replicates} replicates")
+        return self
+
     # -- the grid ---------------------------------------------------------------------------------------------------
     @cached_property
     def sizes(self):
         """The sample sizes, a sorted list."""
         return self.n.sizes() if isinstance(self.n, SizeRange) else sorted(self.n)
+
+    @property
+    def n_cells(self):
+        """Number of cells of the study."""
+        return len(self.gatings) * len(self.k2) * len(self.sizes) * self.replicates
 
     def corners(self):
         """The first replicate of every gating, k2 and n: a `Cell` each, in the order of the study."""
@@ -186,44 +211,84 @@ def load_study(source):
         that does not fit: one line a problem, each naming the file, the key, what was expected and what came.
     """
     shipped = shipped_studies()
-    file = shipped.get(str(source), Path(source))
-    if not file.is_file():
-        raise StudyError(f"no study {str(source)!r}: neither a shipped one ({', '.join(shipped)}) nor a TOML file")
+    file = shipped.get(str(source))
+    if file is None:
+        file, where = Path(source), in_a_line(source)
+        if (why := refusal(file)) and str(source):
+            raise StudyError(f"{where}: {why}")
+        if not (str(source) and file.exists()):
+            raise StudyError(f"no study '{where}': neither a shipped one ({', '.join(shipped)}) nor a TOML file")
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StudyError(f"{file}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # not UTF-8, or not TOML
-        raise StudyError(f"{file}: not a TOML file: {error}") from None
-    try:
-        return Study(**values)
+        return Study.model_validate(read_toml(file))
     except ValidationError as error:
-        raise StudyError("\n".join(f"{file}: {_explain(e)}" for e in error.errors())) from None
+        found = error.errors(include_url=False)
+        lines = [f"{in_a_line(file)}: {_explain(e)}" for e in found[:LINES]]
+        lines += [f"{in_a_line(file)}: and {len(found) - LINES} more"] if len(found) > LINES else []
+        raise StudyError("\n".join(lines)) from None
+    except UserError as error:
+        raise StudyError(str(error)) from None
 
 
+LINES = 20  # of one message
+SHOWN = 100  # characters of a value
 TABLES = {
-    "": (Study,),
-    "x": (UniformX, NormalX),
-    "n": (SizeRange,),
-    "fit": (FitOptions,),
-    "fit.bounds": (Bounds,),
-    "measures": (Measures,),
+    (): (Study,),
+    ("truth",): (TruthTable,),
+    ("x",): (UniformX, NormalX),
+    ("n",): (SizeRange,),
+    ("fit",): (FitOptions,),
+    ("fit", "bounds"): (Bounds,),
+    ("measures",): (Measures,),
 }
-TAGS = ("uniform", "normal", "list", "table")  # pydantic puts the branch of a union into the path of an error
+TAGGED = (("x",), ("n",), ("truth",))
+EXPECTED = {  # where pydantic's words are those of Python
+    "too_short": "at least 1 entry",
+    "string_too_long": "at most 500 characters",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
 
 
 def _explain(error):
     """One line on one pydantic error: key, expected, got."""
-    path = [part for part in error["loc"] if part not in TAGS]
-    key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
-    kind, got = error["type"], error["input"]
+    loc, kind, got = error["loc"], error["type"], error["input"]
+    path = tuple(part for i, part in enumerate(loc) if not _is_tag(loc, i))
+    key = "".join(f"[{p}]" if isinstance(p, int) else f".{_as_key(p)}" for p in path).lstrip(".")
     if kind == "extra_forbidden":
-        known = sorted({field for table in TABLES[key.rpartition(".")[0]] for field in table.model_fields})
-        close = difflib.get_close_matches(str(path[-1]), known, n=1)
+        known = sorted({field for table in TABLES[path[:-1]] for field in table.model_fields})
+        close = difflib.get_close_matches(path[-1][:SHOWN], known, n=1)
         return f"{key}: unknown key{f'; did you mean {close[0]!r}?' if close else ''} (known: {', '.join(known)})"
     if kind == "missing":
         return f"{key}: missing key"
     if kind.startswith("union_tag"):  # only x has branches with a name
-        return f"{key}.law: expected 'uniform' or 'normal', got {got.get('law')!r}"
+        return f"{key}.law: expected 'uniform' or 'normal', got {_shown(got.get('law'))}"
     expected = str(error["ctx"]["error"]) if kind == "value_error" else error["msg"].removeprefix("Input should be ")
-    return f"{key}: expected {expected}, got {got!r}" if key else f"expected {expected}"
+    expected = EXPECTED.get(kind, expected)
+    return f"{key}: expected {expected}, got {_shown(got)}" if key else f"expected {expected}"
+
+
+def _is_tag(loc, i):
+    """Pydantic puts the branch of a union into the path: after the key, or the number of an entry."""
+    return isinstance(loc[i], str) and i > 0 and (loc[:i] in TAGGED or isinstance(loc[i - 1], int))
+
+
+def _as_key(part):
+    """A key as TOML writes it: quoted where it is not bare."""
+    if re.fullmatch("[A-Za-z0-9_-]+", part) is None:
+        part = json.dumps(part, ensure_ascii=not part.isprintable())
+    return _cut(part)
+
+
+def _shown(value):
+    """A value in a message, of one line and not too long."""
+    if isinstance(value, list | dict) and len(value) > SHOWN:
+        return f"a {'list' if isinstance(value, list) else 'table'} of {len(value)}"
+    try:
+        return _cut(repr(value))
+    except ValueError:  # Python's own limit
+        return "a number of thousands of digits"
+
+
+def _cut(text):
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
