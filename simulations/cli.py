@@ -95,6 +95,8 @@ def _with_those_beside(source, results):
     beside = []
     for name in study.beside:
         other = load_study(name)
+        if other.name == study.name:
+            raise UserError(f"{source}: beside: {name} has this study's own name")
         path = store.path.with_name(f"{other.name}.sqlite")
         if not path.exists():
             _say(f"note: {name}, shown beside {study.name}, has no results in {path}")

@@ -94,7 +94,7 @@ def read_text(file):
     if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
         raise UserError(f"{where}: not a text file in UTF-8 (in UTF-16?): save it with the encoding UTF-8")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         found = f"the byte 0x{content[error.start]:02x} in line {line}"

@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import contextmanager
 
+NAMES = ("stdin", "stdout", "stderr")
 BROKEN_PIPE = 141  # as a shell tells of SIGPIPE
 
 
@@ -91,13 +92,13 @@ def _open_what_is_closed():
 
     Standard output that was closed stays so: to write to it fails.
     """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # descriptors 0, 1 and 2
-        if getattr(sys, name) is None:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free; workers need it, too
-            stream = open(os.devnull, mode)
-            setattr(sys, name, stream)
-            if name == "stdout":
-                stream.close()
+    closed = [(name, mode) for name, mode in zip(NAMES, "rww", strict=True) if getattr(sys, name) is None]
+    for _ in closed:
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free; workers need it, too
+    for name, mode in closed:
+        setattr(sys, name, open(os.devnull, mode))
+        if name == "stdout":
+            sys.stdout.close()
 
 
 def _drop(stream):

@@ -265,6 +265,8 @@ def _explain(error):
         return f"{key}.law: expected 'uniform' or 'normal', got {_shown(got.get('law'))}"
     expected = str(error["ctx"]["error"]) if kind == "value_error" else error["msg"].removeprefix("Input should be ")
     expected = EXPECTED.get(kind, expected)
+    for limit in (v for k, v in error.get("ctx", {}).items() if k in ("ge", "gt", "le", "lt") and isinstance(v, float)):
+        expected = f"{expected.rpartition(' ')[0]} {limit:g}"  # not with all its zeros
     return f"{key}: expected {expected}, got {_shown(got)}" if key else f"expected {expected}"
 
 
