@@ -272,8 +272,6 @@ def table(
 
 @contextmanager
 def _writing(path, done="written"):
-    if "\0" in str(path):
-        raise UserError(f"{path}: its name holds a zero byte")
     try:
         yield
     except OSError as error:

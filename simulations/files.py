@@ -44,8 +44,6 @@ def folder_refusal(path):
             continue
         except OSError as error:
             return error.strerror
-        except ValueError:
-            return "its name holds a zero byte"
     return None
 
 
@@ -116,8 +114,6 @@ def written_whole(path):
         kind = path.stat().st_mode
     except FileNotFoundError:
         kind = stat.S_IFREG
-    except ValueError as error:  # a zero byte
-        raise OSError(errno.EINVAL, str(error)) from None
     if stat.S_ISDIR(kind):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not stat.S_ISREG(kind):

@@ -297,7 +297,6 @@ ODD_PATHS = {
     "/dev/zero": "/dev/zero: is a device or a pipe, not a file",
     "loop": "loop: cannot be reached: Too many levels of symbolic links",
     "m" * 300: f"{'m' * 300}: cannot be reached: File name too long",
-    "a\0b": "a",
     "": ".: is a folder, not a file",
 }
 
@@ -331,12 +330,11 @@ def test_results_are_a_file_or_one_line(odd_paths, tmp_path, path):
     assert sorted(tmp_path.rglob("*")) == odd_paths
 
 
-@pytest.mark.parametrize("path", ["folder", "", "/", "loop", "m" * 300, "m" * 253, "file/x", "gone/x", "a\0b"])
+@pytest.mark.parametrize("path", ["folder", "", "/", "loop", "m" * 300, "m" * 253, "file/x", "gone/x"])
 def test_a_table_that_cannot_be_written_is_one_line(odd_paths, tmp_path, path):
     Store(tmp_path / "s.sqlite", load_study("small.toml"), write=True).close()
     before = sorted(tmp_path.rglob("*"))
-    said = refused("table", "small.toml", "--results", "s.sqlite", "--out", path)
-    assert "cannot be written" in said or "holds a zero byte" in said
+    assert "cannot be written" in refused("table", "small.toml", "--results", "s.sqlite", "--out", path)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -358,7 +356,7 @@ def test_a_table_behind_a_link_is_replaced_there(odd_paths, tmp_path):
     assert os.listdir("folder") == ["t.csv"]
 
 
-@pytest.mark.parametrize("path", ["file", "file/x", "loop/x", "m" * 300, "a\0b"])
+@pytest.mark.parametrize("path", ["file", "file/x", "loop/x", "m" * 300])
 def test_folders_are_checked_before_anything_is_computed(odd_paths, monkeypatch, path):
     monkeypatch.setattr(hs.theory, "certificates", lambda *_, **__: pytest.fail("computed"))
     refused("certify", "C2", "--gating", "SS", "--k2", "3,2", "--out", path)
