@@ -85,13 +85,11 @@ def test_real_streams(tmp_path):
     """One shell for many commands: each line of its output is an exit code."""
     lines = """
         tell() { echo $? >&2; }
-        hmoe studies >/dev/full; tell; hmoe status toy >&-; tell; hmoe status toy 2>&- >&- <&-; tell
-        hmoe nothing 2>/dev/full; tell; hmoe status nowhere 2>&-; tell; hmoe studies | read; tell"""
-    code, out, err = shell(lines, tmp_path)
-    full, closed = "No space left on device", "I/O operation on closed file."
-    lost = [f"hmoe: standard output cannot be written: {why}" for why in (full, closed)]
-    assert err.splitlines() == [lost[0], "1", lost[1], "1", "1", "2", "2", "0"]
-    assert out == ""
+        hmoe studies >/dev/full; tell; hmoe status toy 2>&- >&- <&-; tell
+        hmoe status nowhere 2>&-; tell; hmoe studies | read; tell"""
+    _, out, err = shell(lines, tmp_path)
+    lost = "hmoe: standard output cannot be written: No space left on device"
+    assert (out, err.splitlines()) == ("", [lost, "1", "1", "2", "0"])
 
 
 def test_results_are_never_opened_as_a_standard_stream(monkeypatch, tmp_path):
