@@ -15,9 +15,12 @@ import typer
 from typer.core import TyperGroup
 
 from . import UserError
+from .files import folder_refusal, refusal, written_whole
 from .messages import strict_json
 from .pace import Pace
+from .schema import EXPERTS
 from .store import Store, StoreError, being_written
+from .streams import BROKEN_PIPE, OutputLost, guarded
 from .study import load_study, shipped_studies, sizes_of, text_of
 from .words import visible
 
@@ -25,11 +28,14 @@ from .words import visible
 class _Commands(TyperGroup):
     """The one place that turns exceptions into words and exit codes."""
 
-    def main(self, *args, **kwargs):
-        for stream in (sys.stdout, sys.stderr):  # what their encoding lacks is written as an escape: no answer is lost
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
-        return super().main(*args, **kwargs)
+    def main(self, *args, **options):
+        try:
+            with guarded():
+                return super().main(*args, **options)
+        except OutputLost as lost:
+            if lost.code != BROKEN_PIPE:
+                _say(lost)
+            sys.exit(lost.code)
 
     def invoke(self, ctx):
         try:
@@ -53,6 +59,7 @@ app = typer.Typer(
 )
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study that ships (hmoe studies), or a TOML file.")]
+WORKERS = 16  # at most, for each core: more only wait, and a slip of the keyboard asks for millions
 Results = Annotated[Path | None, typer.Option(help="SQLite file of results. [default: results/<study>.sqlite]")]
 
 
@@ -70,7 +77,10 @@ def _library_errors():
 
 
 def _results(study, results):
-    return results if results is not None else Path("results") / f"{study.name}.sqlite"
+    path = results if results is not None else Path("results") / f"{study.name}.sqlite"
+    if why := refusal(path):
+        raise UserError(f"{path}: {why}")
+    return path
 
 
 def _load(source, results):
@@ -87,6 +97,8 @@ def _with_those_beside(source, results):
     beside = []
     for name in study.beside:
         other = load_study(name)
+        if other.name == study.name:
+            raise UserError(f"{source}: beside: {name} has this study's own name")
         path = store.path.with_name(f"{other.name}.sqlite")
         if not path.exists():
             _say(f"note: {name}, shown beside {study.name}, has no results in {path}")
@@ -102,7 +114,7 @@ def studies(results: Annotated[Path | None, typer.Option(hidden=True)] = None):
     """List the studies that ship."""
     for name in shipped_studies():
         study = load_study(name)
-        print(f"{name:<12} {len(study.corners()) * study.replicates:>6} cells  {study.title}")
+        print(f"{name:<12} {study.n_cells:>6} cells  {study.title}")
 
 
 @app.command()
@@ -121,19 +133,21 @@ def run(
         raise UserError("--scheduler is of use with --backend dask only")
     name, study = study, load_study(study)
     path = _results(study, results)
-    with Store(path, study, write=True) as store:
-        from . import runner
-        from .pool import PoolError, joblib
+    from . import checks, runner
+    from .pool import PoolError, joblib
 
+    checks.check_study(study)
+    with Store(path, study, write=True) as store:
         before = Pace(study, store.progress(), retry_failed)
         todo = before.total - before.finished
         if todo and store.sources() - {runner.code_version()}:
             _say(f"note: {path} has cells computed by other versions of the code; they are kept as they are")
-        for line in _findings(study) if todo else ():
+        for line in (*_findings(study), *checks.box_findings(study)) if todo else ():
             _say(line)
         stopped = None
+        jobs = max(1, min(jobs or joblib.cpu_count(), todo, WORKERS * joblib.cpu_count()))
         try:
-            runner.run(study, store, jobs or joblib.cpu_count(), backend, scheduler, retry_failed)
+            runner.run(study, store, jobs, backend, scheduler, retry_failed)
         except KeyboardInterrupt:
             stopped, code = "interrupted", 130
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only tear the last lines
@@ -253,27 +267,34 @@ def table(
     study, store = _load(study, results)
     with store:
         frame = store.frame(failed=True)
-    part = out.with_name(out.name + ".part")
-    with _writing(out):
-        frame.to_csv(part, index=False, lineterminator="\n")  # floats as repr writes them: they read back exactly
-        part.replace(out)
+    with _writing(out), written_whole(out) as file:
+        frame.to_csv(file, index=False, lineterminator="\n")  # floats as repr writes them: they read back exactly
     print(f"{out}: {len(frame)} rows")
 
 
 @contextmanager
-def _writing(path):
+def _writing(path, done="written"):
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+        raise UserError(f"{path}: cannot be {done}: {error.strerror or error}") from None
+
+
+def _check_folder(path):
+    if why := folder_refusal(path):
+        raise UserError(f"{path}: cannot be written: {why}")
 
 
 # -- theory ------------------------------------------------------------------------------------------------------------
 def _sizes(k2):
+    got = k2 if len(k2) <= 40 else f"{k2[:40]}..."
     try:
-        return sizes_of(k2)
+        sizes = sizes_of(k2)
     except ValueError:
-        raise UserError(f"--k2: expected whole numbers such as 2,2, got {k2!r}") from None
+        raise UserError(f"--k2: expected whole numbers such as 2,2, got {got!r}") from None
+    if sum(sizes) > EXPERTS:
+        raise UserError(f"--k2: expected at most {EXPERTS} experts in all groups, got {got}")
+    return sizes
 
 
 @app.command()
@@ -294,6 +315,7 @@ def certify(
 
         options = {} if only is None else {"discrepancies": tuple(only.split(","))}
         G0, moduli = hs.datasets.truth(truth, gating), []
+        _check_folder(out)  # minutes of computing come first
         for found in hs.theory.certificates(G0, sizes, hs.Uniform(*x), **options):
             moduli.append(found)
             measured = f"exponent {found.exponent:6.3f} +- {found.exponent_error:.3f}, derived {found.derived:5.3f}"
@@ -406,12 +428,14 @@ def evidence(
 
     Reads <study>/slopes.csv, of hmoe plot, and certificates.csv. One STUDY is printed, and written with --out only.
     """
+    _check_folder(out or figures)
     with _library_errors(), _writing(out or figures):
         import matplotlib
 
         from . import certificates, evidence, evidence_figure
 
-        known, others = evidence.measured(figures)
+        with _writing(figures, "read"):
+            known, others = evidence.measured(figures)
         for name in () if studies else others:
             _say(f"note: {figures / name} is of no study that ships: name its TOML file to see it")
         chosen = studies or known
@@ -419,7 +443,8 @@ def evidence(
             certificates.certify(map(load_study, chosen), figures / "certificates.csv")
         if not chosen:
             raise UserError(f"{figures}: no study that ships has a table of slopes there; hmoe plot makes it")
-        table, alone = evidence.table(chosen, figures), len(studies or ()) == 1
+        with _writing(figures, "read"):
+            table, alone = evidence.table(chosen, figures), len(studies or ()) == 1
         if alone:
             print(evidence.format_table(table))
         if out or not alone:

@@ -8,6 +8,7 @@ two deaths, or given up by dask, is set aside and made alone at last, so that no
 
 import logging
 import math
+import multiprocessing
 import os
 import signal
 import threading
@@ -108,9 +109,24 @@ class Pool:
         options = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": ahead}
         with warnings.catch_warnings():  # joblib's, of tasks cancelled and workers dead
             warnings.filterwarnings("ignore", "[0-9]+ tasks|A worker stopped", UserWarning)
-            with _interrupts_held():
+            with _starting(), _interrupts_held():
                 found = joblib.Parallel(n_jobs=self._jobs, **options)(calls)
             yield from found
+
+
+@contextmanager
+def _starting():
+    """What the machine refuses to new processes (memory, semaphores, descriptors, a place for files) is said."""
+    before = set(multiprocessing.active_children())
+    try:
+        yield
+    except BrokenExecutor:  # they started, and died
+        raise
+    except (OSError, ImportError, RuntimeError, ValueError, MemoryError) as error:
+        for half_started in set(multiprocessing.active_children()) - before:
+            half_started.terminate()  # it would tell of its end in a traceback
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise PoolError(f"worker processes cannot be started ({why}); --jobs 1 needs none") from None
 
 
 def _noted(call, cells, in_flight):
@@ -142,6 +158,12 @@ def workers(jobs, backend="loky", scheduler=None):
     """
     if backend == "loky":
         setup = {"initializer": _set_up_worker, "initargs": (os.getpid(),), "inner_max_num_threads": 1}
+        if jobs == 1:
+            yield Pool(jobs)
+            return
+        if joblib.parallel.mp is None:
+            reason = "this system has no semaphores (is /dev/shm there?), or JOBLIB_MULTIPROCESSING is 0"
+            raise PoolError(f"worker processes cannot be started ({reason}); --jobs 1 needs none")
         with joblib.parallel_config("loky", **setup):
             yield Pool(jobs)
         return

@@ -17,6 +17,7 @@ from pathlib import Path
 from string import Template
 
 from .columns import DIFFERENCE_COLUMNS, SLOPE_COLUMNS, shown
+from .files import read_text
 from .study import DATA_STREAM, FIT_STREAM, shipped_studies, text_of
 
 # Status of a cell -> what heads its column.
@@ -126,7 +127,7 @@ def render(study, text, frame, slopes, differences=None, drawing="", sources=(),
 
 def study_text(source):
     """The TOML text of a study that `load_study` has read from `source`."""
-    return shipped_studies().get(str(source), Path(source)).read_text(encoding="utf-8")
+    return read_text(shipped_studies().get(str(source), Path(source)))
 
 
 def inline_svg(figure, study):

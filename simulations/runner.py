@@ -120,7 +120,8 @@ def code_version():
     import hmoe_stats
 
     here = Path(__file__).parent
-    files = [*sorted(Path(hmoe_stats.__file__).parent.rglob("*.py")), here / "runner.py", here / "study.py"]
+    ours = (here / name for name in ("runner.py", "schema.py", "study.py"))
+    files = [*sorted(Path(hmoe_stats.__file__).parent.rglob("*.py")), *ours]
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
@@ -235,9 +236,10 @@ _interrupted = threading.Event()
 
 @contextmanager
 def _interrupts_kept():
-    """Raise Ctrl-C as ever, and remember it for `_here`."""
+    """Raise Ctrl-C, and remember it for `_here`; where it is ignored, or another thread gets it, it is left so."""
     _interrupted.clear()
-    if threading.current_thread() is not threading.main_thread():
+    kept = signal.getsignal(signal.SIGINT)
+    if not callable(kept) or threading.current_thread() is not threading.main_thread():
         yield
         return
 

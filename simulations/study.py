@@ -10,27 +10,35 @@ import difflib
 import hashlib
 import importlib.resources
 import json
-import tomllib
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from . import UserError
+from .files import in_a_line, read_toml, refusal
+from .schema import (
+    CELLS,
+    GATINGS,
+    SHORT,
+    Bounds,
+    FitOptions,
+    Fitted,
+    Measures,
+    Name,
+    NormalX,
+    SizeRange,
+    Sizes,
+    Statistic,
+    Table,
+    Truth,
+    TruthTable,
+    UniformX,
+    distinct,
+)
 
-GATINGS = ("SS", "SL", "LS", "LL")  # written again: to list studies, the library need not be loaded
 DATA_STREAM, FIT_STREAM = 1, 2
 
 
@@ -72,153 +80,26 @@ class Cell(NamedTuple):
         return (self.n + 2000) * sum(self.k2) ** 3
 
 
-def _distinct(values):
-    doubles = [v for i, v in enumerate(values) if v in values[:i]]
-    if doubles:
-        raise ValueError(f"distinct entries ({doubles[0]!r} is there twice)")
-    return values
-
-
-def _bound(value):
-    """A positive number B, for [-B, B], or a pair [low, high]."""
-    pair = value if isinstance(value, list) else [0, value]
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < float("inf") for v in pair)
-    if len(pair) != 2 or not numbers or not pair[0] < pair[1]:
-        raise ValueError("a positive number B, for [-B, B], or a pair [low, high] with low < high")
-    return [float(v) for v in pair] if isinstance(value, list) else float(value)
-
-
-def _variance_bound(value):
-    if not isinstance(value, list) or not value[0] > 0:
-        raise ValueError("a pair [low, high] with 0 < low < high (nu is a variance)")
-    return value
-
-
-Bound = Annotated[float | list[float], BeforeValidator(_bound)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class UniformX(_Table):
-    """Uniform covariates on [low, high]."""
-
-    law: Literal["uniform"]
-    low: float
-    high: float
-
-    @model_validator(mode="after")
-    def _ordered(self):
-        if not self.low < self.high:
-            raise ValueError("low < high")
-        return self
-
-
-class NormalX(_Table):
-    """Normal covariates with mean loc and standard deviation scale."""
-
-    law: Literal["normal"]
-    loc: float = 0.0
-    scale: Annotated[float, Field(gt=0)] = 1.0
-
-
-class SizeRange(_Table):
-    """Sample sizes spaced evenly on a log scale and rounded."""
-
-    low: Annotated[int, Field(ge=2)]
-    high: Annotated[int, Field(ge=2)]
-    count: Annotated[int, Field(ge=1)]
-
-    @model_validator(mode="after")
-    def _ordered(self):
-        if self.count > 1 and not self.high - self.low >= self.count - 1 or self.low > self.high:
-            raise ValueError("low < high, far enough apart for `count` distinct sizes")
-        return self
-
-    def sizes(self):
-        """The sizes as a sorted list of distinct integers."""
-        ratio = (self.high / self.low) ** (1 / max(1, self.count - 1))
-        return sorted({round(self.low * ratio**i) for i in range(self.count)})
-
-
-class Bounds(_Table):
-    """The box of the fit; a parameter left out has the fit's own."""
-
-    a: Bound | None = None
-    b: Bound | None = None
-    omega: Bound | None = None
-    beta: Bound | None = None
-    eta: Bound | None = None
-    tau: Bound | None = None
-    nu: Annotated[Bound, AfterValidator(_variance_bound)] | None = None
-
-
-class FitOptions(_Table):
-    """How each cell is fitted; what is left out has the fit's own default."""
-
-    start: Literal["truth", "data"] = "truth"
-    local: bool = False
-    n_starts: Annotated[int, Field(ge=1)] | None = None
-    tol: Annotated[float, Field(gt=0)] | None = None
-    max_iter: Annotated[int, Field(ge=1)] | None = None
-    bounds: Bounds = Bounds()
-
-    @model_validator(mode="after")
-    def _local_to_something(self):
-        if self.local and self.start == "data":
-            raise ValueError('local = true needs start = "truth"')
-        return self
-
-    def keywords(self):
-        """Keyword arguments for `hmoe_stats.fit_mle`, without `start`."""
-        given = self.model_dump(exclude={"start"}, exclude_none=True)
-        return {key: value for key, value in given.items() if value != {}}
-
-
-class Measures(_Table):
-    """What is measured besides parameter errors and losses."""
-
-    hellinger: bool = False
-
-
-def _kind_of_sizes(value):
-    return "table" if isinstance(value, dict | SizeRange) else "list"
-
-
-Sizes = Annotated[
-    Annotated[Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1), AfterValidator(_distinct)], Tag("list")]
-    | Annotated[SizeRange, Tag("table")],
-    Discriminator(_kind_of_sizes),
-]
-Fitted = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
-
-
-class Study(_Table):
+class Study(Table):
     """A simulation study; see the module's text for what its hash covers."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    name: Name
     title: str = ""
-    truth: str | dict
-    gatings: Annotated[list[Literal[GATINGS]], Field(min_length=1), AfterValidator(_distinct)]
-    k2: Annotated[list[Fitted], Field(min_length=1), AfterValidator(_distinct)]
+    truth: Truth
+    gatings: Annotated[list[Literal[GATINGS]], Field(min_length=1), SHORT, AfterValidator(distinct)]
+    k2: Annotated[list[Fitted], Field(min_length=1), SHORT, AfterValidator(distinct)]
     n: Sizes
-    replicates: Annotated[int, Field(ge=1)]
+    replicates: Annotated[int, Field(ge=1, le=CELLS)]
     x: Annotated[UniformX | NormalX, Field(discriminator="law")]
-    seed: Annotated[int, Field(ge=0)]
-    statistics: Annotated[
-        list[Annotated[str, Field(pattern=r"^(mean|median|q\d\d)$")]], Field(min_length=1), AfterValidator(_distinct)
-    ] = ["mean", "median", "q90"]
-    beside: Annotated[list[str], AfterValidator(_distinct)] = []
+    seed: Annotated[int, Field(ge=0, lt=2**128)]  # of the 128 bits that a SeedSequence mixes
+    statistics: Annotated[list[Statistic], Field(min_length=1), SHORT, AfterValidator(distinct)] = [
+        "mean",
+        "median",
+        "q90",
+    ]
+    beside: Annotated[list[str], SHORT, AfterValidator(distinct)] = []
     fit: FitOptions = FitOptions()
     measures: Measures = Measures()
-
-    @field_validator("truth", mode="before")
-    @classmethod
-    def _named_or_written(cls, value):
-        if not isinstance(value, str | dict):
-            raise ValueError("the name of a truth, or a table with the parameters of one")
-        return value
 
     @model_validator(mode="after")
     def _one_gating(self):
@@ -226,11 +107,23 @@ class Study(_Table):
             raise ValueError("gatings = [the gating of the truth], as the truth is a table")
         return self
 
+    @model_validator(mode="after")
+    def _few_cells(self):
+        if self.n_cells > CELLS:
+            lists = f"{len(self.gatings)} gatings x {len(self.k2)} k2 x {len(self.sizes)} n"
+            raise ValueError(f"at most {CELLS} cells, got {self.n_cells}: {lists} x {self.replicates} replicates")
+        return self
+
     # -- the grid ---------------------------------------------------------------------------------------------------
     @cached_property
     def sizes(self):
         """The sample sizes, a sorted list."""
         return self.n.sizes() if isinstance(self.n, SizeRange) else sorted(self.n)
+
+    @property
+    def n_cells(self):
+        """Number of cells of the study."""
+        return len(self.gatings) * len(self.k2) * len(self.sizes) * self.replicates
 
     def corners(self):
         """The first replicate of every gating, k2 and n: a `Cell` each, in the order of the study."""
@@ -318,44 +211,86 @@ def load_study(source):
         that does not fit: one line a problem, each naming the file, the key, what was expected and what came.
     """
     shipped = shipped_studies()
-    file = shipped.get(str(source), Path(source))
-    if not file.is_file():
-        raise StudyError(f"no study {str(source)!r}: neither a shipped one ({', '.join(shipped)}) nor a TOML file")
+    file = shipped.get(str(source))
+    if file is None:
+        file, where = Path(source), in_a_line(source)
+        if (why := refusal(file)) and str(source):
+            raise StudyError(f"{where}: {why}")
+        if not (str(source) and file.exists()):
+            raise StudyError(f"no study '{where}': neither a shipped one ({', '.join(shipped)}) nor a TOML file")
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StudyError(f"{file}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # not UTF-8, or not TOML
-        raise StudyError(f"{file}: not a TOML file: {error}") from None
-    try:
-        return Study(**values)
+        return Study.model_validate(read_toml(file))
     except ValidationError as error:
-        raise StudyError("\n".join(f"{file}: {_explain(e)}" for e in error.errors())) from None
+        found = error.errors(include_url=False)
+        lines = [f"{in_a_line(file)}: {_explain(e)}" for e in found[:LINES]]
+        lines += [f"{in_a_line(file)}: and {len(found) - LINES} more"] if len(found) > LINES else []
+        raise StudyError("\n".join(lines)) from None
+    except UserError as error:
+        raise StudyError(str(error)) from None
 
 
+LINES = 20  # of one message
+SHOWN = 100  # characters of a value
 TABLES = {
-    "": (Study,),
-    "x": (UniformX, NormalX),
-    "n": (SizeRange,),
-    "fit": (FitOptions,),
-    "fit.bounds": (Bounds,),
-    "measures": (Measures,),
+    (): (Study,),
+    ("truth",): (TruthTable,),
+    ("x",): (UniformX, NormalX),
+    ("n",): (SizeRange,),
+    ("fit",): (FitOptions,),
+    ("fit", "bounds"): (Bounds,),
+    ("measures",): (Measures,),
 }
-TAGS = ("uniform", "normal", "list", "table")  # pydantic puts the branch of a union into the path of an error
+TAGGED = (("x",), ("n",), ("truth",))
+EXPECTED = {  # where pydantic's words are those of Python
+    "too_short": "at least 1 entry",
+    "string_too_long": "at most 500 characters",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+}
 
 
 def _explain(error):
     """One line on one pydantic error: key, expected, got."""
-    path = [part for part in error["loc"] if part not in TAGS]
-    key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
-    kind, got = error["type"], error["input"]
+    loc, kind, got = error["loc"], error["type"], error["input"]
+    path = tuple(part for i, part in enumerate(loc) if not _is_tag(loc, i))
+    key = "".join(f"[{p}]" if isinstance(p, int) else f".{_as_key(p)}" for p in path).lstrip(".")
     if kind == "extra_forbidden":
-        known = sorted({field for table in TABLES[key.rpartition(".")[0]] for field in table.model_fields})
-        close = difflib.get_close_matches(str(path[-1]), known, n=1)
+        known = sorted({field for table in TABLES[path[:-1]] for field in table.model_fields})
+        close = difflib.get_close_matches(path[-1][:SHOWN], known, n=1)
         return f"{key}: unknown key{f'; did you mean {close[0]!r}?' if close else ''} (known: {', '.join(known)})"
     if kind == "missing":
         return f"{key}: missing key"
     if kind.startswith("union_tag"):  # only x has branches with a name
-        return f"{key}.law: expected 'uniform' or 'normal', got {got.get('law')!r}"
+        return f"{key}.law: expected 'uniform' or 'normal', got {_shown(got.get('law'))}"
     expected = str(error["ctx"]["error"]) if kind == "value_error" else error["msg"].removeprefix("Input should be ")
-    return f"{key}: expected {expected}, got {got!r}" if key else f"expected {expected}"
+    expected = EXPECTED.get(kind, expected)
+    for limit in (v for k, v in error.get("ctx", {}).items() if k in ("ge", "gt", "le", "lt") and isinstance(v, float)):
+        expected = f"{expected.rpartition(' ')[0]} {limit:g}"  # not with all its zeros
+    return f"{key}: expected {expected}, got {_shown(got)}" if key else f"expected {expected}"
+
+
+def _is_tag(loc, i):
+    """Pydantic puts the branch of a union into the path: after the key, or the number of an entry."""
+    return isinstance(loc[i], str) and i > 0 and (loc[:i] in TAGGED or isinstance(loc[i - 1], int))
+
+
+def _as_key(part):
+    """A key as TOML writes it: quoted where it is not bare."""
+    if re.fullmatch("[A-Za-z0-9_-]+", part) is None:
+        part = json.dumps(part, ensure_ascii=not part.isprintable())
+    return _cut(part)
+
+
+def _shown(value):
+    """A value in a message, of one line and not too long."""
+    if isinstance(value, list | dict) and len(value) > SHOWN:
+        return f"a {'list' if isinstance(value, list) else 'table'} of {len(value)}"
+    try:
+        return _cut(repr(value))
+    except ValueError:  # Python's own limit
+        return "a number of thousands of digits"
+
+
+def _cut(text):
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+import hmoe_stats as hs
+from simulations import pool, runner
+from simulations.cli import app
 from simulations.store import FRAME_COLUMNS, Store, StoreError
 from simulations.study import load_study
 
@@ -198,16 +202,24 @@ def test_a_run_killed_again_and_again_loses_nothing(tmp_path, long):
     assert results(folder).equals(long)
 
 
-def test_failing_cells_are_counted_and_the_rest_is_kept(tmp_path):
-    folder = put(tmp_path, STUDY.replace("n = [150, 300]", "n = [2, 200]").replace(", [3, 3]", ""))
-    words = [HMOE, "run", "small.toml", "--jobs", "1"]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0
+def test_failing_cells_are_counted_and_the_rest_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(put(tmp_path, STUDY.replace(", [3, 3]", "")))
+    fit = hs.fit_mle
+
+    def fails(X, y, **options):
+        if len(y) == 150:
+            raise ValueError("no luck")
+        return fit(X, y, **options)
+
+    monkeypatch.setattr(hs, "fit_mle", fails)
+    done = CliRunner().invoke(app, ["run", "small.toml", "--jobs", "1"])
+    assert done.exit_code == 0
     assert "8 of 8 cells in results/small.sqlite, 8 of them new, 4 failed" in done.stdout
-    assert "4 failed: ValueError: " in done.stderr
-    assert "SS, fitted k2 = 2,2: 2 fits failed, 0 without an optimum left out, " in hmoe(folder, "rates", "small.toml")
-    hmoe(folder, "table", "small.toml", "--out", "t.csv")
-    assert (folder / "t.csv").read_text().count('C2,SS,"2,2",2,0,failed,,,,,,,\n') == 1
+    assert "4 failed: ValueError: no luck" in done.stderr
+    shown = CliRunner().invoke(app, ["rates", "small.toml"]).stdout
+    assert "SS, fitted k2 = 2,2: 2 fits failed, 0 without an optimum left out, " in shown
+    assert CliRunner().invoke(app, ["table", "small.toml", "--out", "t.csv"]).exit_code == 0
+    assert (tmp_path / "t.csv").read_text().count('C2,SS,"2,2",150,0,failed,,,,,,,\n') == 1
 
 
 def test_a_run_says_first_what_its_truths_cannot_tell(tmp_path):
@@ -279,6 +291,116 @@ def test_bad_input_is_one_clear_line(tmp_path, words, said):
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+ODD_PATHS = {
+    "folder": "folder: is a folder, not a file",
+    "pipe": "pipe: is a device or a pipe, not a file",
+    "/dev/zero": "/dev/zero: is a device or a pipe, not a file",
+    "loop": "loop: cannot be reached: Too many levels of symbolic links",
+    "m" * 300: f"{'m' * 300}: cannot be reached: File name too long",
+    "": ".: is a folder, not a file",
+}
+
+
+@pytest.fixture
+def odd_paths(tmp_path, monkeypatch):
+    """A folder with a study and `ODD_PATHS`."""
+    monkeypatch.chdir(put(tmp_path))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    os.mkfifo("pipe")
+    os.symlink("loop", "loop")
+    return sorted(tmp_path.rglob("*"))
+
+
+def refused(*words):
+    """The one line that refuses a command."""
+    done = CliRunner().invoke(app, list(words))
+    assert isinstance(done.exception, SystemExit), repr(done.exception)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    return done.stderr
+
+
+@pytest.mark.parametrize("path", ODD_PATHS)
+def test_results_are_a_file_or_one_line(odd_paths, tmp_path, path):
+    for command in (["run"], ["status"], ["rates"], ["table", "--out", "t.csv"], ["plot"], ["report"]):
+        said = refused(command[0], "small.toml", "--results", path, *command[1:])
+        assert said.startswith(f"hmoe: {ODD_PATHS[path]}")
+    assert sorted(tmp_path.rglob("*")) == odd_paths
+
+
+@pytest.mark.parametrize("path", ["folder", "", "/", "loop", "m" * 300, "m" * 253, "file/x", "gone/x"])
+def test_a_table_that_cannot_be_written_is_one_line(odd_paths, tmp_path, path):
+    Store(tmp_path / "s.sqlite", load_study("small.toml"), write=True).close()
+    before = sorted(tmp_path.rglob("*"))
+    assert "cannot be written" in refused("table", "small.toml", "--results", "s.sqlite", "--out", path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full")
+def test_a_device_is_written_to_and_stays_one(odd_paths):
+    Store("s.sqlite", load_study("small.toml"), write=True).close()
+    said = refused("table", "small.toml", "--results", "s.sqlite", "--out", "/dev/full")
+    assert said == "hmoe: /dev/full: cannot be written: No space left on device\n"
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_table_behind_a_link_is_replaced_there(odd_paths, tmp_path):
+    Store("s.sqlite", load_study("small.toml"), write=True).close()
+    os.symlink("folder/t.csv", "t.csv")
+    for _ in range(2):
+        done = CliRunner().invoke(app, ["table", "small.toml", "--results", "s.sqlite", "--out", "t.csv"])
+        assert done.stdout == "t.csv: 0 rows\n"
+    assert os.readlink("t.csv") == "folder/t.csv"
+    assert os.listdir("folder") == ["t.csv"]
+
+
+@pytest.mark.parametrize("path", ["file", "file/x", "loop/x", "m" * 300])
+def test_folders_are_checked_before_anything_is_computed(odd_paths, monkeypatch, path):
+    monkeypatch.setattr(hs.theory, "certificates", lambda *_, **__: pytest.fail("computed"))
+    refused("certify", "C2", "--gating", "SS", "--k2", "3,2", "--out", path)
+    refused("evidence", "toy", "--certify", "--out", path)
+    refused("evidence", "toy", "--certify", "--figures", path)
+
+
+@pytest.mark.parametrize("k2", ["100000,100000", "9" * 5000, "1," * 50_000 + "1"])
+def test_models_of_the_command_line_are_small(k2):
+    said = refused("certify", "C2", "--gating", "SS", "--k2", k2)
+    assert said.startswith("hmoe: --k2: expected ")
+    assert len(said) < 200
+
+
+# -- workers ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("asked", "cores", "given"), [("1000000000", 2, 8), ("1000000000", 0.25, 4), ("3", 2, 3)])
+def test_there_are_not_more_workers_than_cells(tmp_path, monkeypatch, asked, cores, given):
+    monkeypatch.chdir(put(tmp_path, STUDY.replace(", [3, 3]", "")))
+    monkeypatch.setattr(pool.joblib, "cpu_count", lambda: cores)
+    asked_for = []
+    monkeypatch.setattr(runner, "run", lambda study, store, jobs, *_: asked_for.append(jobs))
+    done = CliRunner().invoke(app, ["run", "small.toml", "--jobs", asked])
+    assert asked_for == [given]
+    assert done.stderr == ""
+
+
+def test_workers_that_cannot_be_started_are_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(put(tmp_path))
+    monkeypatch.setattr(runner, "_compile", lambda *_: None)
+    for error in (OSError(11, "Resource temporarily unavailable"), ImportError("no _multiprocessing"),
+                  RuntimeError("can't start new thread"), MemoryError()):  # fmt: skip
+
+        def refuses(*_, error=error, **__):
+            raise error
+
+        monkeypatch.setattr(pool.joblib, "Parallel", refuses)
+        done = CliRunner().invoke(app, ["run", "small.toml", "--jobs", "2"])
+        assert done.exit_code == 1
+        said, kept = [line for line in done.stderr.splitlines() if line.startswith("hmoe: ")]
+        assert said.startswith(f"hmoe: worker processes cannot be started ({type(error).__name__}: ")
+        assert said.endswith("--jobs 1 needs none")
+        assert "0 of 16 cells are kept in results/small.sqlite" in kept
+
+
 def test_studies_are_listed(tmp_path):
     shown = hmoe(tmp_path, "studies")
     assert [line.split()[0] for line in shown.splitlines()] == [
@@ -288,8 +410,6 @@ def test_studies_are_listed(tmp_path):
 
 
 def test_fit_of_own_data(tmp_path):
-    import hmoe_stats as hs
-
     X, y = hs.sample(hs.datasets.truth("C2", gating="LL"), 100, x=hs.Uniform(-3, 3), seed=0)
     lines = ["name,y,x", *(f"row,{v!r},{x!r}" for x, v in zip(X[:, 0].tolist(), y.tolist(), strict=True))]
     (tmp_path / "own.csv").write_text("\n".join(lines))

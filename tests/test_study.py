@@ -1,6 +1,9 @@
 """Studies: reading, messages, hash, grid and streams."""
 
+import errno
+import os
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +26,9 @@ omega = 3
 nu = [0.01, 4]
 """
 
+TABLE = """{ gating = "SL", k2 = [2], a = [0], b = [0], omega = [[-1], [1]], beta = [0, 0], eta = [0.5, -1],
+tau = [-2, 2], nu = [0.3, 0.4] }""".replace("\n", " ")
+
 
 @pytest.fixture
 def read(tmp_path):
@@ -33,7 +39,7 @@ def read(tmp_path):
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)
-        (tmp_path / "small.toml").write_text(text)
+        (tmp_path / "small.toml").write_text(text, encoding="utf-8")
         return load_study(tmp_path / "small.toml")
 
     return reader
@@ -91,7 +97,51 @@ def test_sizes_of_a_range_are_log_spaced(read):
         ("n = [400, 200]", "n = 400", ["n: expected a valid list, got 400"]),
         ("seed = 7\n", "", ["seed: missing key"]),
         ('truth = "C2"', "truth = 2", ["truth: expected the name of a truth, or a table", "got 2"]),
-        ('truth = "C2"', 'truth = { gating = "SS" }', ["gatings = [the gating of the truth]"]),
+        ('truth = "C2"', 'truth = { gating = "SS" }', ["truth.nu: missing key", "truth.k2: missing key"]),
+        ('truth = "C2"', f"truth = {TABLE}", ["gatings = [the gating of the truth]"]),
+        ('truth = "C2"', f"truth = {TABLE.replace('tau', 'tua')}", ["truth.tua: unknown key; did you mean 'tau'?"]),
+        ('truth = "C2"', f"truth = {TABLE.replace('0.4', 'nan')}", ["truth.nu[1]: expected a finite number, got nan"]),
+        ('truth = "C2"', f"truth = {TABLE.replace('[1]', '[1, inf]')}", ["truth.omega[1][1]: expected a finite"]),
+        ('truth = "C2"', f"truth = {TABLE.replace('0.4', '1e60')}", ["truth.nu[1]: expected less than or equal to 1e"]),
+        ('truth = "C2"', f"truth = {TABLE.replace('0.5', '2024-02-29')}", ["truth.eta[0]: expected a valid number"]),
+        ('truth = "C2"', f"truth = {TABLE.replace('0.5', '07:32:00')}", ["truth.eta[0]: expected a valid number"]),
+        ('truth = "C2"', f"truth = {TABLE.replace('0.5', 'true')}", ["truth.eta[0]: expected a valid number"]),
+        ('truth = "C2"', f"truth = {TABLE.replace('[2]', '[200]')}", ["truth.k2: expected at most 100 experts"]),
+        ("replicates = 3", "replicates = 1_000_000_000_000", ["replicates: expected less than or equal to 1000000"]),
+        ("replicates = 3", "replicates = 400_000", ["at most 1000000 cells, got 3200000: 2 gatings x 2 k2 x 2 n x 4"]),
+        ("n = [400, 200]", f"n = {list(range(300, 40_300))}", ["n: expected at most 1000 entries, got a list"]),
+        ("n = [400, 200]", "n = { low = 10, high = 1_000_000_000, count = 100_000_000 }", ["n.count: expected less "]),
+        ("n = [400, 200]", "n = [400, 10_000_000_000_000_000_000_000]", ["n[1]: expected less than or equal to 10000"]),
+        ("n = [400, 200]", "n = [400, 1_000_000_000_000_001]", ["n[1]: expected less than or equal to 100000000000"]),
+        ("[3, 3]", "[100000, 100000]", ["k2[0]: expected at most 100 experts in all groups, got [100000, 100000]"]),
+        ("[3, 3]", f"[{'1, ' * 40_000}]", ["k2[0]: expected at most 1000 entries, got a list of 40000"]),
+        ("[3, 3], [2, 2]", str([[2, i] for i in range(1, 40_000)])[1:-1], ["k2: expected at most 1000 entries"]),
+        ("seed = 7", f"seed = {10**60}", ["seed: expected less than 3402823669"]),
+        ("seed = 7", f"seed = 0x{'f' * 5000}", ["seed: expected less than 3402823669", "got a number of thousands"]),
+        ("seed = 7", f"seed = {'9' * 5000}", ["not a TOML file: a number of thousands of digits"]),
+        ("n_starts = 2", "n_starts = 10_000_000", ["fit.n_starts: expected less than or equal to 10000"]),
+        ("n_starts = 2", "max_iter = 10_000_000_000", ["fit.max_iter: expected less than or equal to 1000000"]),
+        ("omega = 3\n", f"omega = {10**400}\n", ["fit.bounds.omega: expected a positive number B of at most 1e+50"]),
+        ("low = -3.0", "low = -1e300", ["x.low: expected greater than or equal to -1e"]),
+        ("seed = 7", 'seed = 7\nstatistics = ["q00", "q01"]', ["statistics[0]: expected 'mean', 'median' or a quan"]),
+        ("seed = 7", 'seed = 7\nstatistics = ["q5"]', ["statistics[0]: expected", "'q01' to 'q99', got 'q5'"]),
+        ("seed = 7", 'seed = 7\nstatistics = ["q100", "q٣٤"]', ["statistics[0]: expected", "statistics[1]: expected"]),
+        ("seed = 7", "seed = 7\nstatistics = []", ["statistics: expected at least 1 entry, got []"]),
+        ("seed = 7", 'seed = 7\n"a.b" = 1', ['"a.b": unknown key (known: ']),
+        ("seed = 7", "seed = 7\n'a\"b'.c = 1", ['"a\\"b": unknown key (known: ']),
+        ("seed = 7", 'seed = 7\n"\\u001b[31m" = 1', ['"\\u001b[31m": unknown key (known: ']),
+        ("seed = 7", 'seed = 7\n"" = 1\nfirst = 2', ['"": unknown key', "first: unknown key"]),
+        ("n_starts = 2", "uniform = { x = 1 }", ["fit.uniform: unknown key (known: bounds, local, "]),
+        ("seed = 7", "seed = 7\nseed = 8", ["not a TOML file: Cannot overwrite a value (at line 10"]),
+        ('"small"', f'"{"m" * 300}"', ["name: expected a name for files, of 1 to 100 letters", "..."]),
+        ('"small"', '"so\\u0007und"', ["name: expected a name for files", r"got 'so\x07und'"]),
+        ('"small"', f'"small"\ntitle = "{"m" * 501}"', ["title: expected at most 500 characters"]),
+        ("seed = 7", f"seed = 7\nz = {'[' * 5000}", ["not a study: lists or tables nest too deeply"]),
+        ("seed = 7", f"seed = 7\nz = {'{z=' * 5000}", ["not a study: lists or tables nest too deeply"]),
+        ("seed = 7", f"seed = 7\n{'.'.join('z' * 20_000)} = 1", ["not a study: more than 50 dots in one key"]),
+        ("seed = 7", f"seed = 7\n[{'.'.join('z' * 20_000)}]", ["not a study: more than 50 dots in one key"]),
+        ("seed = 7", f"seed = 7\n# {'x' * 10**6}", ["too long for a study: more than 1000000 bytes"]),
+        ("seed = 7", "\n".join(f"z{i} = 1" for i in range(30)), ["seed: missing key", "and 11 more"]),
         ("seed = 7", "seed = = 7", ["not a TOML file", "line 9"]),
     ],
 )
@@ -160,6 +210,8 @@ def test_a_truth_may_be_written_out(read):
     table = load_study("toy").measure("SS").to_dict()
     study = Study(**tomllib.loads(TEXT) | {"truth": table, "gatings": ["SS"]})
     assert study.measure("SS").to_dict() == table
+    whole = table | {"nu": [1, 1, 1, 1]}
+    assert Study(**tomllib.loads(TEXT) | {"truth": whole, "gatings": ["SS"]}).identity["truth"] == whole
     broken = Study(**tomllib.loads(TEXT) | {"truth": table | {"nu": [-1.0] * 4}, "gatings": ["SS"]})
     with pytest.raises(StudyError, match="truth: nu .* must be positive"):
         broken.measure("SS")
@@ -168,3 +220,73 @@ def test_a_truth_may_be_written_out(read):
 def test_an_unknown_truth_is_said(read):
     with pytest.raises(StudyError, match="truth: .*C9"):
         read(('"C2"', '"C9"')).measure("SS")
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("change", [lambda text: "\ufeff" + text, lambda text: text.replace("\n", "\r\n")])
+def test_files_of_windows_are_read(read, tmp_path, change):
+    (tmp_path / "other.toml").write_bytes(change(TEXT).encode("utf-8"))
+    assert load_study(tmp_path / "other.toml") == read()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (TEXT.encode("utf-16"), "not a text file in UTF-8 (in UTF-16?): save it with the encoding UTF-8"),
+        (TEXT.encode("utf-16-be"), "not a text file in UTF-8 (in UTF-16?)"),
+        (TEXT.replace("small", "smäll").encode("latin-1"), "not a text file in UTF-8 (the byte 0xe4 in line 2)"),
+        (TEXT.replace("\n", "\r").encode(), "not a TOML file: "),
+        (b"", "name: missing key"),
+    ],
+)
+def test_files_in_other_encodings_are_one_line(tmp_path, content, said):
+    (tmp_path / "other.toml").write_bytes(content)
+    with pytest.raises(StudyError) as caught:
+        load_study(tmp_path / "other.toml")
+    assert str(caught.value).split("\n")[0].startswith(f"{tmp_path / 'other.toml'}: {said}")
+
+
+def test_dots_in_comments_and_titles_are_no_keys(read):
+    assert read(("seed = 7", f"seed = 7  # {'.' * 80} it's fine")).seed == 7
+    assert read(("seed = 7", f'seed = 7\ntitle = "{"." * 80}"')).title == "." * 80
+
+
+def test_only_files_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    os.symlink("loop", "loop")
+    os.mkdir("folder")
+    for source, said in {
+        "": "no study '': neither",
+        "gone.toml": "no study 'gone.toml': neither",
+        "gone\nor not": r"no study 'gone\nor not': neither",
+        "pipe": "pipe: is a device or a pipe, not a file",
+        "/dev/zero": "/dev/zero: is a device or a pipe, not a file",
+        "folder": "folder: is a folder, not a file",
+        "loop": "loop: cannot be reached: Too many levels of symbolic links",
+        "m" * 300: f"{'m' * 300}: cannot be reached: File name too long",
+        "a\0b": "a\0b: cannot be reached: its name holds a zero byte",
+    }.items():
+        with pytest.raises(StudyError) as caught:
+            load_study(source)
+        assert str(caught.value).startswith(said)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_may_not_be_read_is_one_line(read, tmp_path, monkeypatch):
+    read()
+    with monkeypatch.context() as patched:
+        denied = PermissionError(errno.EACCES, "Permission denied")
+        patched.setattr(Path, "open", lambda *_: (_ for _ in ()).throw(denied))
+        with pytest.raises(StudyError, match=r"small\.toml: cannot be read: Permission denied$"):
+            load_study(tmp_path / "small.toml")
+    denied = PermissionError(errno.EACCES, "Permission denied")
+    monkeypatch.setattr(os, "stat", lambda *_: (_ for _ in ()).throw(denied))
+    with pytest.raises(StudyError, match=r"small\.toml: cannot be reached: Permission denied$"):
+        load_study(tmp_path / "small.toml")
+
+
+def test_cells_are_counted_without_being_made(read):
+    study = read(("replicates = 3", "replicates = 100_000"))
+    assert study.n_cells == 800_000
+    assert len(study.corners()) == 8

@@ -46,12 +46,16 @@ def one_thread(fit):
     return limited
 
 
+def free_parameters(k2, d):
+    """Number of parameters of a model that are free: gates but for their translations, and experts."""
+    return (sum(k2) - 1) * (d + 1) + sum(k2) * (d + 2)
+
+
 def check_problem(X, y, gating, k2):
     """Checked (X, y, gating, k2) of a fit; `ValueError` where no fit makes sense (too few rows, constant y)."""
     X, y = check_data(X, y)
     gating, k2 = check_gating(gating), check_k2(k2)
-    d, K = X.shape[1], sum(k2)
-    free = (len(k2) - 1) * (d + 1) + (K - len(k2)) * (d + 1) + K * (d + 2)
+    free = free_parameters(k2, X.shape[1])
     if y.size <= free:
         raise ValueError(f"X and y must have more rows than the model has free parameters, {free}; got {y.size}")
     for name, columns in (("X", X), ("y", y[:, None])):

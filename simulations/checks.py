@@ -1,0 +1,93 @@
+"""What a study asks of the library, tried before anything of it is made: truths, shapes, samples, boxes, other studies.
+
+A study that passes fails only by what its data do to a fit.
+"""
+
+import numpy as np
+
+from hmoe_stats import log_density, sample
+from hmoe_stats.fitting.problem import Problem, check_problem, free_parameters
+from hmoe_stats.fitting.starts import check_start, contains
+
+from .study import StudyError, load_study, text_of
+
+SAMPLED = 10**9  # rows: samples are held in memory
+TRIED = 1000  # rows of the sample that is tried, beyond the parameters of a model
+
+
+def check_study(study):
+    """Check a study against the library.
+
+    Parameters
+    ----------
+    study : Study
+
+    Raises
+    ------
+    StudyError
+        One line a problem, each naming a key: a truth that is none; a fitted shape that cannot hold the truth it starts
+        from, or has fewer groups than the truth, so that there are no Voronoi cells; sample sizes with no more rows
+        than a model has free parameters, or too many for the memory; a box that the fit refuses; studies beside it that
+        are not to be had, or have its name.
+    """
+    problems = [*_sizes(study), *_beside(study)]
+    for gating in study.gatings:
+        try:
+            truth = study.measure(gating)
+        except StudyError as error:
+            problems.append(str(error).removeprefix(f"study {study.name}: "))
+            continue
+        problems += [line for k2 in study.k2 for line in _model(study, truth, tuple(k2))]
+    if problems:
+        raise StudyError("\n".join(f"study {study.name}: {line}" for line in dict.fromkeys(problems)))
+
+
+def box_findings(study):
+    """One line for each gating under which the truth lies outside the box, so that errors cannot fall to 0."""
+    bounds = study.fit.bounds.model_dump(exclude_none=True)
+    for gating in study.gatings if bounds else ():
+        truth = study.measure(gating)
+        X, y = sample(truth, TRIED, x=study.law, seed=0)
+        problem = Problem(X, y, gating, truth.k2, bounds)
+        nearest = problem.to_measure(problem.from_measure(truth))
+        if not np.allclose(log_density(nearest, X, y), log_density(truth, X, y), rtol=1e-6, atol=1e-6):
+            yield f"note: fit.bounds: the truth lies outside this box under {gating}: errors will not fall to 0"
+
+
+def _sizes(study):
+    if study.sizes[-1] > SAMPLED:
+        yield f"n: samples are held in memory: expected at most {SAMPLED} rows, got {study.sizes[-1]}"
+
+
+def _model(study, truth, k2):
+    free, n, start = free_parameters(k2, truth.d), study.sizes[0], None
+    if n <= free:
+        yield f"n: k2 = {text_of(k2)} has {free} free parameters: expected more rows, got {n}"
+        return
+    if study.fit.start == "truth":
+        start = truth
+        if k2 != truth.k2 and not contains(k2, truth.k2):
+            yield f'k2: the truth, {text_of(truth.k2)}, where fits start, does not fit into {text_of(k2)}'
+            return
+    elif len(k2) < truth.k1:
+        yield f"k2: expected at least as many groups as the truth has, {truth.k1}, got {text_of(k2)}"
+        return
+    bounds = study.fit.bounds.model_dump(exclude_none=True)
+    try:
+        X, y = sample(truth, min(n, free + TRIED), x=study.law, seed=study.data_seed(n, 0))
+        X, y, gating, k2 = check_problem(X, y, truth.gating, k2)
+        check_start(start, gating, k2, X, y)
+        Problem(X, y, gating, k2, bounds or None)
+    except ValueError as error:
+        yield f"gating {truth.gating}, k2 = {text_of(k2)}, n = {n}: {error}"
+
+
+def _beside(study):
+    for i, name in enumerate(study.beside):
+        try:
+            other = load_study(name)
+        except StudyError as error:
+            yield from (f"beside[{i}]: {line}" for line in str(error).split("\n"))
+            continue
+        if other.name == study.name:
+            yield f"beside[{i}]: expected another study, got {name!r}, which has the same name"

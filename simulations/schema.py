@@ -1,0 +1,200 @@
+"""The tables of a study file below the study itself, and how large what is in them may be, as pydantic checks them.
+
+The limits are far above any study that ends: they keep a slip of the keyboard from filling the memory, and every number
+within what samples, fits and SQLite can hold.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+GATINGS = ("SS", "SL", "LS", "LL")  # written again: to list studies, the library need not be loaded
+CELLS = 10**6  # of a study
+ENTRIES = 1000  # of a list
+EXPERTS = 100  # of a model
+ROWS = 10**15  # of a sample
+LARGEST = 1e50  # of real numbers, that of `hmoe_stats.measure`
+
+
+def distinct(values):
+    doubles = [v for i, v in enumerate(values) if v in values[:i]]
+    if doubles:
+        raise ValueError(f"distinct entries ({doubles[0]!r} is there twice)")
+    return values
+
+
+def _short(values):
+    """Refused before the entries are looked at, one by one or against each other."""
+    if isinstance(values, list) and len(values) > ENTRIES:
+        raise ValueError(f"at most {ENTRIES} entries")
+    return values
+
+
+def _few_experts(sizes):
+    if sum(sizes) > EXPERTS:
+        raise ValueError(f"at most {EXPERTS} experts in all groups")
+    return sizes
+
+
+def _file_name(name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{,99}", name):
+        raise ValueError("a name for files, of 1 to 100 letters, digits and _.-, the first a letter or digit")
+    return name
+
+
+def _statistic(name):
+    if not re.fullmatch(r"mean|median|q(0[1-9]|[1-9][0-9])", name):
+        raise ValueError("'mean', 'median' or a quantile, 'q01' to 'q99'")
+    return name
+
+
+def _bound(value):
+    """A positive number B, for [-B, B], or a pair [low, high]."""
+    pair = value if isinstance(value, list) else [0, value]
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= LARGEST for v in pair)
+    if len(pair) != 2 or not numbers or not pair[0] < pair[1]:
+        size = f"of at most {LARGEST:g} in size"
+        raise ValueError(f"a positive number B {size}, for [-B, B], or a pair [low, high] of such with low < high")
+    return [float(v) for v in pair] if isinstance(value, list) else float(value)
+
+
+def _variance_bound(value):
+    if not isinstance(value, list) or not value[0] > 0:
+        raise ValueError("a pair [low, high] with 0 < low < high (nu is a variance)")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_file_name)]
+Statistic = Annotated[str, AfterValidator(_statistic)]
+Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Bound = Annotated[float | list[float], BeforeValidator(_bound)]
+Rows = Annotated[int, Field(ge=2, le=ROWS)]
+SHORT = BeforeValidator(_short)
+Fitted = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), SHORT, AfterValidator(_few_experts)]
+
+
+class Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, str_max_length=500)
+
+
+class UniformX(Table):
+    """Uniform covariates on [low, high]."""
+
+    law: Literal["uniform"]
+    low: Real
+    high: Real
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if not self.low < self.high:
+            raise ValueError("low < high")
+        return self
+
+
+class NormalX(Table):
+    """Normal covariates with mean loc and standard deviation scale."""
+
+    law: Literal["normal"]
+    loc: Real = 0.0
+    scale: Annotated[Real, Field(gt=0)] = 1.0
+
+
+class SizeRange(Table):
+    """Sample sizes spaced evenly on a log scale and rounded."""
+
+    low: Rows
+    high: Rows
+    count: Annotated[int, Field(ge=1, le=ENTRIES)]
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if self.count > 1 and not self.high - self.low >= self.count - 1 or self.low > self.high:
+            raise ValueError("low < high, far enough apart for `count` distinct sizes")
+        return self
+
+    def sizes(self):
+        """The sizes as a sorted list of distinct integers."""
+        ratio = (self.high / self.low) ** (1 / max(1, self.count - 1))
+        return sorted({round(self.low * ratio**i) for i in range(self.count)})
+
+
+class Bounds(Table):
+    """The box of the fit; a parameter left out has the fit's own."""
+
+    a: Bound | None = None
+    b: Bound | None = None
+    omega: Bound | None = None
+    beta: Bound | None = None
+    eta: Bound | None = None
+    tau: Bound | None = None
+    nu: Annotated[Bound, AfterValidator(_variance_bound)] | None = None
+
+
+class FitOptions(Table):
+    """How each cell is fitted; what is left out has the fit's own default."""
+
+    start: Literal["truth", "data"] = "truth"
+    local: bool = False
+    n_starts: Annotated[int, Field(ge=1, le=10**4)] | None = None
+    tol: Annotated[float, Field(gt=0)] | None = None
+    max_iter: Annotated[int, Field(ge=1, le=10**6)] | None = None
+    bounds: Bounds = Bounds()
+
+    @model_validator(mode="after")
+    def _local_to_something(self):
+        if self.local and self.start == "data":
+            raise ValueError('local = true needs start = "truth"')
+        return self
+
+    def keywords(self):
+        """Keyword arguments for `hmoe_stats.fit_mle`, without `start`."""
+        given = self.model_dump(exclude={"start"}, exclude_none=True)
+        return {key: value for key, value in given.items() if value != {}}
+
+
+class Measures(Table):
+    """What is measured besides parameter errors and losses."""
+
+    hellinger: bool = False
+
+
+# pydantic puts the tag of a branch into the path of an error, where `study` takes it out again
+def _tagged(first, second, is_second):
+    """Either type, told apart by `is_second`, so that an error is one line and not one for each type."""
+    choose = Discriminator(lambda value: "second" if is_second(value) else "first")
+    return Annotated[Annotated[first, Tag("first")] | Annotated[second, Tag("second")], choose]
+
+
+Numbers = Annotated[list[Real], SHORT]
+Vector = Annotated[list[_tagged(Real, Numbers, lambda value: isinstance(value, list))], SHORT]
+Sizes = _tagged(
+    Annotated[list[Rows], Field(min_length=1), SHORT, AfterValidator(distinct)],
+    SizeRange,
+    lambda value: isinstance(value, dict | SizeRange),
+)
+
+
+class TruthTable(Table):
+    """A truth written out, as `MixingMeasure.to_dict` gives it; whether its shapes fit, the measure says itself."""
+
+    gating: Literal[GATINGS]
+    k2: Fitted
+    a: Vector
+    b: Numbers
+    omega: Vector
+    beta: Numbers
+    eta: Vector
+    tau: Numbers
+    nu: Numbers
+
+
+def _as_written(value):
+    """Checked, but kept as it is: its hash is that of what was written."""
+    if not isinstance(value, dict):
+        raise ValueError("the name of a truth, or a table with the parameters of one")
+    TruthTable.model_validate(value)
+    return value
+
+
+Truth = _tagged(str, Annotated[dict, BeforeValidator(_as_written)], lambda value: not isinstance(value, str))
