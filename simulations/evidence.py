@@ -14,7 +14,7 @@ from hmoe_stats import theory
 
 from . import UserError, certificates
 from .study import load_study, shipped_studies, sizes_of
-from .summary import label
+from .words import label
 
 TOLERANCE = 0.06  # in kappa; local slopes of a certificate's clean range agree to this
 MODEL = ["study", "study_file", "truth", "gating", "k2"]

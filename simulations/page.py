@@ -13,7 +13,8 @@ from matplotlib.patches import Rectangle
 from hmoe_stats.plotting import rate_plot, style
 
 from .study import sizes_of
-from .summary import MODEL, Gathered, enough, exponent, label, line_through, verdict
+from .summary import MODEL, Gathered, enough, exponent, line_through, verdict
+from .words import label
 
 PARAMETERS = ("loss_sharp", "hellinger", "a", "b", "omega", "beta", "eta", "tau", "nu")
 KINDS = ("loss", "divergence", "weighted", "barycentre", "mass")

@@ -15,6 +15,7 @@ from hmoe_stats import theory
 from hmoe_stats.rates import compare_rates, fit_rate
 
 from .study import sizes_of, text_of
+from .words import MARKS, label
 
 USED = ("converged", "boundary")
 FEWEST = 6  # replicates at one sample size
@@ -145,9 +146,6 @@ def verdict(expected, low, high):
 
 
 # -- text -------------------------------------------------------------------------------------------------------------
-MARKS = {"consistent": "=", "steeper": "<", "flatter": ">", "": " "}
-
-
 def format_slopes(table):
     """The table of `slopes` as text: a block for each model, a line for each quantity, a column for each statistic."""
     blocks = []
@@ -197,13 +195,6 @@ def format_differences(table, statistic):
     for column in ("models", "quantity", "verdict"):
         lines[column] = lines[column].str.ljust(lines[column].str.len().max())
     return f"paired differences of slopes ({statistic})\n{lines.to_string(index=False)}"
-
-
-def label(level, size, parameter, kind):
-    """A quantity in words."""
-    if level == 0:
-        return parameter
-    return f"{parameter} {kind}" + (f", {size} in cell" if level == 2 or size > 1 else "")
 
 
 def _interval(slope, low, high, row=None):
