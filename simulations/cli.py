@@ -18,6 +18,7 @@ from . import UserError
 from .pace import Pace
 from .store import Store, StoreError, being_written
 from .study import load_study, shipped_studies, sizes_of, text_of
+from .words import glyphs_noted, visible
 
 
 class _Commands(TyperGroup):
@@ -27,7 +28,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            for line in str(error).splitlines():
+            for line in str(error).split("\n"):
                 _say(line)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
@@ -49,7 +50,7 @@ Results = Annotated[Path | None, typer.Option(help="SQLite file of results. [def
 
 
 def _say(text):
-    print(f"hmoe: {text}", file=sys.stderr)
+    print(f"hmoe: {visible(text)}", file=sys.stderr)
 
 
 @contextmanager
@@ -94,7 +95,7 @@ def studies(results: Annotated[Path | None, typer.Option(hidden=True)] = None):
     """List the studies that ship."""
     for name in shipped_studies():
         study = load_study(name)
-        print(f"{name:<12} {len(study.corners()) * study.replicates:>6} cells  {study.title}")
+        print(f"{name:<12} {len(study.corners()) * study.replicates:>6} cells  {visible(study.title)}")
 
 
 @app.command()
@@ -136,7 +137,7 @@ def run(
             _say(stopped)
             _say(f"{after.finished} of {after.total} cells are kept in {path}; hmoe run {name} goes on from there")
             raise typer.Exit(code)
-        counts = f"{after.finished} of {after.total} cells in {path}, {todo} of them new, {after.failed} failed"
+        counts = f"{after.finished} of {after.total} cells in {visible(path)}, {todo} of them new, {after.failed} failed"
         print(f"{study.name}: {counts}")
         for message, count in store.failures().items():
             _say(f"{count} failed: {message}")
@@ -175,7 +176,7 @@ def status(study: StudyName, results: Results = None):
         finished, failed, _ = there.get(cell.key[:3], (0, 0, 0.0))
         for i, number in enumerate((finished - failed, failed, study.replicates - finished)):
             count[i] += number
-    print(f"{study.name}: {pace.finished} of {pace.total} cells in {path}")
+    print(f"{study.name}: {pace.finished} of {pace.total} cells in {visible(path)}")
     print(f"{'gating':<8}{'k2':<10}{'done':>8}{'failed':>8}{'to do':>8}")
     for (gating, k2), count in groups.items():
         print(f"{gating:<8}{k2:<10}" + "".join(f"{number:>8}" for number in count))
@@ -225,14 +226,15 @@ def plot(
         tables = {make.__name__: make(study, *frames) for make in (summary.slopes, summary.differences, summary.curves)}
         folder = out / study.name
         stem = folder / study.name
-        with _writing(folder), matplotlib.rc_context({"svg.hashsalt": study.name, "svg.fonttype": "none"}):
+        look = {"svg.hashsalt": study.name, "svg.fonttype": "none"}
+        with _writing(folder), glyphs_noted(_say), matplotlib.rc_context(look):
             folder.mkdir(parents=True, exist_ok=True)
             figure.savefig(f"{stem}.png", dpi=150)
             figure.savefig(f"{stem}.svg", metadata={"Date": None})
             for name, table in tables.items():
                 table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", float_format="%.6g")
     for file in (f"{stem}.png", f"{stem}.svg", *(folder / f"{name}.csv" for name in tables)):
-        print(file)
+        print(visible(file))
 
 
 @app.command()
@@ -249,7 +251,7 @@ def table(
     with _writing(out):
         frame.to_csv(part, index=False, lineterminator="\n")  # floats as repr writes them: they read back exactly
         part.replace(out)
-    print(f"{out}: {len(frame)} rows")
+    print(f"{visible(out)}: {len(frame)} rows")
 
 
 @contextmanager
@@ -295,11 +297,13 @@ def certify(
         with _writing(out):
             out.mkdir(parents=True, exist_ok=True)
             figure = Figure(figsize=(6.0, 4.5), layout="constrained")
-            hs.plotting.modulus_plot(moduli, figure.subplots()).set_title(f"{truth}, {gating}, {k2} fitted")
+            hs.plotting.modulus_plot(moduli, figure.subplots()).set_title(
+                hs.plotting.plain(f"{truth}, {gating}, {k2} fitted")
+            )
             figure.savefig(f"{stem}.png", dpi=150)
             hs.theory.certificate_table(moduli).to_csv(f"{stem}.csv", index=False, lineterminator="\n")
     for end in ("png", "csv"):
-        print(f"{stem}.{end}")
+        print(visible(f"{stem}.{end}"))
 
 
 # -- a user's own data ------------------------------------------------------------------------------------------------
@@ -359,14 +363,15 @@ def report(
     with _library_errors():
         from .report import report_page, study_text
 
-        page = report_page(study, study_text(source), frame, sources, _findings(study), beside)
+        with glyphs_noted(_say):
+            page = report_page(study, study_text(source), frame, sources, _findings(study), beside)
     path = out / study.name / "report.html"
     part = path.with_name("report.html.part")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(page, encoding="utf-8", newline="\n")
         part.replace(path)
-    print(path)
+    print(visible(path))
 
 
 # -- evidence ----------------------------------------------------------------------------------------------------------
@@ -403,9 +408,9 @@ def evidence(
             stem = (out or figures) / "evidence"
             figure = evidence_figure.figure(table)
             stem.parent.mkdir(parents=True, exist_ok=True)
-            with matplotlib.rc_context({"svg.hashsalt": "evidence"}):
+            with glyphs_noted(_say), matplotlib.rc_context({"svg.hashsalt": "evidence"}):
                 figure.savefig(f"{stem}.png", dpi=150)
                 figure.savefig(f"{stem}.svg", metadata={"Date": None})
             table.to_csv(f"{stem}.csv", index=False, lineterminator="\n")
             for end in ("png", "svg", "csv"):
-                print(f"{stem}.{end}")
+                print(visible(f"{stem}.{end}"))

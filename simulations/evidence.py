@@ -197,7 +197,8 @@ def verdict(row):
 
 
 def _compared(word, what):
-    return f"{word} {'with' if word == 'consistent' else 'than'} {what}"
+    joint = {"consistent": "with", "inconclusive": "against"}.get(word, "than")
+    return f"{word} {joint} {what}"
 
 
 def _drawn(rows):

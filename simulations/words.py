@@ -4,6 +4,8 @@ Nothing heavy is imported here, so that the command line may use it from its fir
 """
 
 import unicodedata
+import warnings
+from contextlib import contextmanager
 
 JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # they are spelling: in Persian words, in emoji
 
@@ -42,3 +44,20 @@ def label(level, size, parameter, kind):
     if level == 0:
         return parameter
     return f"{parameter} {kind}" + (f", {size} in cell" if level == 2 or size > 1 else "")
+
+
+@contextmanager
+def glyphs_noted(say):
+    """What the font of a figure lacks is said once, by `say` and in one line, instead of warned of glyph by glyph."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", r"Glyph \d+ ", UserWarning)
+        yield
+    lacking = {}
+    for one in caught:
+        words = str(one.message).split()
+        if words[0] == "Glyph":
+            lacking[chr(int(words[1]))] = None
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if lacking:
+        say(f"note: the font of the figures has nothing for {visible(' '.join(lacking))}: boxes stand there")

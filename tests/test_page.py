@@ -38,7 +38,7 @@ def test_the_page_shows_the_table():
         row = pick(table, gating=gating, k2="3,3", size=2, parameter="omega", statistic="mean").iloc[0]
         slope = f"{row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
         assert found[f"omega, m = 2, {gate}"][-1] == f"{gating}: {slope}"
-        mark = {"consistent": "=", "steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}"}
+        mark = {"consistent": "=", "inconclusive": "?", "steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}"}
         assert f"{slope}  {mark[row.verdict_derived]} {-row.alpha_derived:.3f}" in words(fig)
     assert found["Voronoi loss, softmax"][-2][:7] == "SS 2,2:"
     fig.savefig(io.BytesIO(), format="svg")
