@@ -30,8 +30,8 @@ DERIVED = {"linestyle": "none", "marker": "|", "markersize": 9, "color": "black"
 CERTIFICATE = {"linestyle": "none", "color": "black", "marker": "o", "markersize": 8, "markerfacecolor": "none"}
 CERTIFICATE |= {"markeredgewidth": 0.7, "zorder": 2.3}
 NOTE = (
-    "Verdict: the interval of the measured slope against the derived rate; inconclusive: it holds rate 0 or the "
-    "published one as well; steeper: the error falls faster; * the published rate is outside. Rate 0: not identified.",
+    "Verdict: what the measured interval says of the derived rate; inconclusive: it holds 0 or the published rate, too"
+    "; steeper: faster; * the published rate is outside. Rate 0: not identified.",
     "Certificates are for one covariate; kinked: no exponent; \N{NOT EQUAL TO} differs from the derived rate; their "
     "cell means weigh experts as at the mean of x, measured ones over all x.",
 )

@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 
 from hmoe_stats.plotting import plain, rate_plot, shortened, style
 
+from . import UserError
 from .study import sizes_of
 from .summary import MODEL, Gathered, enough, exponent, line_through, verdict
 from .words import MARKS, label, visible
@@ -53,12 +54,14 @@ def figure(study, frame, beside=(), statistic=None):
     Raises
     ------
     ValueError
-        If `frame` lacks a column, or has nothing that a slope can be fitted to.
+        If `frame` lacks a column.
+    UserError
+        If no cell is finished, no fit reached an optimum, or nothing has a slope.
     """
     gathered, statistic = Gathered(study, frame, beside), statistic or study.statistics[0]
     shown = _shown(gathered, statistic)
     if not shown:
-        raise ValueError("frame must have at least 2 sizes with 2 usable replicates of some quantity; got none")
+        raise UserError(f"{study.name}: no slope to draw: no 2 sample sizes have 2 fits that reached an optimum")
     models = [model for model in gathered.theory if any(model == other for other, _ in shown)]
     quantities = _order(shown)
     blocks = 2 if len(quantities) > 1 else 1  # quantities in a row of panels

@@ -59,7 +59,9 @@ def report_page(study, text, frame, sources=(), findings=(), beside=()):
     Raises
     ------
     ValueError
-        If `frame` lacks a column or has no row of the study.
+        If `frame` lacks a column.
+    UserError
+        If no cell of the study is finished, or no fit reached an optimum.
     """
     from . import page, summary
 

@@ -14,6 +14,7 @@ import pandas as pd
 from hmoe_stats import theory
 from hmoe_stats.rates import compare_rates, fit_rate
 
+from . import UserError
 from .study import sizes_of, text_of
 from .words import MARKS, VERDICTS_MEAN, label
 
@@ -63,7 +64,9 @@ def slopes(study, frame, beside=()):
     Raises
     ------
     ValueError
-        If `frame` lacks a column or has no row.
+        If `frame` lacks a column.
+    UserError
+        If no cell of the study is finished, or no fit reached an optimum.
     """
     gathered = Gathered(study, frame, beside)
     rows = []
@@ -254,7 +257,9 @@ class Gathered:
                 self.counts[key] = tuple(np.add(self.counts.get(key, (0, 0, 0, 0)), counts[model]).tolist())
         self.used = pd.concat(used, ignore_index=True)
         if not len(self.used):
-            raise ValueError("frame must have results of the study; got none that reached an optimum")
+            failed, _, uncertified, _ = np.sum(list(self.counts.values()), axis=0)
+            why = f"{failed} failed, {uncertified} ended elsewhere" if failed + uncertified else ""
+            raise UserError(f"{study.name}: {f'no fit reached an optimum: {why}' if why else 'no finished cells yet'}")
         self.per_replicate = self._per_replicate()
 
     def _per_replicate(self):

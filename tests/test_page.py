@@ -38,7 +38,7 @@ def test_the_page_shows_the_table():
         row = pick(table, gating=gating, k2="3,3", size=2, parameter="omega", statistic="mean").iloc[0]
         slope = f"{row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
         assert found[f"omega, m = 2, {gate}"][-1] == f"{gating}: {slope}"
-        mark = {"consistent": "=", "inconclusive": "?", "steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}"}
+        mark = {"consistent": "=", "inconclusive": "?", "steeper": "\u2193", "flatter": "\u2191"}
         assert f"{slope}  {mark[row.verdict_derived]} {-row.alpha_derived:.3f}" in words(fig)
     assert found["Voronoi loss, softmax"][-2][:7] == "SS 2,2:"
     fig.savefig(io.BytesIO(), format="svg")
@@ -87,5 +87,5 @@ def test_boxes_stand_side_by_side():
 
 def test_one_replicate_is_too_few():
     frame = results(study())
-    with pytest.raises(ValueError, match="2 usable replicates"):
+    with pytest.raises(ValueError, match="no slope to draw: no 2 sample sizes"):
         figure(study(), frame[frame["replicate"] == 0])

@@ -335,7 +335,7 @@ def test_a_study_of_one_size_has_a_page_without_a_figure(ran, tmp_path, monkeypa
     (tmp_path / "small.toml").write_text(STUDY.replace("[150, 300, 600]", "[600]"))
     hmoe("report", "small.toml", "--results", ran / "results" / "small.sqlite")
     text = (tmp_path / "figures" / "small" / "report.html").read_text()
-    assert "No figure: frame must have at least 2 sizes" in text
+    assert "no slope to draw: no 2 sample sizes" in text
     assert {row[7] for row in Page(text).texts("slopes")[1:]} == {"-"}
     assert "fewer than 2 sizes" in text
 

@@ -289,5 +289,5 @@ def test_unusable_frames_are_named(call):
     frame = results(study())
     with pytest.raises(ValueError, match=r"frame must have the columns .* got none of \['error'\]"):
         call(study(), frame.drop(columns="error"))
-    with pytest.raises(ValueError, match="results of the study; got none"):
+    with pytest.raises(ValueError, match="made-up: no finished cells yet"):
         call(study(), frame.iloc[:0])
