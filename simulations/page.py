@@ -27,7 +27,7 @@ ARROWS = {"steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}"}
 GATES = {"S": "softmax", "L": "Laplace"}
 LONG, SMALL = 8, 4.8  # letters of a name too long for a legend in the usual size; the size then, in points
 LONGEST = 18  # letters of a study's name where models of several studies are shown
-ROW, LINE = 1.55, 0.155  # inches of a row of panels, and of a line of the panel of verdicts
+WIDTH, ROW, LINE = 8.2, 1.55, 0.155  # inches of the page, of a row of panels, and of a line of the panel of verdicts
 TITLE = 9  # points
 
 
@@ -66,10 +66,10 @@ def figure(study, frame, beside=(), statistic=None):
     quantities = _order(shown)
     blocks = 2 if len(quantities) > 1 else 1  # quantities in a row of panels
     rows = -(-len(quantities) // blocks)
-    lines, width = len(quantities) + 2.2, 4.1 * blocks
-    title = _title(study.title.strip() or study.name, statistic, width)
+    lines = len(quantities) + 2.2
+    title = _title(study.title if study.title.strip() else study.name, statistic)
     with style():
-        fig = Figure(figsize=(width, ROW * rows + LINE * (lines + title.count("\n")) + 0.45))
+        fig = Figure(figsize=(WIDTH, ROW * rows + LINE * (lines + title.count("\n")) + 0.45))
         grid = fig.add_gridspec(rows + 1, 1, height_ratios=[ROW] * rows + [LINE * lines])
         for row in range(rows):
             here = quantities[row * blocks : (row + 1) * blocks]
@@ -85,10 +85,10 @@ def figure(study, frame, beside=(), statistic=None):
     return fig
 
 
-def _title(text, statistic, width):
-    """A title as it is written, and what the page shows; more than a line of so many inches is wrapped, then cut."""
+def _title(text, statistic):
+    """A title as it is written, and what the page shows; what is longer than a line is wrapped, then cut."""
     text, said = visible(text), f"({statistic} over replicates)"
-    letters = int(0.97 * width * 72 / TITLE / (sum(map(_breadth, text)) / len(text)))
+    letters = int(0.97 * WIDTH * 72 / TITLE / (sum(map(_breadth, text)) / len(text)))
     if len(f"{text} {said}") <= letters:
         return plain(f"{text} {said}")
     return "\n".join(map(plain, [*textwrap.wrap(text, letters, max_lines=2), said]))

@@ -25,7 +25,7 @@ def test_the_snippet_runs_and_fits_as_the_study_does(tmp_path, monkeypatch, caps
         return fit(X, y, **keywords)
 
     monkeypatch.setattr(hs, "fit_mle", fit_mle)
-    monkeypatch.setattr(hs.theory, "modulus", inspect.signature(hs.theory.modulus).bind)  # it takes minutes, and says so
+    monkeypatch.setattr(hs.theory, "modulus", inspect.signature(hs.theory.modulus).bind)  # it takes minutes
     monkeypatch.chdir(tmp_path)
     exec(snippet().replace("10_000", "500"), {})
     shown = capsys.readouterr().out
