@@ -147,7 +147,7 @@ def rate_plot(
             ax.plot(fit.n, fit.predict(fit.n), color=look["color"], linestyle=look["linestyle"])
             handles.append(Line2D([], [], label=f"{plain(words[name])}: {fit}" if name else f"slope {fit}", **look))
             lows, highs, sizes = [*lows, *low], [*highs, *high], [*sizes, *fit.n]
-        ax.set(xscale="log", yscale="log", xlabel="sample size n", ylabel=plain(ylabel))
+        ax.set(xscale="log", yscale="log", xlabel="sample size n", ylabel=_axis_label(ylabel))
         ax.xaxis.set_minor_formatter(NullFormatter())
         _label_few(ax.yaxis)
         thin = _draw_references(ax, references, np.array(sizes), np.array(lows))
@@ -222,7 +222,7 @@ def modulus_plot(moduli, ax=None, *, references=None, ylabel=None):
                 height = np.exp(np.mean(np.log(one.distance[inside]) - one.exponent * np.log(one.t[inside])))
                 ax.plot(ends, height * ends**one.exponent, color=look["color"], linestyle=look["linestyle"])
         ylabel = ylabel or " or ".join(sorted({one.metric for one in moduli})) + " distance"
-        ax.set(xscale="log", yscale="log", xlabel="discrepancy t", ylabel=plain(ylabel))
+        ax.set(xscale="log", yscale="log", xlabel="discrepancy t", ylabel=_axis_label(ylabel))
         thin = _draw_powers(ax, powers, moduli)
         _make_room(ax, len(handles), len(thin))
         if thin:
@@ -377,6 +377,10 @@ def _math(name):
         parts.append(rf"\partial {letter}" + (f"_{{{index}}}" if index else "") + (f"^{power}" if power else ""))
     order = f"^{above[1:]}" if above[1:] else ""
     return rf"\partial{order}/{''.join(parts)}"
+
+
+def _axis_label(text):
+    return plain(shortened([str(text)], 60)[str(text)])
 
 
 # -- parts of the rate plot -------------------------------------------------------------------------------------------

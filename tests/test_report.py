@@ -194,6 +194,24 @@ def test_what_a_file_or_a_table_says_is_text():
     assert texts.count("<title>") == texts.count("</title>") == 1
 
 
+def test_control_characters_are_shown():
+    odd = "\0\x1b[31m\x9b \u202e \u2066 \ufeff"
+    text = render(study(title=odd), STUDY + f"# {odd}\t\n", results({}), slopes(note=odd), findings=[odd])
+    found = Page(text)
+    shown = r"\x00\x1b[31m\x9b \u202e \u2066 \ufeff"
+    assert not re.search(r"[\0-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", text)
+    assert f"<p>{shown}</p>" in text
+    assert found.texts("slopes")[1][-1] == shown
+    assert found.blocks[0] == STUDY + f"# {shown}\t\n"
+
+
+def test_an_inconclusive_verdict_has_a_look_and_a_meaning():
+    text = render(study(), STUDY, results({}), slopes().assign(verdict_derived="inconclusive"))
+    assert '<td class="inconclusive">inconclusive</td>' in text
+    assert re.search(r"^\.inconclusive {", text, re.MULTILINE)
+    assert "inconclusive: it holds one of these as well" in text
+
+
 def test_a_title_cannot_leave_the_figure():
     from matplotlib.figure import Figure
 
