@@ -258,7 +258,7 @@ class Gathered:
         self.used = pd.concat(used, ignore_index=True)
         if not len(self.used):
             failed, _, uncertified, _ = np.sum(list(self.counts.values()), axis=0)
-            why = f"{failed} failed, {uncertified} ended elsewhere" if failed + uncertified else ""
+            why = f"{failed} failed, {uncertified} without one" if failed + uncertified else ""
             raise UserError(f"{study.name}: {f'no fit reached an optimum: {why}' if why else 'no finished cells yet'}")
         self.per_replicate = self._per_replicate()
 

@@ -153,6 +153,21 @@ def test_rates_as_json_are_the_tables(here):
     assert any(record["alpha_published"] is None or record["note"] is None for record in found["slopes"])
 
 
+# -- whole tables ------------------------------------------------------------------------------------------------------
+def test_tables_are_printed_whole_however_narrow_the_terminal(here, monkeypatch):
+    put(here)
+    monkeypatch.setenv("COLUMNS", "20")
+    wide = hmoe("rates", "small.toml")[0]
+    narrow = ("display.width", 20, "display.max_columns", 2, "display.max_colwidth", 5, "display.max_rows", 3)
+    with pd.option_context(*narrow):
+        assert hmoe("rates", "small.toml")[0] == wide
+        G = hmoe_stats.datasets.truth("C3", gating="SL")
+        assert "..." not in repr(G)
+        assert len(repr(G).splitlines()) == 2 + G.n_experts
+    assert "..." not in wide
+    assert all(name in wide for name in ("mean", "q90", "upper half", "published", "derived", "sizes", "reps"))
+
+
 # -- nothing yet, and users' text --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("command", ["rates", "plot", "report"])
 def test_a_study_without_cells_has_no_finished_cells_yet(here, command):
@@ -162,7 +177,7 @@ def test_a_study_without_cells_has_no_finished_cells_yet(here, command):
     Path("results/small.sqlite").unlink()
     put(here, status="max_iter")
     said = hmoe(command, "small.toml", code=2)[1]
-    assert said == "hmoe: small: no fit reached an optimum: 0 failed, 17 ended elsewhere\n"
+    assert said == "hmoe: small: no fit reached an optimum: 0 failed, 17 without one\n"
 
 
 def test_a_title_is_text_in_figure_and_report(here):

@@ -339,5 +339,5 @@ def test_unusable_frames_are_named(call):
     with pytest.raises(ValueError, match="made-up: no finished cells yet"):
         call(study(), frame.iloc[:0])
     none = frame.assign(status=np.where(frame["n"] == 1000, "failed", "max_iter"))
-    with pytest.raises(ValueError, match="made-up: no fit reached an optimum: 24 failed, 72 ended elsewhere"):
+    with pytest.raises(ValueError, match="made-up: no fit reached an optimum: 24 failed, 72 without one"):
         call(study(), none)
