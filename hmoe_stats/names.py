@@ -4,6 +4,10 @@ A name is text of the user's: where it is printed or drawn, characters that do n
 that no name can move a cursor, break a line or turn the direction of writing.
 """
 
+import unicodedata
+
+JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # they are spelling: in Persian words, in emoji
+
 
 def default_x_names(d):
     """``("x",)`` for one covariate, else ``("x0", "x1", ...)``."""
@@ -26,7 +30,11 @@ def given(x_names):
 
 def visible(text):
     r"""`text` with characters that do not print (controls, line ends, turns of direction) written as ``\x1b``."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return "".join(c if _prints(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def _prints(c):
+    return c.isprintable() or unicodedata.category(c) == "Zs" or c in JOINERS
 
 
 def _own(data):

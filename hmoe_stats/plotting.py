@@ -2,6 +2,9 @@
 
 Every function takes ``ax=None`` and returns the axes it drew on. The style sheet ``hmoe.mplstyle`` is a context
 (`style`) that ends with the function: no global setting changes, and no figure is registered with pyplot.
+
+What a caller names (series, references, labels of axes) is text and drawn as it is written (`plain`); who wants
+mathematics there sets it on the axes afterwards.
 """
 
 import re
@@ -34,6 +37,7 @@ GATING_STYLES = {
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = "osD^vPX"
 LINES = ("-", "--", "-.", ":")
+LONGEST = 40  # letters of a name in a legend: with slope and interval they take three quarters of a figure's width
 
 
 def style():
@@ -42,8 +46,47 @@ def style():
 
 
 def plain(text):
-    """The user's `text` as Matplotlib draws it as it stands: no mathematics, no character that does not print."""
+    r"""Text to be drawn as it is written: no dollar sign opens mathematics.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        For matplotlib, in one line: dollar signs escaped, characters that cannot be drawn (control characters, marks of
+        direction, lone surrogates) shown as Python writes them, such as ``\x1b``, ``\n`` and ``\u202e``.
+    """
     return visible(str(text)).replace("$", r"\$")
+
+
+def shortened(names, longest=LONGEST):
+    """Names for a legend: long ones lose their middle, and are numbered where that makes them alike.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Distinct.
+    longest : int
+        Letters kept.
+
+    Returns
+    -------
+    dict
+        name -> its short form, distinct as the names are.
+    """
+    out, taken = {}, {name for name in names if len(name) <= longest}
+    for name in names:
+        short, number = name, 1
+        while len(name) > longest and (number == 1 or short in taken):
+            end = f" {number}" if number > 1 else ""
+            head = (longest - 1 - len(end)) * 2 // 3
+            short = f"{name[:head]}\N{HORIZONTAL ELLIPSIS}{name[head + 1 + len(end) - longest :]}{end}"
+            number += 1
+        out[name] = short
+        taken.add(short)
+    return out
 
 
 def rate_plot(
@@ -75,6 +118,7 @@ def rate_plot(
     n_min, level, n_boot
         As in `fit_rate`.
     ylabel : str
+        Drawn as it is written, as all names are.
 
     Returns
     -------
@@ -90,7 +134,7 @@ def rate_plot(
     with style():
         ax = _axes(ax)
         handles, lows, highs, sizes = [], [], [], []
-        looks = _looks([name for name, _ in groups])
+        looks, words = _looks([name for name, _ in groups]), shortened([name for name, _ in groups])
         for (name, part), look in zip(groups, looks, strict=True):
             fit = fit_rate(part["n"], part["error"], statistic, n_boot=n_boot, level=level, n_min=n_min)
             half = _normal_quantile(level) * fit.log_standard_errors
@@ -98,9 +142,9 @@ def rate_plot(
             ax.fill_between(fit.n, low, high, color=look["color"], alpha=0.15, linewidth=0)
             ax.plot(fit.n, fit.values, color=look["color"], marker=look["marker"], linestyle="none")
             ax.plot(fit.n, fit.predict(fit.n), color=look["color"], linestyle=look["linestyle"])
-            handles.append(Line2D([], [], label=f"{name}: {fit}" if name else f"slope {fit}", **look))
+            handles.append(Line2D([], [], label=f"{plain(words[name])}: {fit}" if name else f"slope {fit}", **look))
             lows, highs, sizes = [*lows, *low], [*highs, *high], [*sizes, *fit.n]
-        ax.set(xscale="log", yscale="log", xlabel="sample size n", ylabel=ylabel)
+        ax.set(xscale="log", yscale="log", xlabel="sample size n", ylabel=_axis_label(ylabel))
         ax.xaxis.set_minor_formatter(NullFormatter())
         _label_few(ax.yaxis)
         thin = _draw_references(ax, references, np.array(sizes), np.array(lows))
@@ -175,7 +219,7 @@ def modulus_plot(moduli, ax=None, *, references=None, ylabel=None):
                 height = np.exp(np.mean(np.log(one.distance[inside]) - one.exponent * np.log(one.t[inside])))
                 ax.plot(ends, height * ends**one.exponent, color=look["color"], linestyle=look["linestyle"])
         ylabel = ylabel or " or ".join(sorted({one.metric for one in moduli})) + " distance"
-        ax.set(xscale="log", yscale="log", xlabel="discrepancy t", ylabel=ylabel)
+        ax.set(xscale="log", yscale="log", xlabel="discrepancy t", ylabel=_axis_label(ylabel))
         thin = _draw_powers(ax, powers, moduli)
         _make_room(ax, len(handles), len(thin))
         if thin:
@@ -347,6 +391,10 @@ def _math(name):
     return rf"\partial{order}/{''.join(parts)}"
 
 
+def _axis_label(text):
+    return plain(shortened([str(text)], 60)[str(text)])
+
+
 # -- parts of the rate plot -------------------------------------------------------------------------------------------
 def _axes(ax):
     if ax is not None and not isinstance(ax, Axes):
@@ -405,7 +453,8 @@ def _merged(references, what="alphas"):
         except ValueError:
             raise ValueError(f"{wanted}; got {shown(label)}: {shown(alpha)}") from None
         out.setdefault(round(alpha, 9), []).append(str(label))
-    return {alpha: ", ".join(labels) for alpha, labels in sorted(out.items())}
+    words = shortened([label for labels in out.values() for label in labels])
+    return {alpha: plain(", ".join(words[label] for label in labels)) for alpha, labels in sorted(out.items())}
 
 
 def _draw_references(ax, references, n, low):

@@ -4,6 +4,7 @@ What the user can mend is said in one line a problem on standard error, with exi
 exit code 130. Heavy libraries are imported inside the commands that need them, so that `status` answers at once.
 """
 
+import json
 import signal
 import sys
 import time
@@ -22,7 +23,11 @@ from .schema import EXPERTS
 from .store import Store, StoreError, being_written
 from .streams import BROKEN_PIPE, OutputLost, guarded
 from .study import load_study, shipped_studies, sizes_of, text_of
-from .words import visible
+from .words import glyphs_noted, visible
+
+NAME_THE_SHELL = (
+    "name your shell: _HMOE_COMPLETE=source_bash hmoe prints its script (or source_zsh, _fish, _powershell)"
+)
 
 
 class _Commands(TyperGroup):
@@ -41,30 +46,68 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            for line in str(error).splitlines():
+            for line in str(error).split("\n"):
                 _say(line)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             _say("interrupted")
             raise typer.Exit(130) from None
 
+    def parse_args(self, ctx, args):
+        try:
+            return super().parse_args(ctx, args)
+        except typer.Exit as ended:
+            if ended.exit_code:  # completion for a shell that was not recognised
+                _say(NAME_THE_SHELL)
+                raise typer.Exit(2) from None
+            raise
+
 
 app = typer.Typer(
     cls=_Commands,
-    help="Simulation studies of maximum-likelihood estimation in hierarchical mixtures of experts.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
-StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study that ships (hmoe studies), or a TOML file.")]
+
+def _completions(incomplete: str):
+    """Studies that begin like that: those that ship, and TOML files of this folder."""
+    names = [*shipped_studies(), *sorted(file.name for file in Path().glob("*.toml"))]
+    return [name for name in names if name.startswith(incomplete) and name == visible(name)]
+
+
+def _version(wanted: bool):
+    if wanted:
+        from hmoe_stats import __version__
+
+        print(f"hmoe-stats {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show name and version, and exit.")
+    ] = False,
+):
+    """Simulation studies of maximum-likelihood estimation in hierarchical mixtures of experts."""
+
+
+StudyName = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="A study that ships (hmoe studies), or a TOML file.", autocompletion=_completions
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON, as said above.")]
 WORKERS = 16  # at most, for each core: more only wait, and a slip of the keyboard asks for millions
 Results = Annotated[Path | None, typer.Option(help="SQLite file of results. [default: results/<study>.sqlite]")]
 
 
 def _say(text):
-    print(f"hmoe: {text}", file=sys.stderr)
+    print(f"hmoe: {visible(text)}", file=sys.stderr)
 
 
 @contextmanager
@@ -114,7 +157,7 @@ def studies(results: Annotated[Path | None, typer.Option(hidden=True)] = None):
     """List the studies that ship."""
     for name in shipped_studies():
         study = load_study(name)
-        print(f"{name:<12} {study.n_cells:>6} cells  {study.title}")
+        print(f"{name:<12} {study.n_cells:>6} cells  {visible(study.title)}")
 
 
 @app.command()
@@ -159,7 +202,7 @@ def run(
             _say(f"{after.finished} of {after.total} cells are kept in {path}; hmoe run {name} goes on from there")
             raise typer.Exit(code)
         counts = f"{after.finished} of {after.total} cells in {path}, {todo} of them new, {after.failed} failed"
-        print(f"{study.name}: {counts}")
+        print(visible(f"{study.name}: {counts}"))
         for message, count in store.failures().items():
             _say(f"{count} failed: {message}")
         raise typer.Exit(1 if after.failed == after.total else 0)
@@ -181,8 +224,14 @@ def _findings(study):
 
 
 @app.command()
-def status(study: StudyName, results: Results = None):
-    """Cells done, failed and to do; the rate, and the time left."""
+def status(study: StudyName, results: Results = None, as_json: AsJson = False):
+    """Cells done, failed and to do; the rate, and the time left.
+
+    With --json one object: study and results (its name, the path of its file); cells, done, failed, to_do (counts:
+    done have a fit, failed raised an error); models (a list of gating, k2, done, failed, to_do); jobs and
+    cells_a_minute of the latest run, and seconds_left with as many jobs, each null where not known; under_way, and
+    began, the Unix time at which the latest run did, or null.
+    """
     study = load_study(study)
     path = _results(study, results)
     there, latest, recent, last = {}, {"began": 0.0, "jobs": 1}, 0, 0.0
@@ -197,16 +246,35 @@ def status(study: StudyName, results: Results = None):
         finished, failed, _ = there.get(cell.key[:3], (0, 0, 0.0))
         for i, number in enumerate((finished - failed, failed, study.replicates - finished)):
             count[i] += number
-    print(f"{study.name}: {pace.finished} of {pace.total} cells in {path}")
+    to_do = pace.total - pace.finished
+    counts = "done", "failed", "to_do"
+    found = {"study": study.name, "results": str(path), "cells": pace.total, "done": pace.finished - pace.failed}
+    found |= {"failed": pace.failed, "to_do": to_do}
+    found["models"] = [
+        {"gating": gating, "k2": k2} | dict(zip(counts, count, strict=True)) for (gating, k2), count in groups.items()
+    ]
+    found |= {"jobs": jobs if began else None, "cells_a_minute": 60 * recent / (last - began) if recent else None}
+    found |= {"seconds_left": pace.left(jobs) if to_do else 0.0, "under_way": being_written(path)}
+    found["began"] = began or None
+    if as_json:
+        print(json.dumps(found, indent=2, allow_nan=False))
+    else:
+        _print_status(found, pace.finished)
+
+
+def _print_status(found, finished):
+    print(f"{found['study']}: {finished} of {found['cells']} cells in {visible(found['results'])}")
     print(f"{'gating':<8}{'k2':<10}{'done':>8}{'failed':>8}{'to do':>8}")
-    for (gating, k2), count in groups.items():
-        print(f"{gating:<8}{k2:<10}" + "".join(f"{number:>8}" for number in count))
-    if recent:
-        print(f"rate: {60 * recent / (last - began):.1f} cells a minute in the latest run ({jobs} jobs)")
-    if pace.finished < pace.total:
-        active = f"a run is under way, since {time.strftime('%H:%M', time.localtime(began))}"
-        active = active if being_written(path) else "no run is under way"
-        print(f"time left: {_duration(pace.left(jobs), jobs)}; {active}")
+    for model in found["models"]:
+        gating, k2, *counts = model.values()
+        print(f"{gating:<8}{k2:<10}" + "".join(f"{number:>8}" for number in counts))
+    jobs = found["jobs"] or 1
+    if found["cells_a_minute"] is not None:
+        print(f"rate: {found['cells_a_minute']:.1f} cells a minute in the latest run ({jobs} jobs)")
+    if found["to_do"]:
+        active = f"a run is under way, since {time.strftime('%H:%M', time.localtime(found['began'] or 0.0))}"
+        active = active if found["under_way"] else "no run is under way"
+        print(f"time left: {_duration(found['seconds_left'], jobs)}; {active}")
 
 
 def _duration(seconds, jobs):
@@ -219,15 +287,33 @@ def _duration(seconds, jobs):
 
 # -- what came out ----------------------------------------------------------------------------------------------------
 @app.command()
-def rates(study: StudyName, results: Results = None):
-    """Slopes with intervals, local slopes, verdicts on theory's exponents; differences between models."""
+def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
+    """Slopes with intervals, local slopes, verdicts on theory's exponents; differences between models.
+
+    With --json one object: study (its name), slopes and differences, two lists of objects that have the columns of
+    the tables slopes.csv and differences.csv of hmoe plot, for every statistic; null where there is nothing.
+    """
     from . import summary
 
     found = _with_those_beside(study, results)
     with _library_errors():
-        print(summary.format_slopes(summary.slopes(*found)))
-        print()
-        print(summary.format_differences(summary.differences(*found), found[0].statistics[0]))
+        slopes, differences = summary.slopes(*found), summary.differences(*found)
+        if as_json:
+            tables = {"slopes": _records(slopes), "differences": _records(differences)}
+            print(json.dumps({"study": found[0].name} | tables, indent=2, allow_nan=False))
+        else:
+            print(summary.format_slopes(slopes))
+            print()
+            print(summary.format_differences(differences, found[0].statistics[0]))
+
+
+def _records(table):
+    """The rows of a table as JSON has them: null for what is missing, not finite or empty."""
+    return [{name: None if _nothing(v) else v for name, v in row.items()} for row in table.to_dict("records")]
+
+
+def _nothing(value):
+    return value == "" or isinstance(value, float) and not abs(value) < float("inf")
 
 
 @app.command()
@@ -247,14 +333,15 @@ def plot(
         tables = {make.__name__: make(study, *frames) for make in (summary.slopes, summary.differences, summary.curves)}
         folder = out / study.name
         stem = folder / study.name
-        with _writing(folder), matplotlib.rc_context({"svg.hashsalt": study.name, "svg.fonttype": "none"}):
+        look = {"svg.hashsalt": study.name, "svg.fonttype": "none"}
+        with _writing(folder), glyphs_noted(_say), matplotlib.rc_context(look):
             folder.mkdir(parents=True, exist_ok=True)
             figure.savefig(f"{stem}.png", dpi=150)
             figure.savefig(f"{stem}.svg", metadata={"Date": None})
             for name, table in tables.items():
                 table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", float_format="%.6g")
     for file in (f"{stem}.png", f"{stem}.svg", *(folder / f"{name}.csv" for name in tables)):
-        print(file)
+        print(visible(file))
 
 
 @app.command()
@@ -269,7 +356,7 @@ def table(
         frame = store.frame(failed=True)
     with _writing(out), written_whole(out) as file:
         frame.to_csv(file, index=False, lineterminator="\n")  # floats as repr writes them: they read back exactly
-    print(f"{out}: {len(frame)} rows")
+    print(f"{visible(out)}: {len(frame)} rows")
 
 
 @contextmanager
@@ -325,11 +412,13 @@ def certify(
         with _writing(out):
             out.mkdir(parents=True, exist_ok=True)
             figure = Figure(figsize=(6.0, 4.5), layout="constrained")
-            hs.plotting.modulus_plot(moduli, figure.subplots()).set_title(f"{truth}, {gating}, {k2} fitted")
+            hs.plotting.modulus_plot(moduli, figure.subplots()).set_title(
+                hs.plotting.plain(f"{truth}, {gating}, {k2} fitted")
+            )
             figure.savefig(f"{stem}.png", dpi=150)
             hs.theory.certificate_table(moduli).to_csv(f"{stem}.csv", index=False, lineterminator="\n")
     for end in ("png", "csv"):
-        print(f"{stem}.{end}")
+        print(visible(f"{stem}.{end}"))
 
 
 # -- a user's own data ------------------------------------------------------------------------------------------------
@@ -404,21 +493,23 @@ def report(
     with _library_errors():
         from .report import report_page, study_text
 
-        page = report_page(study, study_text(source), frame, sources, _findings(study), beside)
+        with glyphs_noted(_say):
+            page = report_page(study, study_text(source), frame, sources, _findings(study), beside)
     path = out / study.name / "report.html"
     part = path.with_name("report.html.part")
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_text(page, encoding="utf-8", newline="\n")
         part.replace(path)
-    print(path)
+    print(visible(path))
 
 
 # -- evidence ----------------------------------------------------------------------------------------------------------
 @app.command()
 def evidence(
     studies: Annotated[
-        list[str] | None, typer.Argument(metavar="[STUDY]...", help="[default: all with slopes in DIR]")
+        list[str] | None,
+        typer.Argument(metavar="[STUDY]...", help="[default: all with slopes in DIR]", autocompletion=_completions),
     ] = None,
     figures: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables read.")] = Path("figures"),
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder written to. [default: that read]")] = None,
@@ -451,9 +542,9 @@ def evidence(
             stem = (out or figures) / "evidence"
             figure = evidence_figure.figure(table)
             stem.parent.mkdir(parents=True, exist_ok=True)
-            with matplotlib.rc_context({"svg.hashsalt": "evidence"}):
+            with glyphs_noted(_say), matplotlib.rc_context({"svg.hashsalt": "evidence"}):
                 figure.savefig(f"{stem}.png", dpi=150)
                 figure.savefig(f"{stem}.svg", metadata={"Date": None})
             table.to_csv(f"{stem}.csv", index=False, lineterminator="\n")
             for end in ("png", "svg", "csv"):
-                print(f"{stem}.{end}")
+                print(visible(f"{stem}.{end}"))

@@ -110,7 +110,9 @@ SLOPE_COLUMNS = (
     ),
     Column(
         "against published",
-        "consistent: the interval holds the expected slope; steeper, flatter: all of it lies on that side.",
+        "What the interval says of the expected slope. consistent: it holds that and neither 0 (no fall) nor the slope "
+        "that the other form of theory expects; inconclusive: it holds one of these as well; steeper, flatter: all of "
+        "it lies on that side. Where no rate is expected 0 is no objection, but a slope of 1/2 is.",
         ("verdict_published",),
     ),
     Column(
@@ -145,7 +147,9 @@ DIFFERENCE_COLUMNS = (
     Column("expected", "The difference of the derived slopes.", ("expected",), _expected_difference),
     Column(
         "verdict",
-        "consistent: the interval holds the expected difference; steeper, flatter: all of it lies below, or above.",
+        "consistent: the interval holds the expected difference, and neither 0, where another one is expected, nor the "
+        "difference of the published slopes, where that is another one; inconclusive: it holds one of these as well; "
+        "steeper, flatter: all of it lies below, or above.",
         ("verdict",),
     ),
     Column("pairs", "The smallest number of pairs of replicates at one n.", ("pairs",), _count),

@@ -14,7 +14,7 @@ from hmoe_stats import theory
 
 from . import UserError, certificates
 from .study import load_study, shipped_studies, sizes_of
-from .summary import label
+from .words import label
 
 TOLERANCE = 0.06  # in kappa; local slopes of a certificate's clean range agree to this
 MODEL = ["study", "study_file", "truth", "gating", "k2"]
@@ -197,7 +197,8 @@ def verdict(row):
 
 
 def _compared(word, what):
-    return f"{word} {'with' if word == 'consistent' else 'than'} {what}"
+    joint = {"consistent": "with", "inconclusive": "against"}.get(word, "than")
+    return f"{word} {joint} {what}"
 
 
 def _drawn(rows):

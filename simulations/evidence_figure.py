@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hmoe_stats.plotting import GATING_STYLES, style
+from hmoe_stats.plotting import GATING_STYLES, plain, shortened, style
 
 from . import evidence
 
@@ -21,6 +21,7 @@ TICKS = {0: "0", 1 / 12: "1/12", 1 / 6: "1/6", 1 / 4: "1/4", 1 / 3: "1/3", 1 / 2
 FINE = {1 / 8: "1/8", 3 / 8: "3/8"}
 START, END = -0.045, 0.66  # of the axis; an arrow stands for what lies beyond
 WIDTH, LINE, HEADING = 9.0, 0.145, 1.9  # inches, inches, lines
+LONGEST = 20  # letters of a study's name
 LEFT, RIGHT, TOP, BOTTOM = 1.36, 3.72, 0.82, 0.72  # inches around the axes
 COLUMNS = {"published": 0.38, "derived": 0.94, "certificate": 1.5, "measured [95 %]": 2.3, "verdict": 2.95}
 PUBLISHED = {"linestyle": "none", "color": "black", "marker": "v", "markersize": 4.5, "markerfacecolor": "white"}
@@ -29,8 +30,8 @@ DERIVED = {"linestyle": "none", "marker": "|", "markersize": 9, "color": "black"
 CERTIFICATE = {"linestyle": "none", "color": "black", "marker": "o", "markersize": 8, "markerfacecolor": "none"}
 CERTIFICATE |= {"markeredgewidth": 0.7, "zorder": 2.3}
 NOTE = (
-    "Verdict: the interval of the measured slope against the derived rate; steeper: the error falls faster; "
-    "* the published rate is outside. Rate 0: not identified.",
+    "Verdict: what the measured interval says of the derived rate; inconclusive: it holds 0 or the published rate, too"
+    "; steeper: faster; * the published rate is outside. Rate 0: not identified.",
     "Certificates are for one covariate; kinked: no exponent; \N{NOT EQUAL TO} differs from the derived rate; their "
     "cell means weigh experts as at the mean of x, measured ones over all x.",
 )
@@ -106,9 +107,9 @@ def _heading(ax, y, study, part):
     fitted = " and ".join(f"({k2.replace(',', ', ')})" for k2 in dict.fromkeys(part["k2"]))
     cells = f"cells of {sizes.max()}, " if len(sizes) else ""
     ends = f"n = {part['n_low'].min():,.0f} to {part['n_high'].max():,.0f}, {part['replicates'].max():.0f} replicates"
-    _write(ax, -LEFT + 0.08, y, study, weight="bold", size=8)
+    _write(ax, -LEFT + 0.08, y, plain(shortened([study], LONGEST)[study]), weight="bold", size=8)
     text = f"{part['truth'].iloc[0]}, fitted with {fitted}: {cells}{ends}"
-    _write(ax, 0, y, text, size=7.5, bbox={"color": "white", "pad": 0.5})  # over the lines of the grid
+    _write(ax, 0, y, plain(text), size=7.5, bbox={"color": "white", "pad": 0.5})  # over the lines of the grid
 
 
 def _line(ax, y, row):
@@ -136,9 +137,9 @@ def _line(ax, y, row):
     }
     for name, text in written.items():
         _write(ax, COLUMNS[name], y, text.replace("-", "\N{EN DASH}") if text == "-" else text, right=True, ha="center")
-    other = row.verdict_published not in ("", "consistent") and row.published != row.derived
+    other = row.verdict_published in ("steeper", "flatter") and row.published != row.derived
     weight = "bold" if row.verdict_derived == "consistent" else "normal"
-    _write(ax, COLUMNS["verdict"], y, row.verdict_derived + "*" * other, right=True, weight=weight)
+    _write(ax, COLUMNS["verdict"], y, plain(row.verdict_derived) + "*" * other, right=True, weight=weight)
 
 
 def _certificate(row):

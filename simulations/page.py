@@ -4,24 +4,31 @@ Two panels side by side share one quantity and one scale: on the left the models
 softmax, on the right those with Laplace gates, in the paired colours of `hmoe_stats.plotting`.
 """
 
+import textwrap
+import unicodedata
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.patches import Rectangle
 
-from hmoe_stats.plotting import rate_plot, style
+from hmoe_stats.plotting import plain, rate_plot, shortened, style
 
+from . import UserError
 from .study import sizes_of
-from .summary import MODEL, Gathered, enough, exponent, label, line_through, verdict
+from .summary import MODEL, Gathered, enough, exponent, line_through, verdict
+from .words import MARKS, label, visible
 
 PARAMETERS = ("loss_sharp", "hellinger", "a", "b", "omega", "beta", "eta", "tau", "nu")
 KINDS = ("loss", "divergence", "weighted", "barycentre", "mass")
-COLORS = {"consistent": "#e8f1e4", "steeper": "#dce6f5", "flatter": "#f9e0d2", "": "white"}
-MARKS = {"consistent": "=", "steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}", "": ""}
+COLORS = {"consistent": "#e8f1e4", "inconclusive": "#efefef", "steeper": "#dce6f5", "flatter": "#f9e0d2", "": "white"}
+ARROWS = {"steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}"}
 GATES = {"S": "softmax", "L": "Laplace"}
 LONG, SMALL = 8, 4.8  # letters of a name too long for a legend in the usual size; the size then, in points
-ROW, LINE = 1.55, 0.155  # inches of a row of panels, and of a line of the panel of verdicts
+LONGEST = 18  # letters of a study's name where models of several studies are shown
+WIDTH, ROW, LINE = 8.2, 1.55, 0.155  # inches of the page, of a row of panels, and of a line of the panel of verdicts
+TITLE = 9  # points
 
 
 def figure(study, frame, beside=(), statistic=None):
@@ -47,19 +54,22 @@ def figure(study, frame, beside=(), statistic=None):
     Raises
     ------
     ValueError
-        If `frame` lacks a column, or has nothing that a slope can be fitted to.
+        If `frame` lacks a column.
+    UserError
+        If no cell is finished, no fit reached an optimum, or nothing has a slope.
     """
     gathered, statistic = Gathered(study, frame, beside), statistic or study.statistics[0]
     shown = _shown(gathered, statistic)
     if not shown:
-        raise ValueError("frame must have at least 2 sizes with 2 usable replicates of some quantity; got none")
+        raise UserError(f"{study.name}: no slope to draw: no 2 sample sizes have 2 fits that reached an optimum")
     models = [model for model in gathered.theory if any(model == other for other, _ in shown)]
     quantities = _order(shown)
     blocks = 2 if len(quantities) > 1 else 1  # quantities in a row of panels
     rows = -(-len(quantities) // blocks)
     lines = len(quantities) + 2.2
+    title = _title(study.title if study.title.strip() else study.name, statistic)
     with style():
-        fig = Figure(figsize=(4.1 * blocks, ROW * rows + LINE * lines + 0.45))
+        fig = Figure(figsize=(WIDTH, ROW * rows + LINE * (lines + title.count("\n")) + 0.45))
         grid = fig.add_gridspec(rows + 1, 1, height_ratios=[ROW] * rows + [LINE * lines])
         for row in range(rows):
             here = quantities[row * blocks : (row + 1) * blocks]
@@ -71,8 +81,22 @@ def figure(study, frame, beside=(), statistic=None):
                 else:
                     [ax.remove() for ax in pair]
         _draw_verdicts(fig.add_subfigure(grid[rows]).subplots(), gathered, shown, quantities, models)
-        fig.suptitle(f"{study.title} ({statistic} over replicates)", fontsize=9)
+        fig.suptitle(title, fontsize=TITLE)
     return fig
+
+
+def _title(text, statistic):
+    """A title as it is written, and what the page shows; what is longer than a line is wrapped, then cut."""
+    text, said = visible(text), f"({statistic} over replicates)"
+    letters = int(0.97 * WIDTH * 72 / TITLE / (sum(map(_breadth, text)) / len(text)))
+    if len(f"{text} {said}") <= letters:
+        return plain(f"{text} {said}")
+    return "\n".join(map(plain, [*textwrap.wrap(text, letters, max_lines=2), said]))
+
+
+def _breadth(c):
+    """Of a character, roughly, in its size."""
+    return 1.0 if unicodedata.east_asian_width(c) in "WF" or c in "mwMW@%" else 0.7 if c.isupper() else 0.55
 
 
 # -- what is shown ----------------------------------------------------------------------------------------------------
@@ -139,7 +163,9 @@ def _draw_pair(pair, gathered, shown, quantity, statistic, last):
 def _names(models):
     """What tells the models of a panel apart, gating first: it chooses the colour where it is enough."""
     kept = [i for i in (1, 0, 2) if i == 1 or len({model[i] for model in models}) > 1]
-    return {model: " ".join(str(model[i]) for i in kept) for model in models}
+    studies = shortened(list(dict.fromkeys(model[0] for model in models)), LONGEST)
+    parts = {model: (studies[model[0]], *model[1:]) for model in models}
+    return {model: " ".join(str(parts[model][i]) for i in kept) for model in models}
 
 
 def _references(gathered, models, quantity):
@@ -174,21 +200,22 @@ def _draw_verdicts(ax, gathered, shown, quantities, models):
     ax.set_axis_off()
     size = 6.5 if len(models) <= 4 else 5.5
     for column, model in enumerate(models):
-        ax.text(column + first + 0.48, -0.5, names[model], ha="center", va="center", size=size, weight="bold")
+        ax.text(column + first + 0.48, -0.5, plain(names[model]), ha="center", va="center", size=size, weight="bold")
     for row, quantity in enumerate(quantities):
         ax.text(0, row + 0.5, label(*quantity), ha="left", va="center", size=size)
         for column, model in enumerate(models):
             if (model, quantity) not in shown:
                 continue
             _, fit = shown[model, quantity]
-            alpha = exponent(gathered.theory[model][1], *quantity)
-            said = verdict(-alpha, fit.ci_low, fit.ci_high)
+            published, alpha = (exponent(table, *quantity) for table in gathered.theory[model])
+            said = verdict(-alpha, fit.ci_low, fit.ci_high, -published)
             ax.add_patch(Rectangle((column + first, row + 0.04), 0.96, 0.92, facecolor=COLORS[said], zorder=0))
             expected = f"{-alpha:.3f}" if alpha else "no rate"
-            theory = "" if np.isnan(alpha) else f"  {MARKS[said]} {expected}"
+            theory = "" if np.isnan(alpha) else f"  {ARROWS.get(said, MARKS[said])} {expected}"
             ax.text(column + first + 0.48, row + 0.5, f"{fit}{theory}", ha="center", va="center", size=size)
     words = (
-        "measured slope and 95 % interval against the derived slope: = consistent, "
-        "\N{DOWNWARDS ARROW} measured steeper (faster), \N{UPWARDS ARROW} measured flatter (slower)"
+        f"measured slope and 95 % interval against the derived slope: {MARKS['consistent']} consistent, "
+        f"{MARKS['inconclusive']} inconclusive (holds 0 or the published slope as well), "
+        f"{ARROWS['steeper']} steeper (faster), {ARROWS['flatter']} flatter (slower)"
     )
     ax.text(0, len(quantities) + 0.7, words, ha="left", va="center", size=size)

@@ -19,6 +19,7 @@ from string import Template
 from .columns import DIFFERENCE_COLUMNS, SLOPE_COLUMNS, shown
 from .files import read_text
 from .study import DATA_STREAM, FIT_STREAM, shipped_studies, text_of
+from .words import VERDICTS_MEAN, visible
 
 # Status of a cell -> what heads its column.
 STATUSES = {
@@ -59,7 +60,9 @@ def report_page(study, text, frame, sources=(), findings=(), beside=()):
     Raises
     ------
     ValueError
-        If `frame` lacks a column or has no row of the study.
+        If `frame` lacks a column.
+    UserError
+        If no cell of the study is finished, or no fit reached an optimum.
     """
     from . import page, summary
 
@@ -68,7 +71,7 @@ def report_page(study, text, frame, sources=(), findings=(), beside=()):
     try:
         drawing = inline_svg(page.figure(*arguments), study)
     except ValueError as error:  # one sample size has tables, but no figure
-        drawing = f"<p>No figure: {escape(str(error))}.</p>"
+        drawing = f"<p>No figure: {_html(str(error))}.</p>"
     return render(study, text, frame, slopes, differences, drawing, sources, findings)
 
 
@@ -96,13 +99,12 @@ def render(study, text, frame, slopes, differences=None, drawing="", sources=(),
     if differences is not None and len(differences):
         columns = shown(DIFFERENCE_COLUMNS, differences, study)
         tables["differences"] = ("Paired differences of slopes", differences, columns)
-    meanings = {c.heading: escape(c.meaning) for _, _, columns in tables.values() for c in columns}
+    meanings = {c.heading: _html(c.meaning) for _, _, columns in tables.values() for c in columns}
     shipped = shipped_studies().get(study.name)
     source = study.name if shipped is not None and shipped.read_text(encoding="utf-8") == text else f"{study.name}.toml"
     values = {
         "name": study.name,
         "title": study.title,
-        "toml": text,
         "source": source,
         "digest": hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest(),
         "statistic": study.statistics[0],
@@ -111,7 +113,8 @@ def render(study, text, frame, slopes, differences=None, drawing="", sources=(),
         "n": study.sizes[0],
     }
     return Template(template).substitute(
-        {name: escape(str(value)) for name, value in values.items()},
+        {name: _html(value) for name, value in values.items()},
+        toml="".join(c if c in "\n\t" else _html(c) for c in text),
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         save="" if source == study.name else f"<p>Save the study file above as <code>{source}</code>; then:</p>",
         facts=_definitions(_facts(study, statuses, sorted(sources))),
@@ -140,7 +143,7 @@ def inline_svg(figure, study):
     drawing = file.getvalue()
     drawing = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", drawing[drawing.index("<svg") :], flags=re.DOTALL)
     drawing = re.sub(r' xmlns(:xlink)?="[^"]*"', "", drawing).replace("xlink:href", "href")
-    return drawing.replace("<svg", f'<svg role="img" aria-label="{escape(study.title or study.name)}"', 1)
+    return drawing.replace("<svg", f'<svg role="img" aria-label="{_html(study.title or study.name)}"', 1)
 
 
 # -- parts of the page ------------------------------------------------------------------------------------------------
@@ -156,18 +159,18 @@ def _facts(study, statuses, sources):
     truth = study.data_seed(study.sizes[0], 0).spawn_key[1]
     keys = (f"({stream}, {truth}, n, replicate)" for stream in (DATA_STREAM, FIT_STREAM))
     seeds = "{}: SeedSequence({}, spawn_key=key), key {} for samples and {} for starts".format(*[study.seed] * 2, *keys)
-    rows = (f"hmoe-stats {version}, source <code>{hash}</code>" for version, hash in (map(escape, s) for s in sources))
-    yield "Truth", escape(study.truth if isinstance(study.truth, str) else "a table, in the study file")
-    yield "Gatings", escape(", ".join(study.gatings))
-    yield "Fitted k2", escape(" and ".join(map(text_of, study.k2)))
-    yield "Sample sizes", escape(", ".join(map(str, study.sizes)))
+    rows = (f"hmoe-stats {version}, source <code>{hash}</code>" for version, hash in (map(_html, s) for s in sources))
+    yield "Truth", _html(study.truth if isinstance(study.truth, str) else "a table, in the study file")
+    yield "Gatings", _html(", ".join(study.gatings))
+    yield "Fitted k2", _html(" and ".join(map(text_of, study.k2)))
+    yield "Sample sizes", _html(", ".join(map(str, study.sizes)))
     yield "Replicates", str(study.replicates)
-    yield "Covariates", escape(f"{study.x.law}, {law}")
-    yield "Box of the fits", escape(words)
-    yield "Seed", escape(seeds)
-    yield "Cells", escape(done)
+    yield "Covariates", _html(f"{study.x.law}, {law}")
+    yield "Box of the fits", _html(words)
+    yield "Seed", _html(seeds)
+    yield "Cells", _html(done)
     if study.beside:
-        yield "Beside it", escape(", ".join(study.beside))
+        yield "Beside it", _html(", ".join(study.beside))
     yield "Study hash", f"<code>{study.hash}</code>"
     yield "Computed by", "; ".join(rows) or "nothing yet"
 
@@ -196,10 +199,10 @@ def _data_section(id, heading, table, columns, study):
     keys = [{name: _key(row, name) for name in FILTERS} for row in rows]
     body = []
     for row, key in zip(rows, keys, strict=True):
-        data = "".join(f' data-{name}="{escape(" ".join(values))}"' for name, values in key.items() if values)
+        data = "".join(f' data-{name}="{_html(" ".join(values))}"' for name, values in key.items() if values)
         body.append(f"<tr{data}>" + "".join(_cell(c, row) for c in columns) + "</tr>\n")
     return (
-        f'<section id="{id}" class="data">\n<h2>{escape(heading)}</h2>\n'
+        f'<section id="{id}" class="data">\n<h2>{_html(heading)}</h2>\n'
         f'<div class="controls" hidden>{_controls(keys, study)}</div>\n<p role="status">{len(rows)} rows</p>\n'
         f"{_table(heading, [c.heading for c in columns], ''.join(body))}</section>\n"
     )
@@ -216,7 +219,7 @@ def _controls(keys, study):
         values = list(dict.fromkeys(value for key in keys for value in key[name]))
         if len(values) > 1:
             chosen = study.statistics[0] if name == "statistic" else None
-            options = (f"<option{' selected' if v == chosen else ''}>{escape(v)}</option>" for v in values)
+            options = (f"<option{' selected' if v == chosen else ''}>{_html(v)}</option>" for v in values)
             select = f'<select data-filter="{name}" autocomplete="off"><option value="">all</option>{"".join(options)}'
             out.append(f"<label>{name} {select}</select></label>\n")
     return "".join(out)
@@ -225,33 +228,38 @@ def _controls(keys, study):
 def _cell(column, row):
     text, number = column.form(*(row[name] for name in column.names))
     if column.names == ("parameter",):
-        return f'<th scope="row">{escape(text)}</th>'
+        return f'<th scope="row">{_html(text)}</th>'
     if number is None:
-        verdict = f' class="{text}"' if text in ("consistent", "steeper", "flatter") else ""
-        return f"<td{verdict}>{escape(text)}</td>"
-    return f'<td class="number" data-v="{"" if math.isnan(number) else repr(number)}">{escape(text)}</td>'
+        verdict = f' class="{text}"' if text in VERDICTS_MEAN else ""
+        return f"<td{verdict}>{_html(text)}</td>"
+    return f'<td class="number" data-v="{"" if math.isnan(number) else repr(number)}">{_html(text)}</td>'
 
 
 # -- HTML -------------------------------------------------------------------------------------------------------------
+def _html(text):
+    """A user's text, in one line: neither markup nor a character that changes how the rest is read."""
+    return escape(visible(text))
+
+
 def _table(caption, heads, body):
     """A table in a region that scrolls sideways, which the keyboard reaches; `body` is HTML, rows."""
-    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in heads)
+    head = "".join(f'<th scope="col">{_html(h)}</th>' for h in heads)
     return (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}">\n<table>\n'
-        f"<caption>{escape(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n</div>\n"
+        f'<div class="wide" role="region" tabindex="0" aria-label="{_html(caption)}">\n<table>\n'
+        f"<caption>{_html(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n</div>\n"
     )
 
 
 def _plain_rows(rows):
     """HTML of rows of words and counts."""
-    return "".join("<tr>" + "".join(f"<td>{escape(str(v))}</td>" for v in row) + "</tr>\n" for row in rows)
+    return "".join("<tr>" + "".join(f"<td>{_html(str(v))}</td>" for v in row) + "</tr>\n" for row in rows)
 
 
 def _definitions(pairs):
     """HTML of pairs (text, HTML)."""
-    return "<dl>\n" + "".join(f"<dt>{escape(term)}</dt><dd>{meaning}</dd>\n" for term, meaning in pairs) + "</dl>"
+    return "<dl>\n" + "".join(f"<dt>{_html(term)}</dt><dd>{meaning}</dd>\n" for term, meaning in pairs) + "</dl>"
 
 
 def _list(lines):
-    items = "".join(f"<li>{escape(line)}</li>\n" for line in lines)
+    items = "".join(f"<li>{_html(line)}</li>\n" for line in lines)
     return f"<ul>\n{items}</ul>" if items else "<p>Nothing found.</p>"

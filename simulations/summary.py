@@ -14,7 +14,9 @@ import pandas as pd
 from hmoe_stats import theory
 from hmoe_stats.rates import compare_rates, fit_rate
 
+from . import UserError
 from .study import sizes_of, text_of
+from .words import MARKS, VERDICTS_MEAN, label
 
 USED = ("converged", "boundary")
 FEWEST = 6  # replicates at one sample size
@@ -52,8 +54,8 @@ def slopes(study, frame, beside=()):
           local_slope, local_low, local_high: the same over the upper half of the sample sizes;
         - alpha_published, alpha_derived: theory's exponents (expected slope -alpha), NaN where theory says nothing; the
           slowest one if cells of that size can be of several kinds (identified or not, in one fitted group or several);
-        - verdict_published, verdict_derived: ``"consistent"`` if the interval of the slope holds the expected one, else
-          ``"steeper"`` (faster) or ``"flatter"`` (slower); empty where there is nothing to compare;
+        - verdict_published, verdict_derived: what the interval of the slope says of the expected one, as `verdict`
+          puts it with the other one for its rival; empty where there is nothing to compare;
         - n_sizes, n_low, n_high, replicates: number of sample sizes used, the smallest and the largest, and the
           smallest number of replicates at one of them (a split cell of a given size need not occur in every fit);
         - failed, bounded, uncertified, to_do: cells of that model, over all sizes, that raised an error; whose optimum
@@ -62,7 +64,9 @@ def slopes(study, frame, beside=()):
     Raises
     ------
     ValueError
-        If `frame` lacks a column or has no row.
+        If `frame` lacks a column.
+    UserError
+        If no cell of the study is finished, or no fit reached an optimum.
     """
     gathered = Gathered(study, frame, beside)
     rows = []
@@ -75,7 +79,7 @@ def slopes(study, frame, beside=()):
             local, _ = line_through(part, statistic, upper_half=True)
             line = [fit.slope, fit.ci_low, fit.ci_high] if fit else [np.nan] * 3
             line += [local.slope, local.ci_low, local.ci_high] if local else [np.nan] * 3
-            verdicts = [verdict(-alpha, *line[1:3]) for alpha in alphas]
+            verdicts = [verdict(-alpha, *line[1:3], -other) for alpha, other in (alphas, alphas[::-1])]
             used = [len(sizes), *((sizes.index.min(), sizes.index.max(), sizes.min()) if len(sizes) else (0, 0, 0))]
             used += [*gathered.counts[model], "; ".join(filter(None, (note, why)))]
             rows.append([*model, *quantity, statistic, *line, *alphas, *verdicts, *used])
@@ -113,7 +117,8 @@ def differences(study, frame, beside=()):
         ``"first - second"``, and each quantity and statistic that both have:
 
         - difference, ci_low, ci_high: of `hmoe_stats.compare_rates`, at 95 %, over replicates of which both have it;
-        - expected: the difference of the derived slopes; verdict: as in `slopes`;
+        - expected: the difference of the derived slopes; verdict: what the interval says of it, as `verdict` puts it
+          with the difference of the published slopes for its rival;
         - pairs: the smallest number of them at one sample size; note: why there is no difference.
     """
     gathered = Gathered(study, frame, beside)
@@ -125,29 +130,51 @@ def differences(study, frame, beside=()):
         words = [a if a == b else f"{a} - {b}" for a, b in zip(one, other, strict=True)]
         for quantity in (q for model, q in found if model == one and (other, q) in found):
             all_pairs = found[one, quantity].merge(found[other, quantity], on=["n", "replicate"])
-            derived = [exponent(gathered.theory[model][1], *quantity) for model in (one, other)]
-            expected = derived[1] - derived[0]
+            alphas = ([exponent(table, *quantity) for table in gathered.theory[model]] for model in (one, other))
+            rival, expected = (second - first for first, second in zip(*alphas, strict=True))
             for statistic in study.statistics:
                 both, note = enough(all_pairs, statistic)
                 fit, why = _tried(compare_rates, both["n"], [both["error_x"], both["error_y"]], statistic)
                 line = [fit.difference, fit.ci_low, fit.ci_high] if fit else [np.nan] * 3
                 pairs = both.groupby("n").size().min() if len(both) else 0
                 said = "; ".join(filter(None, (note, why)))
-                rows.append([*words, *quantity, statistic, *line, expected, verdict(expected, *line[1:]), pairs, said])
+                says = verdict(expected, *line[1:], rival)
+                rows.append([*words, *quantity, statistic, *line, expected, says, pairs, said])
     return pd.DataFrame(rows, columns=DIFFERENCES)
 
 
-def verdict(expected, low, high):
-    """What an interval [low, high] of a slope says of an expected one; "" if either is not there."""
+def verdict(expected, low, high, rival=np.nan):
+    """What an interval says of an expected slope, or of an expected difference of two slopes.
+
+    Parameters
+    ----------
+    expected : float
+        What theory, published or derived, expects.
+    low, high : float
+        Ends of the interval.
+    rival : float
+        What the other form of theory expects, NaN if it says nothing.
+
+    Returns
+    -------
+    str
+        - ``"steeper"`` or ``"flatter"``: all of the interval lies below `expected`, or above it;
+        - ``"inconclusive"``: it holds `expected`, but also a `rival` that differs, or 0: no fall, or no difference.
+          Where 0 is what is expected, 1/2 up or down takes its place, as from there to the parametric rate lies
+          everything that a rate can be;
+        - ``"consistent"``: it holds `expected` and none of these;
+        - ``""``: `expected` or the interval is not there.
+    """
     if np.isnan([expected, low, high]).any():
         return ""
-    return "steeper" if high < expected else "flatter" if low > expected else "consistent"
+    if high < expected or low > expected:
+        return "steeper" if high < expected else "flatter"
+    others = (rival, -0.5, 0.5) if np.isclose(expected, 0) else (rival, 0.0)
+    undecided = any(low <= other <= high and not np.isclose(other, expected) for other in others)
+    return "inconclusive" if undecided else "consistent"
 
 
 # -- text -------------------------------------------------------------------------------------------------------------
-MARKS = {"consistent": "=", "steeper": "<", "flatter": ">", "": " "}
-
-
 def format_slopes(table):
     """The table of `slopes` as text: a block for each model, a line for each quantity, a column for each statistic."""
     blocks = []
@@ -170,11 +197,10 @@ def format_slopes(table):
         for column in ("quantity", "note"):
             lines[column] = lines[column].str.ljust(lines[column].str.len().max())
         blocks.append(f"{head}\n{lines.to_string(index=False)}")
-    legend = (
-        "after each interval, against the published and the derived slope: = consistent, < steeper (faster), "
-        "> flatter (slower)"
-    )
-    return "\n\n".join([*blocks, legend])
+    signs = ", ".join(f"{MARKS[word]} {word}" for word in VERDICTS_MEAN)
+    legend = [f"after each interval, against the published and the derived slope: {signs}"]
+    legend += [f"{word}: {means}" for word, means in VERDICTS_MEAN.items()]
+    return "\n\n".join([*blocks, "\n".join(legend)])
 
 
 def format_differences(table, statistic):
@@ -197,13 +223,6 @@ def format_differences(table, statistic):
     for column in ("models", "quantity", "verdict"):
         lines[column] = lines[column].str.ljust(lines[column].str.len().max())
     return f"paired differences of slopes ({statistic})\n{lines.to_string(index=False)}"
-
-
-def label(level, size, parameter, kind):
-    """A quantity in words."""
-    if level == 0:
-        return parameter
-    return f"{parameter} {kind}" + (f", {size} in cell" if level == 2 or size > 1 else "")
 
 
 def _interval(slope, low, high, row=None):
@@ -238,7 +257,9 @@ class Gathered:
                 self.counts[key] = tuple(np.add(self.counts.get(key, (0, 0, 0, 0)), counts[model]).tolist())
         self.used = pd.concat(used, ignore_index=True)
         if not len(self.used):
-            raise ValueError("frame must have results of the study; got none that reached an optimum")
+            failed, _, uncertified, _ = np.sum(list(self.counts.values()), axis=0)
+            why = f"{failed} failed, {uncertified} without one" if failed + uncertified else ""
+            raise UserError(f"{study.name}: {f'no fit reached an optimum: {why}' if why else 'no finished cells yet'}")
         self.per_replicate = self._per_replicate()
 
     def _per_replicate(self):

@@ -47,12 +47,6 @@ FOUND = [
 ]
 
 
-def verdict_of(slope, alpha, half):
-    if np.isnan(slope) or np.isnan(alpha):
-        return ""
-    return "consistent" if abs(slope + alpha) <= half else "steeper" if slope < -alpha else "flatter"
-
-
 def slopes_table(name, errors=ERRORS, half=0.05, **changes):
     """A table of slopes of the contract: means as given, medians 0.01 steeper, intervals of +- half."""
     study, rows = load_study(name), []
@@ -63,7 +57,8 @@ def slopes_table(name, errors=ERRORS, half=0.05, **changes):
             row |= {"level": level, "size": size, "parameter": parameter, "kind": kind, "statistic": statistic}
             row |= {"slope": s, "ci_low": s - half, "ci_high": s + half}
             row |= {"alpha_published": published, "alpha_derived": derived}
-            row |= {f"verdict_{w}": verdict_of(s, a, half) for w, a in (("published", published), ("derived", derived))}
+            for form, alpha, other in (("published", published, derived), ("derived", derived, published)):
+                row[f"verdict_{form}"] = summary.verdict(-alpha, s - half, s + half, -other)
             row |= {"n_low": min(study.sizes), "n_high": max(study.sizes), "replicates": study.replicates}
             rows.append(row | changes)
     return pd.DataFrame(rows)
@@ -120,7 +115,7 @@ def test_verdicts(made):
         ("SS", 2, "eta", "barycentre"): "consistent with derived; certificate differs",
         ("SS", 2, "tau", "weighted"): "consistent with derived; no certificate",  # kinked: the barycentre says nothing
         ("SS", 1, "omega", "weighted"): "consistent with derived; no certificate",
-        ("LL", 2, "omega", "weighted"): "consistent with derived; consistent with published; no certificate",
+        ("LL", 2, "omega", "weighted"): "inconclusive against derived; inconclusive against published; no certificate",
         ("LL", 2, "eta", "weighted"): "flatter than derived; no certificate",
         ("LL", 2, "tau", "weighted"): "not measured; no certificate",
     }
@@ -425,9 +420,13 @@ def _checked_study(row):
 def _checked_verdict(row):
     low, high = number(row["ci_low"]), number(row["ci_high"])
     checks = {}
-    for form in ("published", "derived"):
-        alpha = number(row[form])
+    for form, other in (("published", "derived"), ("derived", "published")):
+        alpha, rival = number(row[form]), number(row[other])
         verdict = "steeper" if high < -alpha else "flatter" if low > -alpha else "consistent"
+        objections = [-0.5, 0.5] if alpha == 0 else [0.0]
+        objections += [-rival] if abs(rival - alpha) > 1e-6 else []
+        if verdict == "consistent" and any(low <= one <= high for one in objections):
+            verdict = "inconclusive"
         verdict = "" if np.isnan(alpha + low) else verdict
         checks[f"verdict_{form}"] = row[f"verdict_{form}"] == verdict
     numbers = {name: number(row[name]) for name in ("slope", "published", "derived")}

@@ -1,14 +1,20 @@
 """The page of a study: its panels and its verdicts, read back from the figure."""
 
 import io
+import re
+import warnings
+from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.legend import Legend
+from matplotlib.text import Text
 from test_summary import SPLIT, pick, results, study
 
 from simulations.page import figure
 from simulations.summary import slopes
+from simulations.words import glyphs_noted
 
 
 def panels(fig):
@@ -38,7 +44,7 @@ def test_the_page_shows_the_table():
         row = pick(table, gating=gating, k2="3,3", size=2, parameter="omega", statistic="mean").iloc[0]
         slope = f"{row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
         assert found[f"omega, m = 2, {gate}"][-1] == f"{gating}: {slope}"
-        mark = {"consistent": "=", "steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}"}
+        mark = {"consistent": "=", "inconclusive": "?", "steeper": "\u2193", "flatter": "\u2191"}
         assert f"{slope}  {mark[row.verdict_derived]} {-row.alpha_derived:.3f}" in words(fig)
     assert found["Voronoi loss, softmax"][-2][:7] == "SS 2,2:"
     fig.savefig(io.BytesIO(), format="svg")
@@ -87,5 +93,76 @@ def test_boxes_stand_side_by_side():
 
 def test_one_replicate_is_too_few():
     frame = results(study())
-    with pytest.raises(ValueError, match="2 usable replicates"):
+    with pytest.raises(ValueError, match="no slope to draw: no 2 sample sizes"):
         figure(study(), frame[frame["replicate"] == 0])
+
+
+def drawn(fig):
+    """The lines of text in a figure as SVG viewers show them, and what was said of the font."""
+    file, said = io.BytesIO(), []
+    with glyphs_noted(said.append), matplotlib.rc_context({"svg.fonttype": "none"}):
+        fig.savefig(file, format="svg")
+    root = ElementTree.fromstring(file.getvalue())
+    return ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")], said
+
+
+@pytest.fixture(scope="module")
+def small():
+    return pick(results(study(gatings=["SS"], k2=[[2, 2]])), parameter="loss_sharp")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "gain in $ per {unit and 3 $ more",
+        r"$\frac{1}{$",
+        r"\$ and \alpha_0^{",
+        "5 % & <b>bold</b> #1 ~ _x_",
+        "\N{HEBREW LETTER ALEF} \N{GREEK SMALL LETTER OMEGA} \N{NO-BREAK SPACE}",
+    ],
+)
+def test_a_title_is_drawn_as_it_is_written(small, title):
+    texts, said = drawn(figure(study(gatings=["SS"], k2=[[2, 2]], title=title), small))
+    assert f"{title} (mean over replicates)" in texts
+    assert said == []
+
+
+def test_what_cannot_be_drawn_is_shown(small):
+    title = "a\nb \0 \x1b[31m \x9b \u202ec \ufeff \ud800 \uffff"
+    texts, _ = drawn(figure(study(gatings=["SS"], k2=[[2, 2]], title=title), small))
+    assert r"a\nb \x00 \x1b[31m \x9b \u202ec \ufeff \ud800 \uffff (mean over replicates)" in texts
+
+
+def test_what_the_font_lacks_is_said_in_a_line(small):
+    texts, said = drawn(figure(study(gatings=["SS"], k2=[[2, 2]], title="\u65e5\u672c"), small))
+    assert "\u65e5\u672c (mean over replicates)" in texts
+    assert said == ["note: the font of the figures has nothing for \u65e5 \u672c: boxes stand there"]
+    with pytest.warns(RuntimeWarning, match="other"), glyphs_noted(said.append):
+        warnings.warn("other", RuntimeWarning, stacklevel=1)
+
+
+@pytest.mark.parametrize("title", ["W" * 500, "the gain in $ per unit " * 40, "\u65e5\u672c " * 100, "l" * 5000])
+def test_a_long_title_stays_on_the_page(small, title):
+    fig = figure(study(gatings=["SS"], k2=[[2, 2]], title=title), small)
+    texts, _ = drawn(fig)
+    assert "(mean over replicates)" in texts
+    assert any("[...]" in text for text in texts)
+    with glyphs_noted(print):
+        box = fig.findobj(lambda artist: isinstance(artist, Text) and artist.get_text() == fig.get_suptitle())
+        (box,) = {tuple(text.get_window_extent().extents) for text in box}
+    left, bottom, right, _ = box
+    assert fig.bbox.x0 <= left < right <= fig.bbox.x1
+    assert bottom > max(ax.get_window_extent().y1 for ax in fig.axes)
+
+
+def test_long_names_of_studies_stay_distinct():
+    made = study(gatings=["SS"], k2=[[3, 3]])
+    names = [f"{'long' * 40}-{i}-{'name' * 20}" for i in range(2)]
+    others = [study(name=name, fit={"bounds": {"beta": 3.0 + i}}) for i, name in enumerate(names)]
+    data = [(one, pick(results(one), parameter="omega", gating="SS", size=2)) for one in (made, *others)]
+    fig = figure(*data[0], beside=data[1:])
+    shown = [text.partition(":")[0] for text in panels(fig)["omega, m = 2, softmax"][-3:]]
+    assert len(set(shown)) == 3
+    assert max(map(len, shown)) < 25
+    assert all(re.fullmatch(r"SS (made-up|long\w+\N{HORIZONTAL ELLIPSIS}\w+( 2)?)", text) for text in shown)
+    fig.savefig(io.BytesIO(), format="png")

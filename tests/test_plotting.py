@@ -1,5 +1,8 @@
 """Figures: what is on the axes, that nothing overlaps, and that no global state is left behind."""
 
+import io
+from xml.etree import ElementTree
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -69,6 +72,29 @@ def test_rate_plot_shows_points_lines_and_slopes(table):
         drawn = [line.get_xydata() for line in ax.get_lines()]
         assert any(xy.shape == (4, 2) and np.allclose(xy[:, 1], fit.values) for xy in drawn)
         assert any(xy.shape == (4, 2) and np.allclose(xy[:, 1], fit.predict(fit.n)) for xy in drawn)
+
+
+HOSTILE = [r"$\frac{", "cost in $ per {unit and 3 $ more", "\x1b[31m\n\0", "_hidden", "90 % #1 ~^\\", "w" * 500]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [*((name, {}) for name in HOSTILE), (HOSTILE[1], {"text.usetex": True}), (HOSTILE[1], {"text.parse_math": False})],
+)
+def test_names_are_drawn_as_they_are_written(table, name, settings):
+    table = table.replace({"gating": {"SS": name}})
+    with mpl.rc_context(settings):
+        ax = plotting.rate_plot(table, series="gating", references={name: 0.25, "other": 0.25}, ylabel=name, n_boot=100)
+        file = io.BytesIO()
+        with mpl.rc_context({"svg.fonttype": "none", "text.usetex": False}):
+            ax.figure.savefig(file, format="svg")
+    texts = [
+        "".join(text.itertext()) for text in ElementTree.fromstring(file.getvalue()).iter() if text.tag[-4:] == "text"
+    ]
+    written = name.replace("\x1b", r"\x1b").replace("\n", r"\n").replace("\0", r"\x00")
+    written = written if len(name) < 40 else "w" * 26 + "\N{HORIZONTAL ELLIPSIS}" + "w" * 13
+    assert any(text.startswith(f"{written}: -0.") for text in texts)
+    assert f"-1/4: {written}, other" in texts
 
 
 def test_bands_are_the_bootstrap_interval_of_the_statistic(table):

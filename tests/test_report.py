@@ -194,6 +194,24 @@ def test_what_a_file_or_a_table_says_is_text():
     assert texts.count("<title>") == texts.count("</title>") == 1
 
 
+def test_control_characters_are_shown():
+    odd = "\0\x1b[31m\x9b \u202e \u2066 \ufeff"
+    text = render(study(title=odd), STUDY + f"# {odd}\t\n", results({}), slopes(note=odd), findings=[odd])
+    found = Page(text)
+    shown = r"\x00\x1b[31m\x9b \u202e \u2066 \ufeff"
+    assert not re.search(r"[\0-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", text)
+    assert f"<p>{shown}</p>" in text
+    assert found.texts("slopes")[1][-1] == shown
+    assert found.blocks[0] == STUDY + f"# {shown}\t\n"
+
+
+def test_an_inconclusive_verdict_has_a_look_and_a_meaning():
+    text = render(study(), STUDY, results({}), slopes().assign(verdict_derived="inconclusive"))
+    assert '<td class="inconclusive">inconclusive</td>' in text
+    assert re.search(r"^\.inconclusive {", text, re.MULTILINE)
+    assert "inconclusive: it holds one of these as well" in text
+
+
 def test_a_title_cannot_leave_the_figure():
     from matplotlib.figure import Figure
 
@@ -335,7 +353,7 @@ def test_a_study_of_one_size_has_a_page_without_a_figure(ran, tmp_path, monkeypa
     (tmp_path / "small.toml").write_text(STUDY.replace("[150, 300, 600]", "[600]"))
     hmoe("report", "small.toml", "--results", ran / "results" / "small.sqlite")
     text = (tmp_path / "figures" / "small" / "report.html").read_text()
-    assert "No figure: frame must have at least 2 sizes" in text
+    assert "no slope to draw: no 2 sample sizes" in text
     assert {row[7] for row in Page(text).texts("slopes")[1:]} == {"-"}
     assert "fewer than 2 sizes" in text
 

@@ -207,6 +207,53 @@ def test_a_verdict_is_where_the_expected_slope_lies():
     assert verdict(np.nan, -0.3, -0.2) == verdict(-0.25, np.nan, np.nan) == ""
 
 
+@pytest.mark.parametrize(
+    ("expected", "low", "high", "rival", "word"),
+    [
+        (-0.25, -0.5, 0.1, np.nan, "inconclusive"),  # 0: the error need not fall at all
+        (-0.25, -0.5, 0.0, -0.25, "inconclusive"),
+        (-0.25, -0.3, -0.1, -0.125, "inconclusive"),  # the other form of theory
+        (-0.125, -0.3, -0.1, -0.25, "inconclusive"),
+        (-0.25, -0.3, -0.2, -0.125, "consistent"),
+        (-1 / 3, -0.4, -0.2, -0.333333, "consistent"),  # one exponent, written to six digits
+        (-0.25, -0.2, 0.1, -0.125, "flatter"),  # what excludes the expected slope says so, whatever else it holds
+        (-0.25, -0.6, -0.3, -0.5, "steeper"),
+        (0.0, -0.1, 0.1, np.nan, "consistent"),  # no rate, or no difference, is expected
+        (-0.0, -0.1, 0.1, -0.0, "consistent"),
+        (0.0, -0.1, 0.1, -1 / 12, "inconclusive"),
+        (0.0, -0.6, 0.1, np.nan, "inconclusive"),  # from no rate to the parametric one
+        (0.0, -0.1, 0.7, np.nan, "inconclusive"),
+        (1 / 12, 0.03, 0.1, np.nan, "consistent"),  # differences
+        (1 / 12, -0.05, 0.2, np.nan, "inconclusive"),
+        (1 / 12, 0.05, 0.2, 1 / 8, "inconclusive"),
+    ],
+)
+def test_an_interval_that_holds_more_than_what_is_expected_is_inconclusive(expected, low, high, rival, word):
+    assert verdict(expected, low, high, rival) == word
+
+
+def test_nothing_is_called_consistent_that_holds_0_or_two_exponents():
+    made = study(k2=[[3, 3]], replicates=8)
+    frame = results(made, sigma=1.5)
+    table = slopes(made, frame)
+    expected = -table[["alpha_published", "alpha_derived"]]
+    held = expected.ge(table["ci_low"], axis=0) & expected.le(table["ci_high"], axis=0)
+    two = held.all(axis=1) & (expected["alpha_published"] != expected["alpha_derived"])
+    nothing = (table["ci_low"] <= 0) & (table["ci_high"] >= 0)
+    words = table[["verdict_published", "verdict_derived"]]
+    assert two.any()
+    assert (nothing & ~two).any()
+    assert (words[two] == "inconclusive").all(axis=None)
+    assert not (words[nothing] == "consistent").any(axis=None)
+    assert (words[~two & ~nothing] == "consistent").any(axis=None)
+    found = differences(made, frame)
+    undecided = (found["expected"] != 0) & (found["ci_low"] <= 0) & (found["ci_high"] >= 0)
+    assert set(found.loc[undecided & (found["expected"] <= found["ci_high"]), "verdict"]) <= {"inconclusive", "flatter"}
+    text = format_slopes(table)
+    assert "? inconclusive" in text.splitlines()[-5]
+    assert "] ??" in text
+
+
 def test_verdicts_and_local_slopes():
     frame = results(study(replicates=12), sigma=0.05)
     split = (frame["size"] == 2) & (frame["kind"] == "weighted") & (frame["parameter"] == "nu")
@@ -289,5 +336,8 @@ def test_unusable_frames_are_named(call):
     frame = results(study())
     with pytest.raises(ValueError, match=r"frame must have the columns .* got none of \['error'\]"):
         call(study(), frame.drop(columns="error"))
-    with pytest.raises(ValueError, match="results of the study; got none"):
+    with pytest.raises(ValueError, match="made-up: no finished cells yet"):
         call(study(), frame.iloc[:0])
+    none = frame.assign(status=np.where(frame["n"] == 1000, "failed", "max_iter"))
+    with pytest.raises(ValueError, match="made-up: no fit reached an optimum: 24 failed, 72 without one"):
+        call(study(), none)

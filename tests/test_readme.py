@@ -1,0 +1,46 @@
+"""What the README shows in Python: it runs, prints whole tables, and fits as the studies do."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from conftest import PURE_PYTHON
+
+import hmoe_stats as hs
+from simulations.study import load_study
+
+
+def snippet():
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    return re.search(r"```python\n(import hmoe_stats as hs\n.*?)```", text, re.DOTALL)[1]
+
+
+@pytest.mark.skipif(PURE_PYTHON, reason="fits without the compiler take minutes")
+def test_the_snippet_runs_and_fits_as_the_study_does(tmp_path, monkeypatch, capsys):
+    asked, fit = [], hs.fit_mle
+
+    def fit_mle(X, y, **keywords):
+        asked.append(keywords)
+        return fit(X, y, **keywords)
+
+    monkeypatch.setattr(hs, "fit_mle", fit_mle)
+    monkeypatch.setattr(hs.theory, "modulus", inspect.signature(hs.theory.modulus).bind)  # it takes minutes
+    monkeypatch.chdir(tmp_path)
+    exec(snippet().replace("10_000", "500"), {})
+    shown = capsys.readouterr().out
+    assert "FitResult" in shown
+    assert "barycentre" in shown
+    assert "..." not in shown
+    assert "BoundArguments" in shown
+    assert re.search("modulus.*minutes", snippet())
+    assert (tmp_path / "fit.png").stat().st_size > 10_000
+    study = load_study("over-by-one")
+    (keywords,) = asked
+    assert keywords.pop("start") == study.measure("SS")
+    assert list(keywords.pop("k2")) in study.k2
+    assert keywords.pop("gating") in study.gatings
+    del keywords["seed"]
+    wanted = study.fit.keywords()
+    wanted["bounds"] = {name: tuple(b) if isinstance(b, list) else b for name, b in wanted["bounds"].items()}
+    assert keywords == wanted
