@@ -11,12 +11,12 @@ import numpy as np
 
 from .divergence import _covariates
 from .likelihood import check_measure
+from .matching import expert_distances
 from .measure import MixingMeasure, check_k2
 from .sampling import as_law
 from .theory.cells import covers
 from .theory.derivatives import gates
 from .theory.exponents import rates
-from .voronoi import _expert_distances
 
 _SAME, _CLOSE = 0.1, 1.0  # distance of two experts, in standard deviations
 _ALIKE, _EQUAL = 0.02, 1e-6  # root mean square difference of gate probabilities
@@ -264,7 +264,7 @@ def _exchangeable(second, groups, weights):
 
 
 def _close_experts(G, law):
-    distance = _expert_distances(G, G, law)
+    distance = expert_distances(G, G, law)
     distance = np.minimum(distance, distance.T)
     for i, j in zip(*np.triu_indices(G.n_experts, 1), strict=True):
         if distance[i, j] < _CLOSE:

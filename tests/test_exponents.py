@@ -10,7 +10,7 @@ from hmoe_stats import Uniform, datasets, hellinger, parameter_errors, voronoi_l
 from hmoe_stats.likelihood import log_density
 from hmoe_stats.measure import MixingMeasure
 from hmoe_stats.theory import rates
-from hmoe_stats.voronoi import kappa_tau
+from hmoe_stats.theory.exponents import kappa_tau
 
 GATINGS = ["SS", "SL", "LS", "LL"]
 LAW = Uniform(-3, 3)

@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate
 
 from hmoe_stats import MixingMeasure, Normal, Uniform, hellinger, parameter_errors, voronoi_loss
-from hmoe_stats.voronoi import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
+from hmoe_stats.theory.exponents import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 
 GATINGS = ("SS", "SL", "LS", "LL")
 LAW = Uniform(-3, 3)

@@ -6,7 +6,7 @@ holds the fitted experts of one true expert (`Cell`). Where several do, it holds
 
 from typing import NamedTuple
 
-from ..voronoi import averages_out
+from ..matching import averages_out
 
 
 class Cell(NamedTuple):

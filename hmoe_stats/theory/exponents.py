@@ -8,28 +8,15 @@ smaller kappa will do. As the estimator has h = O(n^(-1/2)) up to logarithms, th
 kappa = inf (alpha = 0) says that the error does not fall: the parameter is not identified.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ..likelihood import check_measure
 from ..measure import check_gating, check_k2
-from ..voronoi import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 from .cells import Shared, covers, kinds, regime
+from .kappa import MIXTURES, Row, kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
+from .published import published_cell, published_group, published_sources
 
 COLUMNS = ["level", "cell", "m", "regime", "parameter", "kind", "kappa", "alpha", "status", "source"]
-
-FLAT = "arXiv 2305.03288"
-HMOE = "arXiv 2410.02935, as reported"
-MIXTURES = "Ho and Nguyen 2016"
-
-
-class _Row(NamedTuple):
-    parameter: str
-    kind: str
-    kappa: float
-    status: str = "derived"
-    source: str = "derived"
 
 
 def rates(G0, k2, gating=None, form="sharp"):
@@ -100,7 +87,7 @@ def rates(G0, k2, gating=None, form="sharp"):
     ways = covers(G0.k2, k2)
     if not ways:
         raise ValueError(f"k2 must have {G0.k1} groups or more that cover those of G0, {G0.k2}; got {k2}")
-    exact, over, density = _published_sources(gating, flat=len(k2) == 1)
+    exact, over, density = published_sources(gating, flat=len(k2) == 1)
     groups, cells = kinds(G0, ways, gating)
     if form == "sharp":
         loss = ("derived", "derived")
@@ -108,8 +95,8 @@ def rates(G0, k2, gating=None, form="sharp"):
         second = {c: (_sharp_shared if isinstance(c, Shared) else _sharp)(c, gating, G0.d) for c in cells}
     else:
         loss = over if max(c.m for c in cells) > 1 else exact
-        first = {kind: _published_group(G0, kind[0], gating, exact, over) for kind in groups}
-        second = {c: _published(c, gating, G0.d, exact if c.m == 1 else over) for c in cells}
+        first = {kind: published_group(G0, kind[0], gating, exact, over) for kind in groups}
+        second = {c: published_cell(c, gating, G0.d, exact if c.m == 1 else over) for c in cells}
     rows = [(0, "", 0, "any", "loss", "loss", 1.0, *loss), (0, "", 0, "any", "hellinger", "divergence", 1.0, *density)]
     for (m, words), found in first.items():
         words = "any" if form == "published" else words
@@ -130,39 +117,39 @@ def _sharp(cell, gating, d):
     if not regular and softmax and m > 2:
         bound = ("open", "derived lower bound (Gauss-Hermite tilt)")
     rows = [
-        _Row("eta", "weighted", kappa_eta(m, gating, tilted=softmax and not regular), *bound),
-        _Row("tau", "weighted", kappa_tau(m), source=order),
-        _Row("nu", "weighted", kappa_nu(m), source=order),
+        Row("eta", "weighted", kappa_eta(m, gating, tilted=softmax and not regular), *bound),
+        Row("tau", "weighted", kappa_tau(m), source=order),
+        Row("nu", "weighted", kappa_nu(m), source=order),
     ]
     if regular and cell.gated:
         note = _note(gating[1], d) if m > 1 else "derived"
-        rows += [_Row("omega", "weighted", kappa_gate(m, 2, gating, d), source=note), _Row("beta", "mass", 1.0)]
+        rows += [Row("omega", "weighted", kappa_gate(m, 2, gating, d), source=note), Row("beta", "mass", 1.0)]
     elif not regular:
         none = "derived: a common factor of all gates is not seen"
-        rows.append(_Row("omega", "weighted", np.inf, source=none))
+        rows.append(Row("omega", "weighted", np.inf, source=none))
         # under softmax the factor has one value and one slope at the centre of x, which the canonical form takes off
         seen, why = (1.0, "derived; canonical form, at the centre of x") if softmax and cell.gated else (np.inf, none)
-        rows.append(_Row("omega", "barycentre", seen, source=why))
-        rows += [_Row("beta", "mass", seen, source=why)] if cell.gated else []
+        rows.append(Row("omega", "barycentre", seen, source=why))
+        rows += [Row("beta", "mass", seen, source=why)] if cell.gated else []
     if m == 1:  # nothing to average
         return rows
-    rows.append(_Row("nu", "barycentre", kappa_nu(m)))
+    rows.append(Row("nu", "barycentre", kappa_nu(m)))
     if regular:
         slow = 2 * m / (m + 1)  # the cross term of omega and tau, which a kink tells from a slope
-        rows += [_Row("eta", "barycentre", slow if softmax else 1.0), _Row("tau", "barycentre", 1.0)]
-        return [*rows, _Row("omega", "barycentre", 1.0)] if cell.gated else rows
+        rows += [Row("eta", "barycentre", slow if softmax else 1.0), Row("tau", "barycentre", 1.0)]
+        return [*rows, Row("omega", "barycentre", 1.0)] if cell.gated else rows
     if softmax:
         fixed = ("open", "derived at a fixed spread of omega only")
-        return [*rows, _Row("eta", "barycentre", float(m), *bound), _Row("tau", "barycentre", 1.0, *fixed)]
+        return [*rows, Row("eta", "barycentre", float(m), *bound), Row("tau", "barycentre", 1.0, *fixed)]
     weights = "derived; with expected gate weights, not exp(beta)"
-    return [*rows, *(_Row(name, "barycentre", 1.0, source=weights) for name in ("eta", "tau"))]
+    return [*rows, *(Row(name, "barycentre", 1.0, source=weights) for name in ("eta", "tau"))]
 
 
 def _slopes_mean(cell, gating):
     """Barycentre of omega where the cell's share of the group is identified, and with it, under softmax, its slope."""
     if cell.free and gating == "SS" and cell.gated:
-        return _Row("omega", "barycentre", 1.5, "open", "derived lower bound (level-1 slopes and masses trade off)")
-    return _Row("omega", "barycentre", 1.0, *_sketch(cell))
+        return Row("omega", "barycentre", 1.5, "open", "derived lower bound (level-1 slopes and masses trade off)")
+    return Row("omega", "barycentre", 1.0, *_sketch(cell))
 
 
 def _order(m):
@@ -179,17 +166,17 @@ def _note(gate, d):
 
 def _sharp_group(G0, m, words, gating):
     """Level-1 rows of a true group fitted by m groups."""
-    mass = [_Row("b", "mass", 1.0)] if G0.k1 > 1 else []
+    mass = [Row("b", "mass", 1.0)] if G0.k1 > 1 else []
     if m == 1:
-        return [_Row("a", "weighted", 1.0), *mass] if G0.k1 > 1 else []
+        return [Row("a", "weighted", 1.0), *mass] if G0.k1 > 1 else []
     if words == "regular":
-        slope = _Row("a", "weighted", kappa_gate(m, 1, gating, G0.d), source=_note(gating[0], G0.d))
-        return [slope, _Row("a", "barycentre", 1.0), *mass]
-    rows = [_Row("a", "weighted", np.inf, source="derived: a common factor of all gates is not seen"), *mass]
+        slope = Row("a", "weighted", kappa_gate(m, 1, gating, G0.d), source=_note(gating[0], G0.d))
+        return [slope, Row("a", "barycentre", 1.0), *mass]
+    rows = [Row("a", "weighted", np.inf, source="derived: a common factor of all gates is not seen"), *mass]
     if gating[0] == "L":
-        return [*rows, _Row("a", "barycentre", np.inf, source="derived: centres of equal gates are not seen")]
+        return [*rows, Row("a", "barycentre", np.inf, source="derived: centres of equal gates are not seen")]
     # a common factor moves all barycentres alike, which centring takes out; all of it, if there is one true group
-    return [*rows, _Row("a", "barycentre", 1.0)] if G0.k1 > 1 else rows
+    return [*rows, Row("a", "barycentre", 1.0)] if G0.k1 > 1 else rows
 
 
 def _sharp_shared(cell, gating, d):
@@ -208,24 +195,24 @@ def _sharp_shared(cell, gating, d):
     elif eta > 2:
         bound = ("open", "derived lower bound (Gauss-Hermite tilt)")
     rows = [
-        _Row("eta", "weighted", eta, *bound),
-        _Row("tau", "weighted", kappa_tau(m), source=_order(m)),
-        _Row("nu", "weighted", kappa_nu(m), source=_order(m)),
-        _Row("nu", "barycentre", kappa_nu(m)),
+        Row("eta", "weighted", eta, *bound),
+        Row("tau", "weighted", kappa_tau(m), source=_order(m)),
+        Row("nu", "weighted", kappa_nu(m), source=_order(m)),
+        Row("nu", "barycentre", kappa_nu(m)),
     ]
     slow = 2 * m / (m + 1)
     if tilted or cell.compensated:
-        rows.append(_Row("eta", "barycentre", eta, *bound))
+        rows.append(Row("eta", "barycentre", eta, *bound))
     else:
         alive = gating[0] == "S" or (softmax and m > cell.groups)  # an interaction with tau that no kink tells apart
-        rows.append(_Row("eta", "barycentre", slow if alive else 1.0, *_sketch(cell)))
+        rows.append(Row("eta", "barycentre", slow if alive else 1.0, *_sketch(cell)))
     averages = gating == "SL" and cell.seen  # weights are averages under a level-1 gate that is off by a tilt
     if averages and tilt1:
-        rows.append(_Row("tau", "barycentre", eta, "open", "derived (sketch): at most"))
+        rows.append(Row("tau", "barycentre", eta, "open", "derived (sketch): at most"))
     elif tilted or cell.free:
-        rows.append(_Row("tau", "barycentre", slow if averages else 1.0, "open", "derived for identified gates"))
+        rows.append(Row("tau", "barycentre", slow if averages else 1.0, "open", "derived for identified gates"))
     else:
-        rows.append(_Row("tau", "barycentre", slow if averages else 1.0))
+        rows.append(Row("tau", "barycentre", slow if averages else 1.0))
     return [*rows, *_shared_gates(cell, gating, d)]
 
 
@@ -235,64 +222,21 @@ def _shared_gates(cell, gating, d):
     sketch = _sketch(cell)
     if cell.averaged:
         why = "derived: equal gates average out over the fitted groups"
-        beta = _Row("beta", "mass", np.inf, source=why)
-        rows = [_Row("omega", kind, np.inf, "open", f"{why}, if three or more") for kind in ("weighted", "barycentre")]
+        beta = Row("beta", "mass", np.inf, source=why)
+        rows = [Row("omega", kind, np.inf, "open", f"{why}, if three or more") for kind in ("weighted", "barycentre")]
     elif cell.split:
         none = "derived: a common factor of all gates is not seen"
-        beta = _Row("beta", "mass", kappa_mass(cell.groups), *sketch)
-        mean = _slopes_mean(cell, gating) if softmax else _Row("omega", "barycentre", np.inf, source=none)
-        rows = [_Row("omega", "weighted", np.inf, source=none), mean]
+        beta = Row("beta", "mass", kappa_mass(cell.groups), *sketch)
+        mean = _slopes_mean(cell, gating) if softmax else Row("omega", "barycentre", np.inf, source=none)
+        rows = [Row("omega", "weighted", np.inf, source=none), mean]
     else:
-        beta = _Row("beta", "mass", kappa_mass(cell.groups), *sketch)
+        beta = Row("beta", "mass", kappa_mass(cell.groups), *sketch)
         omega = kappa_gate(m, 2, gating, d, compensated=cell.compensated > 0)
         note = sketch if cell.free else ("derived", _note(gating[1], d))
-        rows = [_Row("omega", "weighted", omega, *note), _slopes_mean(cell, gating)]
+        rows = [Row("omega", "weighted", omega, *note), _slopes_mean(cell, gating)]
     if cell.free and not softmax:
-        beta = _Row("beta", "mass", np.inf, source="derived: an average under a gate that is not identified")
+        beta = Row("beta", "mass", np.inf, source="derived: an average under a gate that is not identified")
     return (rows if cell.seen else []) + ([beta] if cell.gated else [])
-
-
-# -- published --------------------------------------------------------------------------------------------------------
-def _published_sources(gating, flat):
-    """(status, source) of an exact cell, of a split cell, and of the density."""
-    if flat and gating[1] == "S":  # level 1 is constant: the flat softmax mixture of experts
-        return tuple(("published", f"{FLAT}, {where}") for where in ("Theorem 1", "Theorem 2", "Proposition 2"))
-    if gating == "LS":
-        unsaid = ("open", "not stated for LS; the form for SS is taken")
-        return unsaid, unsaid, ("derived", "derived: the entropy of the model does not depend on the gates")
-    return (("as reported", HMOE),) * 3
-
-
-def _published(cell, gating, d, source):
-    m = cell.m
-    shared = isinstance(cell, Shared)
-    of_r = _of_r(m, source)
-    gates = source if gating == "LL" else of_r
-    rows = [
-        _Row("eta", "weighted", kappa_eta(m, gating, "published"), *gates),
-        _Row("tau", "weighted", kappa_tau(m), *of_r),
-        _Row("nu", "weighted", kappa_nu(m), *of_r),
-    ]
-    if cell.seen if shared else cell.gated or m > 1:
-        rows.append(_Row("omega", "weighted", kappa_gate(m, 2, gating, d, "published"), *gates))
-    if not cell.gated:
-        return rows
-    if shared:
-        return [*rows, _Row("beta", "mass", kappa_mass(cell.groups), source="derived; no published exponent")]
-    return [*rows, _Row("beta", "mass", 1.0, *source)]
-
-
-def _published_group(G0, m, gating, exact, over):
-    mass = [_Row("b", "mass", 1.0, *exact)] if G0.k1 > 1 else []
-    if m == 1:
-        return [_Row("a", "weighted", 1.0, *exact), *mass] if G0.k1 > 1 else []
-    source = over if gating == "LL" else _of_r(m, over)
-    return [_Row("a", "weighted", kappa_gate(m, 1, gating, G0.d, "published"), *source), *mass]
-
-
-def _of_r(m, source):
-    # the papers leave r(m) >= 7 open from m = 4 on
-    return source if m < 4 else ("derived", f"{source[1]}, with r({m}) = {2 * m} derived")
 
 
 def _frame(rows):
