@@ -10,31 +10,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .averages import Average
+from .identify import Support, at_edge, averages_out, gate_identified, support_of
 from .likelihood import check_measure, gate_weights
 from .measure import MixingMeasure
-from .sampling import Empirical, as_law
+from .sampling import as_law
 
-_DRAWS = 20_000  # covariates behind the Laplace gate masses where d > 1; their key is fixed, so a loss has no noise
-_KEY = 20241002935
 _FAR = 1e100  # edge of an unbounded support: no centre is clipped there
 _TIE = 1e-6  # weight of the gate slopes when groups are matched: it decides between groups with equal experts
 
 
-def averages_out(G0, j, n_groups):
-    """Whether `n_groups` fitted groups of true group j leave its gate unidentified although each has the right size.
-
-    They do if two of its experts have equal gate slopes (centres): their shares are constant, and a constant is the
-    mean over the fitted groups of other constants (derived).
-    """
-    gates = G0.omega[experts_of(G0, j)]
-    return n_groups > 1 and len(np.unique(gates, axis=0)) < len(gates)
-
-
 @dataclass(frozen=True)
 class Side:
-    """A measure with recentred canonical gates, and the weights of its groups and, within groups, of its experts."""
+    """A measure, its canonical form, and the weights of its groups and, within groups, of its experts."""
 
-    measure: MixingMeasure
+    given: MixingMeasure  # as it came
+    measure: MixingMeasure  # with recentred canonical gates
     groups: np.ndarray  # (k1,) sums to 1
     experts: np.ndarray  # (K,) sums to 1 within each group
 
@@ -47,12 +38,16 @@ class Cells:
     true: Side
     group: np.ndarray  # (k1,) true group of each fitted group
     expert: np.ndarray  # (K,) true expert of each fitted expert, counted over the whole tree
-    low: np.ndarray  # (d,) support of the recentred covariates
-    high: np.ndarray
+    support: Support  # of the recentred covariates
+    average: Average  # over the covariates as they came
 
     def groups_of(self, j):
         """Fitted groups of true group j."""
         return np.flatnonzero(self.group == j)
+
+    def size(self, leaf):
+        """Number of fitted experts in the cell of a true one."""
+        return int(np.count_nonzero(self.expert == leaf))
 
     def shares(self, groups):
         """Weights of some fitted groups, made to sum to 1; equal ones if none has any weight."""
@@ -71,23 +66,26 @@ class Cells:
         return bool(G0.gating[1] == "S" and n_groups > 1 and len(sizes) > 1 and sizes.min() > n_groups)
 
     def gate_free(self, level, i=None):
-        """Whether a gate is unidentified: that of level 1, or of fitted group i at level 2.
-
-        It is if all its true components are doubled, unless a true Laplace gate is pinned by its kinks: centres not all
-        equal, and inside the support. At level 2 it also is if `averages_out`.
-        """
+        """Whether a gate is not identified: that of level 1, or of fitted group i at level 2; see `identify`."""
         G0 = self.true.measure
-        if level == 2 and averages_out(G0, self.group[i], len(self.groups_of(self.group[i]))):
-            return True
         if level == 1:
-            doubled, centres = np.bincount(self.group, minlength=G0.k1).min() >= 2, G0.a
-        else:
-            there = experts_of(G0, self.group[i])
-            cells = self.expert[experts_of(self.fit.measure, i)] - there.start
-            doubled, centres = np.bincount(cells, minlength=G0.k2[self.group[i]]).min() >= 2, G0.omega[there]
-        distinct = (centres != centres[0]).any()
-        inside = G0.d > 1 or ((centres > self.low) & (centres < self.high)).all()
-        return bool(doubled and not (G0.gating[level - 1] == "L" and distinct and inside))
+            return not gate_identified(G0.gating[0], G0.a, np.bincount(self.group, minlength=G0.k1), self.support)
+        there = experts_of(G0, self.group[i])
+        cells = self.expert[experts_of(self.fit.measure, i)] - there.start
+        copies = np.bincount(cells, minlength=G0.k2[self.group[i]])
+        gate = G0.gating[1], G0.omega[there]
+        shared = averages_out(*gate, len(self.groups_of(self.group[i])), self.support)
+        return shared or not gate_identified(*gate, copies, self.support)
+
+    def any_gate_free(self):
+        """Whether some gate is not identified, of level 1 or of a fitted group."""
+        return self.gate_free(1) or any(self.gate_free(2, i) for i in range(self.fit.measure.k1))
+
+    def at_edge(self, level, j=None):
+        """(m,) bool: true Laplace centres of level 1, or of true group j, that lie on an edge of the support."""
+        G0 = self.true.measure
+        slopes = G0.a if level == 1 else G0.omega[experts_of(G0, j)]
+        return at_edge(G0.gating[level - 1], slopes, self.support)
 
 
 def experts_of(G, i):
@@ -121,30 +119,24 @@ def _recentred(G, centre, low, high):
     return G.replace(a=gates[0], b=gates[1], omega=gates[2], beta=gates[3]).canonical(support=(low, high))
 
 
-def _covariates(law, G, G0):
-    """Points (n, d) and weights (n,) over which Laplace gate masses are averaged, the same for both measures."""
-    if isinstance(law, Empirical):
-        return law.x, np.full(len(law.x), 1.0 / len(law.x))
-    if G.d == 1:
-        centres = [H.a[:, 0] for H in (G, G0) if G.gating[0] == "L"]
-        centres += [H.omega[:, 0] for H in (G, G0) if G.gating[1] == "L"]
-        nodes, weights = law.quadrature(breaks=np.concatenate(centres))
-        return nodes[:, None], weights
-    rng = np.random.default_rng(np.random.SeedSequence(_KEY))
-    return law.sample(rng, _DRAWS, G.d), np.full(_DRAWS, 1.0 / _DRAWS)
+def _kinks(*measures):
+    """Laplace centres of some measures, where d = 1."""
+    levels = [level for H in measures for level in zip(H.gating, (H.a, H.omega), strict=True)]
+    return np.concatenate([[], *(slopes[:, 0] for letter, slopes in levels if letter == "L")])
 
 
-def _side(G, canonical, points):
+def _side(G, canonical, average):
     """Weights: softmax gates at the centre; Laplace gates averaged over the covariates (centres have no scale)."""
     groups, experts = np.exp(canonical.b), np.exp(canonical.beta)
-    if points is not None:
-        joint = points[1] @ gate_weights(G, points[0])
+    if "L" in G.gating:
+        X, weights = average.points
+        joint = weights @ gate_weights(G, X)
         mass = np.add.reduceat(joint, G.offsets[:-1])
         if G.gating[0] == "L":
             groups = mass
         if G.gating[1] == "L":
             experts = np.concatenate([shares_of(joint[experts_of(G, i)]) for i in range(G.k1)])
-    return Side(canonical, groups, experts)
+    return Side(G, canonical, groups, experts)
 
 
 def match(G, G0, x):
@@ -158,8 +150,8 @@ def match(G, G0, x):
         raise ValueError(f"G must have at least as many groups as G0, k1 = {G0.k1}; got k1 = {G.k1}")
     law = as_law(x)
     centre, low, high = _frame(law, G0.d)
-    points = _covariates(law, G, G0) if "L" in G.gating else None
-    fit, true = (_side(H, _recentred(H, centre, low, high), points) for H in (G, G0))
+    average = Average(law, G.d, _kinks(G, G0) if G.d == 1 else ())
+    fit, true = (_side(H, _recentred(H, centre, low, high), average) for H in (G, G0))
 
     distance = expert_distances(G, G0, law)
     cost = np.empty((G.k1, G0.k1))
@@ -180,7 +172,7 @@ def match(G, G0, x):
         apart = np.linalg.norm(fit.measure.omega[here, None] - true.measure.omega[None, there], axis=2)
         nearest = block.min(axis=1, keepdims=True)
         expert[here] = there.start + np.where(block <= nearest * (1 + 1e-9) + 1e-12, apart, np.inf).argmin(axis=1)
-    return Cells(fit, true, group, expert, low, high)
+    return Cells(fit, true, group, expert, Support(low, high, support_of(law, G0.d).thin), average)
 
 
 def expert_distances(G, G0, law):

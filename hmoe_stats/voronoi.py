@@ -7,6 +7,7 @@ gating) and arXiv 2410.02935 (hierarchical); their exponents are those of
 
 import numpy as np
 
+from .functionals import gate_errors, leaf_weights
 from .matching import experts_of, match, shares_of
 from .theory.exponents import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 
@@ -109,6 +110,14 @@ def voronoi_loss(G, G0, form="sharp", x=None):
             + sum_l |sum_{e in cell l of i} w_{e|i} - w*_{l|j}|^kb(M)
             + sum_l sum_{e in cell l of i} w_{e|i} (|D omega|^ko(m) + |D eta|^ke(m) + |D tau|^kt(m) + |D nu|^kn(m)) }.
 
+    In the sharp form, where some gate is not identified (`hmoe_stats.identify`), masses and gates say too little, and
+
+        L = sum_l E |sum_{e in cell l} W_e(X) - W*_l(X)| + sum_e E W_e(X) (|D eta|^ke + |D tau|^kt + |D nu|^kn)
+            + sum_i E g_i(X) |D a_i|^ka (level 1 identified) + sum_e E W_e(X) |D omega|^ko (e in a group that is),
+
+    over all true leaves l and fitted leaves e, W the weights of leaves, g those of groups as functions of x, and E the
+    mean over its law.
+
     Parameters
     ----------
     G, G0 : MixingMeasure
@@ -122,7 +131,8 @@ def voronoi_loss(G, G0, form="sharp", x=None):
     Returns
     -------
     float
-        Zero at every writing of G0, also where components are split into copies that share the weight.
+        Zero at every writing of G0 in which fitted groups cover true ones, also where components are split into copies
+        that share the weight. The sharp form is zero only where the densities agree on the support of x.
 
     Raises
     ------
@@ -131,46 +141,81 @@ def voronoi_loss(G, G0, form="sharp", x=None):
 
     Notes
     -----
-    If every true component of a gate has two fitted copies or more, a softmax gate is not identified: adding the same
-    slope to one copy of each leaves the density as it is. The same goes for Laplace centres that are all equal, or not
-    all inside the support, and for a level-2 gate with two equal slopes (centres) whose group is shared by
-    two fitted groups or more. The sharp form then drops the slopes and masses of that gate (of level 1: also the
-    masses of Laplace gates below it, which are averages under the level-1 gate); the published form keeps them, and
-    need not vanish at such a writing of the truth.
+    Not identified is, say, a softmax gate each of whose true components has two fitted copies or more: adding the same
+    slope to one copy of each leaves the density as it is. The published form counts slopes there as everywhere, and is
+    positive at such writings of the truth: it is kept as published (`hmoe_stats.theory.rates`: refuted here).
+
+    How far the sharp form controls the density: on a compact, h^2 <= C L if no cell has more than one component, and
+    h^2 <= C L^(1/m) with m the size of the largest cell: a step t of all intercepts in a cell together has h of order t
+    and L of order t^(2m). `functional_errors` has the cell means that see it.
     """
     if form not in FORMS:
         raise ValueError(f"form must be 'sharp' or 'published'; got {form!r}")
     cells = match(G, G0, x)
-    sharp = form == "sharp"
-    fit, true = cells.fit.measure, cells.true.measure
-    free1 = sharp and cells.gate_free(1)
-    sizes = np.bincount(cells.expert, minlength=true.n_experts)
-    # With level 1 unidentified the exponent of omega is known for softmax only; 2 is safe for both gates.
-    gate2 = true.gating[0] + "S" if free1 else true.gating
+    loss = _in_functions if form == "sharp" and cells.any_gate_free() else _in_masses
+    return float(loss(cells, form))
 
+
+def _in_masses(cells, form):
+    """The loss where all gates are identified, and the published one."""
+    fit, true = cells.fit.measure, cells.true.measure
     loss = 0.0
     for j in range(true.k1):
-        groups, compensated = cells.groups_of(j), cells.compensated(j)
-        if not free1:
-            loss += abs(cells.fit.groups[groups].sum() - cells.true.groups[j])
+        groups = cells.groups_of(j)
+        loss += abs(cells.fit.groups[groups].sum() - cells.true.groups[j])
         for i in groups:
-            free2 = sharp and cells.gate_free(2, i)
-            tilted = (free1 and true.gating[0] == "S") or (free2 and true.gating[1] == "S")
             term = 0.0
-            if not free1:
-                gap = np.linalg.norm(fit.a[i] - true.a[j])
-                term += gap ** kappa_gate(groups.size, 1, true.gating, true.d, form)
-            if not free2 and not (free1 and true.gating[1] == "L"):
-                term += (cells.mass_gaps(i) ** kappa_mass(groups.size)).sum()
+            term += _group_gap(cells, i, form)
+            term += (cells.mass_gaps(i) ** kappa_mass(groups.size)).sum()
             for e in range(*experts_of(fit, i).indices(fit.n_experts)):
-                leaf = cells.expert[e]
-                m = int(sizes[leaf])
-                kappa = kappa_eta(m, true.gating, form, tilted, compensated)
-                gap = np.linalg.norm(fit.eta[e] - true.eta[leaf]) ** kappa
-                gap += abs(fit.tau[e] - true.tau[leaf]) ** kappa_tau(m) + abs(fit.nu[e] - true.nu[leaf]) ** kappa_nu(m)
-                if not free2:
-                    apart = np.linalg.norm(fit.omega[e] - true.omega[leaf])
-                    gap += apart ** kappa_gate(m, 2, gate2, true.d, form, compensated)
+                gap = _expert_gap(cells, e, form)
+                gap += _gate_gap(cells, e, form)
                 term += cells.fit.experts[e] * gap
             loss += cells.fit.groups[i] * term
-    return float(loss)
+    return loss
+
+
+def _in_functions(cells, form):
+    """The loss where some gate is not identified."""
+    fit = cells.fit.measure
+    free1, soft = cells.gate_free(1), [letter == "S" for letter in fit.gating]
+    weights = leaf_weights(cells)
+    loss = gate_errors(cells).sum()
+    for i in range(fit.k1):
+        here = experts_of(fit, i)
+        free2 = cells.gate_free(2, i)
+        tilted = (free1 and soft[0]) or (free2 and soft[1])
+        if not free1:
+            loss += weights[here].sum() * _group_gap(cells, i, form)
+        for e in range(*here.indices(fit.n_experts)):
+            gap = _expert_gap(cells, e, form, tilted)
+            if not free2:
+                gap += _gate_gap(cells, e, form, free1)
+            loss += weights[e] * gap
+    return loss
+
+
+def _group_gap(cells, i, form):
+    fit, true, j = cells.fit.measure, cells.true.measure, cells.group[i]
+    M = len(cells.groups_of(j))
+    gap = np.linalg.norm(fit.a[i] - true.a[j])
+    return gap ** kappa_gate(M, 1, true.gating, true.d, form, edge=cells.at_edge(1)[j])
+
+
+def _expert_gap(cells, e, form, tilted=False):
+    fit, true, leaf = cells.fit.measure, cells.true.measure, cells.expert[e]
+    m = cells.size(leaf)
+    kappa = kappa_eta(m, true.gating, form, tilted, cells.compensated(cells.group[fit.group[e]]))
+    gap = np.linalg.norm(fit.eta[e] - true.eta[leaf]) ** kappa
+    gap += abs(fit.tau[e] - true.tau[leaf]) ** kappa_tau(m) + abs(fit.nu[e] - true.nu[leaf]) ** kappa_nu(m)
+    return gap
+
+
+def _gate_gap(cells, e, form, free1=False):
+    fit, true, leaf = cells.fit.measure, cells.true.measure, cells.expert[e]
+    j = cells.group[fit.group[e]]
+    # With level 1 unidentified the exponent of omega is known for softmax only; 2 is safe for both gates.
+    gating = true.gating[0] + "S" if free1 else true.gating
+    edge = not free1 and cells.at_edge(2, j)[leaf - true.offsets[j]]
+    apart = np.linalg.norm(fit.omega[e] - true.omega[leaf])
+    return apart ** kappa_gate(cells.size(leaf), 2, gating, true.d, form, cells.compensated(j), edge)

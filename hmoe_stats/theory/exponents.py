@@ -10,22 +10,23 @@ kappa = inf (alpha = 0) says that the error does not fall: the parameter is not 
 
 import numpy as np
 
+from .. import identify
 from ..likelihood import check_measure
 from ..measure import check_gating, check_k2
-from .cells import Shared, covers, kinds, regime
+from .cells import Shared, kinds, regime
 from .kappa import MIXTURES, Row, kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 from .published import published_cell, published_group, published_sources
 
 COLUMNS = ["level", "cell", "m", "regime", "parameter", "kind", "kappa", "alpha", "status", "source"]
 
 
-def rates(G0, k2, gating=None, form="sharp"):
+def rates(G0, k2, gating=None, form="sharp", x=None):
     """Exponents of every error of the estimator with `k2` experts a group, when the truth is `G0`.
 
     Parameters
     ----------
     G0 : MixingMeasure
-        The truth. Its Laplace centres are taken to lie inside the support of the covariates.
+        The truth.
     k2 : sequence of int
         Fitted number of experts in each group, at least as many groups as `G0` has. Groups are matched in any way in
         which every true group is covered: by one fitted group or more, each with at least as many experts.
@@ -33,6 +34,9 @@ def rates(G0, k2, gating=None, form="sharp"):
         Gating of model and truth; by default that of `G0`.
     form : {"sharp", "published"}
         ``"sharp"``: the derived exponents. ``"published"``: those of the papers, which bound the errors from above.
+    x : Uniform, Normal or (n, d) array, optional
+        Law of the covariates, or covariates that stand for it: its support decides where Laplace centres are seen. By
+        default a law whose support has interior, and all Laplace centres of the truth inside.
 
     Returns
     -------
@@ -42,14 +46,16 @@ def rates(G0, k2, gating=None, form="sharp"):
         - level (0 the whole measure, 1 groups, 2 experts), cell (``"exact"``, ``"over"``, or ``"shared"`` where several
           fitted groups share the true group; ``""`` at level 0), m (fitted groups or experts in the cell, over all
           fitted groups of the true one, as in `hmoe_stats.parameter_errors`; 0 at level 0);
-        - regime: ``"regular"`` cells have a true expert of their group fitted by exactly one expert, or a Laplace gate
-          that tells its experts apart; in ``"unidentified"`` ones every true expert of the group can be split at once,
-          and the group's gate is not identified; ``"any"`` where this makes no difference. The same words tell split
-          groups apart at level 1; shared cells under an unidentified level 1 are ``"level 1 unidentified"`` or
-          ``"both unidentified"``;
+        - regime: ``"unidentified"`` cells are those in which the gate of the group is not identified, as
+          `hmoe_stats.identify` says: every true expert of the group can be split at once under softmax, or Laplace
+          centres coincide on the support; ``"edge"`` cells are identified, but their Laplace centre lies on an edge of
+          the support or beyond it (d = 1); all others are ``"regular"``; ``"any"`` where this makes no difference. The
+          same words tell groups apart at level 1; shared cells under an unidentified level 1 are
+          ``"level 1 unidentified"`` or ``"both unidentified"``;
         - parameter, kind (``"weighted"``, ``"barycentre"``, ``"mass"``, ``"loss"``, ``"divergence"``), kappa, alpha;
-        - status: ``"published"``, ``"as reported"`` (statements of the HMoE paper, not re-derived), ``"derived"``, or
-          ``"open"`` (the value is a bound, or holds under the restriction that `source` names);
+        - status: ``"published"``, ``"as reported"`` (statements of the HMoE paper, not re-derived), ``"derived"``,
+          ``"open"`` (the value is a bound, or holds under the restriction that `source` names), or ``"refuted here"``:
+          a published line on a gate that some cells of this kind leave unidentified, at equal densities;
         - source: paper and theorem, or ``"derived"``.
 
         Only cells that can occur are listed. A gate that is constant (one group; groups of one expert each) has nothing
@@ -58,15 +64,21 @@ def rates(G0, k2, gating=None, form="sharp"):
     Raises
     ------
     ValueError
-        If an argument is not as above, or no matching of the groups covers `G0`.
+        If an argument is not as above, no matching of the groups covers `G0`, or the support of `x` has no interior: an
+        array in which a covariate takes few values, or in which covariates are linearly dependent. With x in {0, 1},
+        say, eta has exponent 4 where it has 2 in the table.
 
     Notes
     -----
+    Experts of the truth are taken to differ, else lines are ``"open"``. They speak of fits near this way of writing the
+    truth; where leaves can be grouped otherwise (`hmoe_stats.diagnose`: exchangeable levels), `source` says so.
+
     With the right number of groups, the level-1 gate makes no difference: SL has the exponents of LL, LS those of SS.
     Sharp exponents of a split cell with m fitted experts (regular): tau 2m, nu m, eta 2; omega 2 under softmax, 3/2
     under Laplace gating for d = 1 (from the moving kink) and 2 for d >= 2 (with a logarithm at d = 2); barycentre of
     eta 2m/(m + 1) under softmax and 1 under Laplace gating. Unidentified softmax groups: eta max(2, m). A Laplace group
-    of several experts stays regular with all of them split; this case is derived and not confirmed numerically.
+    of several experts stays regular with all of them split; this case is derived and not confirmed numerically. A
+    Laplace centre on an edge of the support, or beyond it, has omega and its barycentre 3/2, also for m = 1 (d = 1).
 
     Shared cells (M >= 2 fitted groups of one true group; derived). Level 1 is regular if some true group has one fitted
     group, or if a Laplace gate tells the true groups apart. Then a has exponent 2 (softmax) or 3/2 (Laplace, d = 1),
@@ -84,34 +96,65 @@ def rates(G0, k2, gating=None, form="sharp"):
     k2 = check_k2(k2)
     if form not in ("sharp", "published"):
         raise ValueError(f'form must be "sharp" or "published"; got {form!r}')
-    ways = covers(G0.k2, k2)
+    support = identify.support_of(x, G0.d)
+    if support.thin:
+        raise ValueError(f"x must have a support with interior, as exponents need one; got an array: {support.thin}")
+    ways = identify.covers(G0.k2, k2)
     if not ways:
         raise ValueError(f"k2 must have {G0.k1} groups or more that cover those of G0, {G0.k2}; got {k2}")
-    exact, over, density = published_sources(gating, flat=len(k2) == 1)
-    groups, cells = kinds(G0, ways, gating)
-    if form == "sharp":
-        loss = ("derived", "derived")
-        first = {kind: _sharp_group(G0, *kind, gating) for kind in groups}
-        second = {c: (_sharp_shared if isinstance(c, Shared) else _sharp)(c, gating, G0.d) for c in cells}
+    groups, cells = kinds(G0, ways, gating, support)
+    density = published_sources(gating, flat=len(k2) == 1)[2]
+    rows = _sharp_rows(G0, gating, groups, cells)
+    if form == "published":
+        rows = _published_rows(G0, gating, groups, cells, rows, flat=len(k2) == 1)
+    rows.append((0, "", 0, "any", "hellinger", "divergence", 1.0, *density))
+    return _frame(_qualified(rows, G0.replace(gating=gating), x))
+
+
+def _sharp_rows(G0, gating, groups, cells):
+    rows = [(0, "", 0, "any", "loss", "loss", 1.0, "derived", "derived")]
+    for m, words in groups:
+        rows += [(1, "exact" if m == 1 else "over", m, words, *row) for row in _sharp_group(G0, m, words, gating)]
+    for cell in cells:
+        found = (_sharp_shared if isinstance(cell, Shared) else _sharp)(cell, gating, G0.d)
+        rows += [(2, _kind(cell), cell.m, regime(cell), *row) for row in found]
+    return rows
+
+
+def _published_rows(G0, gating, groups, cells, sharp, flat):
+    """What the papers state; refuted where a cell of the same kind has a sharp exponent that is infinite."""
+    exact, over, _ = published_sources(gating, flat)
+    rows = [(0, "", 0, "any", "loss", "loss", 1.0, *(over if max(c.m for c in cells) > 1 else exact))]
+    for m, _ in groups:
+        found = published_group(G0, m, gating, exact, over)
+        rows += [(1, "exact" if m == 1 else "over", m, "any", *row) for row in found]
+    for cell in cells:
+        found = published_cell(cell, gating, G0.d, exact if cell.m == 1 else over)
+        rows += [(2, _kind(cell), cell.m, "any", *row) for row in found]
+    free = {row[:3] + row[4:5] for row in sharp if np.isinf(row[6]) and row[4] in ("a", "omega", "beta")}
+    return [_refuted(row, free, gating) for row in rows]
+
+
+def _refuted(row, free, gating):
+    """A published row, or its refutation by measures of equal density, if they differ in what it speaks of."""
+    where, parameter = row[:3], row[4]
+    if parameter == "beta" and where + ("beta",) not in free and gating[1] == "S" and where + ("omega",) in free:
+        said = "refuted here with the last component at 0; in canonical form the mass has the sharp exponent"
+    elif where + (parameter,) in free or (parameter == "loss" and free):
+        said = "refuted here: measures of equal density differ in it"
     else:
-        loss = over if max(c.m for c in cells) > 1 else exact
-        first = {kind: published_group(G0, kind[0], gating, exact, over) for kind in groups}
-        second = {c: published_cell(c, gating, G0.d, exact if c.m == 1 else over) for c in cells}
-    rows = [(0, "", 0, "any", "loss", "loss", 1.0, *loss), (0, "", 0, "any", "hellinger", "divergence", 1.0, *density)]
-    for (m, words), found in first.items():
-        words = "any" if form == "published" else words
-        rows += [(1, "exact" if m == 1 else "over", m, words, *row) for row in found]
-    for cell, found in second.items():
-        words = "any" if form == "published" else regime(cell)
-        kind = "shared" if isinstance(cell, Shared) else "exact" if cell.m == 1 else "over"
-        rows += [(2, kind, cell.m, words, *row) for row in found]
-    return _frame(rows)
+        return row
+    return (*row[:7], "refuted here", f"{row[8]}; {said}")
+
+
+def _kind(cell):
+    return "shared" if isinstance(cell, Shared) else "exact" if cell.m == 1 else "over"
 
 
 # -- sharp ------------------------------------------------------------------------------------------------------------
 def _sharp(cell, gating, d):
     m, softmax = cell.m, gating[1] == "S"
-    regular = cell.regime == "regular"
+    regular, edge = cell.regime != "unidentified", cell.regime == "edge"
     order = _order(m)
     bound = ("derived", "derived")
     if not regular and softmax and m > 2:
@@ -122,22 +165,18 @@ def _sharp(cell, gating, d):
         Row("nu", "weighted", kappa_nu(m), source=order),
     ]
     if regular and cell.gated:
-        note = _note(gating[1], d) if m > 1 else "derived"
-        rows += [Row("omega", "weighted", kappa_gate(m, 2, gating, d), source=note), Row("beta", "mass", 1.0)]
+        note = _note(gating[1], d, edge) if m > 1 or edge else "derived"
+        omega = kappa_gate(m, 2, gating, d, edge=edge)
+        rows += [Row("omega", "weighted", omega, source=note), Row("beta", "mass", 1.0)]
     elif not regular:
-        none = "derived: a common factor of all gates is not seen"
-        rows.append(Row("omega", "weighted", np.inf, source=none))
-        # under softmax the factor has one value and one slope at the centre of x, which the canonical form takes off
-        seen, why = (1.0, "derived; canonical form, at the centre of x") if softmax and cell.gated else (np.inf, none)
-        rows.append(Row("omega", "barycentre", seen, source=why))
-        rows += [Row("beta", "mass", seen, source=why)] if cell.gated else []
+        rows += _free_gate(cell, softmax)
     if m == 1:  # nothing to average
         return rows
     rows.append(Row("nu", "barycentre", kappa_nu(m)))
     if regular:
         slow = 2 * m / (m + 1)  # the cross term of omega and tau, which a kink tells from a slope
         rows += [Row("eta", "barycentre", slow if softmax else 1.0), Row("tau", "barycentre", 1.0)]
-        return [*rows, Row("omega", "barycentre", 1.0)] if cell.gated else rows
+        return [*rows, _slopes_mean(cell, gating, edge)] if cell.gated else rows
     if softmax:
         fixed = ("open", "derived at a fixed spread of omega only")
         return [*rows, Row("eta", "barycentre", float(m), *bound), Row("tau", "barycentre", 1.0, *fixed)]
@@ -145,8 +184,27 @@ def _sharp(cell, gating, d):
     return [*rows, *(Row(name, "barycentre", 1.0, source=weights) for name in ("eta", "tau"))]
 
 
-def _slopes_mean(cell, gating):
+def _free_gate(cell, softmax):
+    """Rows of omega and beta in a cell whose group has a gate that is not identified."""
+    factor = softmax or not cell.gated
+    why = "a common factor of all gates is not seen" if factor else "centres of equal gates are not seen"
+    rows = [Row("omega", "weighted", np.inf, source=f"derived: {why}")]
+    # under softmax the factor has one value and one slope at the centre of x, which the canonical form takes off
+    mean = Row("omega", "barycentre", np.inf, source=f"derived: {why}")
+    if softmax and cell.gated:
+        mean = Row("omega", "barycentre", 1.0, source="derived; canonical form, at the centre of x")
+    if cell.m > 1:
+        rows.append(mean)
+    seen = mean.source if softmax else "derived; with expected gate weights, not exp(beta)"
+    return [*rows, Row("beta", "mass", 1.0, source=seen)] if cell.gated else rows
+
+
+def _slopes_mean(cell, gating, edge):
     """Barycentre of omega where the cell's share of the group is identified, and with it, under softmax, its slope."""
+    if edge:
+        return Row("omega", "barycentre", 1.5, source=_note("L", 1, edge))
+    if not isinstance(cell, Shared):
+        return Row("omega", "barycentre", 1.0)
     if cell.free and gating == "SS" and cell.gated:
         return Row("omega", "barycentre", 1.5, "open", "derived lower bound (level-1 slopes and masses trade off)")
     return Row("omega", "barycentre", 1.0, *_sketch(cell))
@@ -160,18 +218,25 @@ def _sketch(cell):
     return ("open", "derived for an identified level 1") if cell.free else ("derived", "derived")
 
 
-def _note(gate, d):
+def _note(gate, d, edge=False):
+    if edge:
+        return "derived: on an edge of the support or beyond, a centre is seen from one side"
     return "derived, up to a logarithm" if gate == "L" and d == 2 else "derived"
 
 
 def _sharp_group(G0, m, words, gating):
     """Level-1 rows of a true group fitted by m groups."""
     mass = [Row("b", "mass", 1.0)] if G0.k1 > 1 else []
+    if m == 1 and G0.k1 == 1:
+        return []
+    if words != "unidentified":
+        edge = words == "edge"
+        note = _note(gating[0], G0.d, edge) if m > 1 or edge else "derived"
+        rows = [Row("a", "weighted", kappa_gate(m, 1, gating, G0.d, edge=edge), source=note), *mass]
+        mean = Row("a", "barycentre", 1.5 if edge else 1.0, source=note if edge else "derived")
+        return [*rows, mean] if m > 1 else rows
     if m == 1:
-        return [Row("a", "weighted", 1.0), *mass] if G0.k1 > 1 else []
-    if words == "regular":
-        slope = Row("a", "weighted", kappa_gate(m, 1, gating, G0.d), source=_note(gating[0], G0.d))
-        return [slope, Row("a", "barycentre", 1.0), *mass]
+        return [Row("a", "weighted", np.inf, source="derived: centres of equal gates are not seen"), *mass]
     rows = [Row("a", "weighted", np.inf, source="derived: a common factor of all gates is not seen"), *mass]
     if gating[0] == "L":
         return [*rows, Row("a", "barycentre", np.inf, source="derived: centres of equal gates are not seen")]
@@ -227,16 +292,28 @@ def _shared_gates(cell, gating, d):
     elif cell.split:
         none = "derived: a common factor of all gates is not seen"
         beta = Row("beta", "mass", kappa_mass(cell.groups), *sketch)
-        mean = _slopes_mean(cell, gating) if softmax else Row("omega", "barycentre", np.inf, source=none)
+        mean = _slopes_mean(cell, gating, cell.edge) if softmax else Row("omega", "barycentre", np.inf, source=none)
         rows = [Row("omega", "weighted", np.inf, source=none), mean]
     else:
         beta = Row("beta", "mass", kappa_mass(cell.groups), *sketch)
-        omega = kappa_gate(m, 2, gating, d, compensated=cell.compensated > 0)
-        note = sketch if cell.free else ("derived", _note(gating[1], d))
-        rows = [Row("omega", "weighted", omega, *note), _slopes_mean(cell, gating)]
+        omega = kappa_gate(m, 2, gating, d, compensated=cell.compensated > 0, edge=cell.edge)
+        note = sketch if cell.free else ("derived", _note(gating[1], d, cell.edge))
+        rows = [Row("omega", "weighted", omega, *note), _slopes_mean(cell, gating, cell.edge)]
     if cell.free and not softmax:
         beta = Row("beta", "mass", np.inf, source="derived: an average under a gate that is not identified")
     return (rows if cell.seen else []) + ([beta] if cell.gated else [])
+
+
+# -- the table --------------------------------------------------------------------------------------------------------
+def _qualified(rows, G0, x):
+    """Rows with the reservations that the truth calls for."""
+    if same := identify.equal_experts(G0):
+        note = f"; for experts that differ, which {same[0][0]} and {same[0][1]} of the truth do not"
+        rows = [(*row[:7], "open" if row[7] != "refuted here" else row[7], row[8] + note) for row in rows]
+    if pairs := identify.regroupable(G0, x):
+        note = f"; near this writing only: leaves of groups {pairs[0][0]} and {pairs[0][1]} can be grouped otherwise"
+        rows = [row if row[0] == 0 else (*row[:8], row[8] + note) for row in rows]
+    return rows
 
 
 def _frame(rows):

@@ -18,15 +18,18 @@ class Row(NamedTuple):
     source: str = "derived"
 
 
-def kappa_gate(m, level, gating, d, form="sharp", compensated=False):
+def kappa_gate(m, level, gating, d, form="sharp", compensated=False, edge=False):
     """Exponent of a gate slope or centre, ``a`` (level 1) or ``omega`` (level 2), in a cell of m fitted components.
 
     Sharp (derived): 2 under softmax gates; 3/2 under Laplace gates with d = 1, whose kink gives one window of width
-    s and height s to a split of width s; 2 for d >= 2 (up to a logarithm at d = 2). 4 for omega under softmax if
-    fitted groups share the true group and split different experts of it (`compensated`: every expert is split in some
-    group), as their errors of order s^2 cancel in the mean over the groups. Published (arXiv 2410.02935, as reported):
-    r(m) wherever a softmax gate is present, 2 for LL.
+    s and height s to a split of width s; 2 for d >= 2 (up to a logarithm at d = 2). 3/2 for any m, 1 included, if the
+    Laplace centre lies on an edge of the support or beyond (`edge`): such a window is all that sees it. 4 for omega
+    under softmax if fitted groups share the true group and split different experts of it (`compensated`: every expert
+    is split in some group), as their errors of order s^2 cancel in the mean over the groups. Published (arXiv
+    2410.02935, as reported): r(m) wherever a softmax gate is present, 2 for LL.
     """
+    if edge and form == "sharp":
+        return 1.5
     if m == 1:
         return 1.0
     if form == "published":
