@@ -112,6 +112,9 @@ def test_a_centre_on_the_edge_has_exponent_three_halves_also_in_an_exact_cell(le
     assert set(edge[edge["parameter"] != name]["kappa"]) == {1.0}
     inside = table[(table["parameter"] == name) & (table["regime"] != "edge")]
     assert set(inside["kappa"]) == {1.0}
+    stated = rates(G0, (2, 2), form="published", x=LAW).set_index(["parameter", "kind"])["status"]
+    assert stated[name, "weighted"] == stated["loss", "loss"] == "refuted here"
+    assert "refuted here" not in set(rates(G0, (2, 2), form="published")["status"])
     assert "edge" not in set(rates(G0, (2, 2))["regime"])  # without x all centres are taken to lie inside
 
 

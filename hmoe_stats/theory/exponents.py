@@ -55,7 +55,8 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
         - parameter, kind (``"weighted"``, ``"barycentre"``, ``"mass"``, ``"loss"``, ``"divergence"``), kappa, alpha;
         - status: ``"published"``, ``"as reported"`` (statements of the HMoE paper, not re-derived), ``"derived"``,
           ``"open"`` (the value is a bound, or holds under the restriction that `source` names), or ``"refuted here"``:
-          a published line on a gate that some cells of this kind leave unidentified, at equal densities;
+          a published line that some cells of this kind break: measures of equal density differ in it, or
+          a derived exponent is larger;
         - source: paper and theorem, or ``"derived"``.
 
         Only cells that can occur are listed. A gate that is constant (one group; groups of one expert each) has nothing
@@ -122,7 +123,7 @@ def _sharp_rows(G0, gating, groups, cells):
 
 
 def _published_rows(G0, gating, groups, cells, sharp, flat):
-    """What the papers state; refuted where a cell of the same kind has a sharp exponent that is infinite."""
+    """What the papers state, refuted where a cell of the same kind has a derived exponent that is larger."""
     exact, over, _ = published_sources(gating, flat)
     rows = [(0, "", 0, "any", "loss", "loss", 1.0, *(over if max(c.m for c in cells) > 1 else exact))]
     for m, _ in groups:
@@ -131,20 +132,30 @@ def _published_rows(G0, gating, groups, cells, sharp, flat):
     for cell in cells:
         found = published_cell(cell, gating, G0.d, exact if cell.m == 1 else over)
         rows += [(2, _kind(cell), cell.m, "any", *row) for row in found]
-    free = {row[:3] + row[4:5] for row in sharp if np.isinf(row[6]) and row[4] in ("a", "omega", "beta")}
-    return [_refuted(row, free, gating) for row in rows]
+    slowest = {}
+    for row in sharp:
+        if row[7] == "derived" or np.isinf(row[6]):
+            key = (*row[:3], *row[4:6])
+            slowest[key] = max(slowest.get(key, 0.0), row[6])
+    return _refuted(rows, slowest, gating)
 
 
-def _refuted(row, free, gating):
-    """A published row, or its refutation by measures of equal density, if they differ in what it speaks of."""
-    where, parameter = row[:3], row[4]
-    if parameter == "beta" and where + ("beta",) not in free and gating[1] == "S" and where + ("omega",) in free:
-        said = "refuted here with the last component at 0; in canonical form the mass has the sharp exponent"
-    elif where + (parameter,) in free or (parameter == "loss" and free):
-        said = "refuted here: measures of equal density differ in it"
-    else:
-        return row
-    return (*row[:7], "refuted here", f"{row[8]}; {said}")
+def _refuted(rows, slowest, gating):
+    """Published rows, those refuted that a derived exponent exceeds: measures as near to the truth differ by more."""
+    out, free = [], {key[:4] for key, kappa in slowest.items() if np.isinf(kappa)}
+    for row in rows:
+        kappa, said = slowest.get((*row[:3], *row[4:6]), 0.0), ""
+        if np.isinf(kappa):
+            said = "measures of equal density differ in it"
+        elif kappa > row[6]:
+            said = f"the derived exponent is {kappa:g}"
+        elif row[4] == "beta" and gating[1] == "S" and (*row[:3], "omega") in free:
+            said = "with the last component at 0; in canonical form the mass has the sharp exponent"
+        out.append((*row[:7], "refuted here", f"{row[8]}; refuted here: {said}") if said else row)
+    if any(row[7] == "refuted here" for row in out):  # the loss is first, and holds them all
+        first = rows[0]
+        out[0] = (*first[:7], "refuted here", f"{first[8]}; refuted here: some of its terms are")
+    return out
 
 
 def _kind(cell):
