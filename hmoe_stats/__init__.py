@@ -9,6 +9,7 @@ import importlib
 from .diagnose import diagnose
 from .divergence import chi_square, hellinger, total_variation
 from .fitting import FitResult, fit_em, fit_mle
+from .functionals import functional_errors
 from .likelihood import (
     gate_weights,
     information,
@@ -38,6 +39,7 @@ __all__ = [
     "fit_em",
     "fit_mle",
     "fit_rate",
+    "functional_errors",
     "gate_weights",
     "hellinger",
     "information",

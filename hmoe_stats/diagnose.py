@@ -1,7 +1,7 @@
 """Identifiability of a mixing measure in words and numbers: what a fit or a study can estimate, and what it cannot.
 
-Each finding is a sentence with the number it rests on. Which gates are unidentified when more experts are fitted is
-read from the table of exponents, `hmoe_stats.theory.rates`; the rest follows from the measure and the covariate law.
+Each finding is a sentence with the number it rests on. Which gates are unidentified when more experts are fitted,
+`hmoe_stats.identify` says; the rest follows from the measure and the covariate law.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import identify
 from .arguments import check_k2
 from .divergence import _covariates
-from .measure import MixingMeasure, as_measure
+from .matching import expert_distances
+from .measure import as_measure
 from .sampling import as_law
-from .theory.cells import covers
 from .theory.derivatives import gates
-from .theory.exponents import rates
-from .voronoi import _expert_distances
+from .theory.kappa import kappa_eta
 
 _SAME, _CLOSE = 0.1, 1.0  # distance of two experts, in standard deviations
 _ALIKE, _EQUAL = 0.02, 1e-6  # root mean square difference of gate probabilities
@@ -95,14 +95,16 @@ def diagnose(G, k2=None, x=None):
         Findings of these kinds, with the number of each:
 
         - ``"too few experts"``: `k2` does not cover `G` (experts of k2);
-        - ``"unidentified gate"``: with so many fitted experts (level 1: groups) every true one can be split at once, so
-          that slopes and intercepts of the gate are not identified (fitted for each true one);
+        - ``"unidentified gate"``: with so many fitted experts (level 1: groups) slopes and intercepts of the gate are
+          not identified, as every true one can be split at once, its Laplace centres coincide, or x takes few values
+          (fitted for each true one);
         - ``"exchangeable levels"``: two softmax groups under a softmax level 1 have the same gate probabilities up to
           labels (root mean square difference over x), which equal or opposite gaps of omega with matching gaps of beta
           bring about: all leaves are then one flat softmax, and can be grouped otherwise;
         - ``"Laplace centre"``: outside the support, at its edge, or far (probability of covariates beyond it; for d > 1
           its distance in standard deviations of x);
-        - ``"equal centres"``: a Laplace gate whose centres coincide (largest distance, in standard deviations of x);
+        - ``"equal centres"``: a Laplace gate whose centres coincide, or for d = 1 all lie beyond one edge of the range
+          (largest distance, in standard deviations of x);
         - ``"close experts"`` (distance, the root of E(gap of means)^2 / nu + (relative gap of nu)^2);
         - ``"little mass"`` (expected gate probability, of an expert within its group);
         - ``"steep gate"``: nearly a step in x (probability that no component has a gate above 0.99);
@@ -121,8 +123,7 @@ def diagnose(G, k2=None, x=None):
     G = as_measure("G", G)
     k2 = G.k2 if k2 is None else check_k2(k2)
     law = None if x is None else as_law(x)
-    support = None if law is None else law.support(G.d)
-    found = [*_counts(G, k2, support), *_variances(G)]
+    found = [*_counts(G, k2, law), *_variances(G)]
     if law is None:
         text = f"x is missing: {', '.join(_NEED_X)} not looked for"
         advice = "give the law of the covariates as x"
@@ -135,38 +136,28 @@ def diagnose(G, k2=None, x=None):
 
 
 # -- counts -----------------------------------------------------------------------------------------------------------
-def _counts(G, k2, support):
+def _counts(G, k2, x):
     """Gates that are not identified once so many experts or groups are fitted."""
-    pairs = {(i, size) for way in covers(G.k2, k2) for i, sizes in enumerate(way) for size in sizes}
-    if not pairs:
+    found = identify.gates(G, k2, x)
+    if not found:
         text = f"k2 = {k2} does not cover the {G.k2} experts of the measure"
         yield Finding("serious", "too few experts", "k2", text, float(sum(k2)), "fit at least as many as there are")
-        return
-    if len(k2) > G.k1:
-        yield from _unidentified(G.gating[0], G.a, len(k2), support, "level 1", "groups", "a and b")
-    for i, m in sorted(pairs):
-        omega = G.omega[G.group == i]
-        yield from _unidentified(G.gating[1], omega, m, support, f"group {i}", "experts", "omega and beta")
+    for gate in found:
+        if gate.identified != "always" and gate.fitted > gate.true:
+            yield _unidentified(gate, G.gating)
 
 
-def _unidentified(letter, slopes, fitted, support, where, things, names):
-    """Ask the table of exponents about one gate as a flat mixture of its own."""
-    true, d = slopes.shape
-    if letter == "L" and d == 1 and support is not None and not _inside(slopes, support).any():
-        letter = "S"  # without a kink in the support the gate is a softmax
-    flat = MixingMeasure(
-        gating="S" + letter, k2=(true,), a=np.zeros((1, d)), b=[0.0], omega=slopes, beta=np.zeros(true),
-        eta=np.zeros((true, d)), tau=np.arange(true), nu=np.ones(true),
-    )  # fmt: skip
-    table = rates(flat, (fitted,))
-    table = table[table["regime"] == "unidentified"]
-    if len(table):
-        verb, severity = ("are", "serious") if true == 1 else ("can be", "caution")
-        text = f"{fitted} {things} fitted on {true}: all can be split at once, and {names} {verb} unidentified"
-        slowest = table.loc[(table["parameter"] == "eta") & (table["kind"] == "weighted"), "alpha"].min()
-        text += f" (eta down to n^(-{slowest:.3g}))" if things == "experts" else ""
-        advice = f"fit fewer than {2 * true} {things} here, or report neither {names.replace('and', 'nor')}"
-        yield Finding(severity, "unidentified gate", where, text, fitted / true, advice)
+def _unidentified(gate, gating):
+    where, things, names = ("level 1", "groups", "a and b") if gate.level == 1 else ("", "experts", "omega and beta")
+    verb, severity = ("are", "serious") if gate.identified == "never" else ("can be", "caution")
+    text = f"{gate.fitted} {things} fitted on {gate.true}: {gate.why}, and {names} {verb} unidentified"
+    if gate.level == 2 and gate.why == identify.DOUBLED:
+        slowest = 0.5 / kappa_eta(max(gate.tilted, 2), gating, tilted=gate.tilted > 0)
+        text += f" (eta down to n^(-{slowest:.3g}))"
+    advice = f"report neither {names.replace('and', 'nor')}"
+    if gate.why == identify.DOUBLED:
+        advice = f"fit fewer than {2 * gate.true} {things} here, or {advice}"
+    return Finding(severity, "unidentified gate", where or f"group {gate.group}", text, gate.fitted / gate.true, advice)
 
 
 def _variances(G):
@@ -192,6 +183,10 @@ def _over_x(G, law, X, weights):
             yield from _gate(law, f"group {i}", names, G.gating[1], G.omega[leaves], gate, seen / seen.sum())
     if G.gating == "SS":
         yield from _exchangeable(second, groups, weights)
+    if G.gating == "LL" and identify.regroupable(G, law):
+        text = "the gates of all groups are alike up to labels, so that the two levels can change places"
+        advice = "make the centres of the groups differ: leaves can be grouped otherwise at no cost"
+        yield Finding("serious", "exchangeable levels", "all groups", text, 0.0, advice)
     yield from _close_experts(G, law)
 
 
@@ -215,9 +210,11 @@ def _gate(law, where, names, letter, slopes, g, weights):
 def _centres(law, where, names, centres):
     d = centres.shape[1]
     spread = np.sqrt(np.trace(law.cov(d)))
-    apart = float(np.linalg.norm(centres[:, None] - centres, axis=2).max() / spread)
+    seen = identify.on_support("L", centres, identify.support_of(law, d))
+    apart = float(np.linalg.norm(seen[:, None] - seen, axis=2).max() / spread)
     if apart < 1e-3:
         text = f"its Laplace centres coincide (within {apart:.2g} standard deviations of x): where they lie is not seen"
+        text += "" if (seen == centres).all() else ", as they are all beyond one edge of the support"
         yield Finding("serious", "equal centres", where, text, apart, "read the gate's probabilities, not its centres")
         return
     inside = _inside(centres, law.support(d))
@@ -264,7 +261,7 @@ def _exchangeable(second, groups, weights):
 
 
 def _close_experts(G, law):
-    distance = _expert_distances(G, G, law)
+    distance = expert_distances(G, G, law)
     distance = np.minimum(distance, distance.T)
     for i, j in zip(*np.triu_indices(G.n_experts, 1), strict=True):
         if distance[i, j] < _CLOSE:

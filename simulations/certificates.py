@@ -66,7 +66,7 @@ def certify(studies, file, log=print):
                 rows = []
                 for found in theory.certificates(G0, k2, study.law):
                     found, seed = _settled(G0, found, study.law)
-                    rows.append([*key, *_row(G0, found), seed])
+                    rows.append([*key, *_row(G0, found, study.law), seed])
                     log(f"{' '.join(key[:3])}, {found.discrepancy}, m = {found.m}: {found.status}, {found.exponent:.3f}"
                         f" (derived {found.derived:.3f}), {found.seconds:.0f} s")  # fmt: skip
                 new = pd.DataFrame(rows, columns=COLUMNS)
@@ -85,13 +85,13 @@ def _settled(G0, found, law):
     return found, 0
 
 
-def _row(G0, found):
+def _row(G0, found, law):
     """One row of the table, from discrepancy to message."""
     parameter, level = found.discrepancy.removeprefix("bary_"), 1 if found.discrepancy == "a" else 2
     m = found.m if level == 2 else 1 + len(found.k2) - G0.k1  # further groups double that of the cell
     shift = found.discrepancy.startswith("bary_")
     kind = "weighted" if m == 1 else "barycentre" if shift else "spread"
-    known = theory.rates(G0, found.k2)
+    known = theory.rates(G0, found.k2, x=law)
     same = (known["level"] == level) & (known["m"] == m) & (known["parameter"] == parameter)
     regime = "/".join(sorted(set(known.loc[same, "regime"])))
     numbers = (found.exponent, found.exponent_error, found.derived, *found.clean)

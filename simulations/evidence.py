@@ -86,7 +86,7 @@ def _rows(source, folder, found):
     truth = study.truth if isinstance(study.truth, str) else "its own"
     for (gating, k2), errors in _slopes(source, study, folder / name).items():
         G0, fitted = study.measure(gating), sizes_of(k2)
-        rates = {form: _rates(G0, fitted, form) for form in ("published", "sharp")}
+        rates = {form: _rates(G0, fitted, form, study.law) for form in ("published", "sharp")}
         certified = _of_shape(found, certificates.shape(study, gating, certificates.certified_size(G0.k2, fitted)))
         model = dict(zip(MODEL, (study.name, file, truth, gating, k2), strict=True))
         model |= {"model": f"{G0.to_dict()} {k2}", "exact": sorted(fitted) == sorted(G0.k2)}
@@ -122,10 +122,10 @@ def _slopes(source, study, file):
 
 
 # -- theory and certificates ------------------------------------------------------------------------------------------
-def _rates(G0, fitted, form):
+def _rates(G0, fitted, form, law):
     """Error -> its rows in `theory.rates`, the slowest first; none for a size that does not cover the truth."""
     try:
-        rates = theory.rates(G0, fitted, form=form)
+        rates = theory.rates(G0, fitted, form=form, x=law)
     except ValueError:
         return {}
     rows = {}

@@ -337,7 +337,7 @@ def _theory(study, gating, k2):
     """(published, derived) tables of exponents, or (None, None) where theory does not cover the fitted size."""
     truth = study.measure(gating)
     try:
-        return tuple(theory.rates(truth, k2, form=form) for form in ("published", "sharp"))
+        return tuple(theory.rates(truth, k2, form=form, x=study.law) for form in ("published", "sharp"))
     except ValueError:
         return None, None
 

@@ -189,6 +189,40 @@ def central(function, v, step=1e-5):
     return np.array(rows)
 
 
+# -- errors of functions, on a grid of x and of y ---------------------------------------------------------------------
+def functional_errors(P, P0, X, cell, weight=0.01, y=None):
+    """{(level, cell, parameter): error} as means over the rows of `X`; fitted expert e is in the cell of cell[e].
+
+    Routing is a sum over the grid `y`, and left out without one.
+    """
+    W, W0, mean, mean0 = gate_weights(P, X), gate_weights(P0, X), means(P, X), means(P0, X)
+    out = {}
+    for i, leaves in enumerate(groups(P0)):
+        mine = [e for e in range(len(cell)) if cell[e] in leaves]
+        out[1, str(i), "gate"] = np.abs(W[:, mine].sum(axis=1) - W0[:, leaves].sum(axis=1)).mean()
+        for place, leaf in enumerate(leaves):
+            name, mine = f"{i},{place}", [e for e in range(len(cell)) if cell[e] == leaf]
+            out[2, name, "gate"] = np.abs(W[:, mine].sum(axis=1) - W0[:, leaf]).mean()
+            if not mine:
+                continue
+            square = [(W[:, e] * (mean[:, e] - mean0[:, leaf]) ** 2).mean() for e in mine]
+            mass = [W[:, e].mean() for e in mine]
+            out[2, name, "expert"] = np.sqrt(sum(square) / sum(mass))
+            worst = [np.sqrt(s / m) for s, m in zip(square, mass, strict=True) if m >= weight]
+            out |= {(2, name, "expert_worst"): max(worst)} if worst else {}
+            shift = (W[:, mine] * mean[:, mine]).sum(axis=1) / W[:, mine].sum(axis=1) - mean0[:, leaf]
+            out[2, name, "cell_mean"] = np.sqrt((W0[:, leaf] * shift**2).mean())
+    if y is not None:
+        total = 0.0
+        for x in X:
+            row = np.tile(x, (len(y), 1))
+            r, r0 = responsibilities(P, row, y), responsibilities(P0, row, y)
+            gap = sum(np.abs(r[:, np.array(cell) == leaf].sum(axis=1) - r0[:, leaf]) for leaf in range(r0.shape[1]))
+            total += (np.exp(log_density(P0, row, y)) * gap).sum() * (y[1] - y[0])
+        out[0, "", "routing"] = total / len(X) / 2
+    return out
+
+
 # -- fifty digits, for logits and residuals whose exponentials no double can hold -------------------------------------
 def log_density_decimal(P, X, y):
     """(n,) log-density in 50-digit decimal arithmetic with no shift before the exponentials."""

@@ -60,13 +60,30 @@ def test_two_fitted_experts_for_each_true_one(gating):
     assert one.where == "group 1"
 
 
-def test_laplace_gates_without_a_kink_in_the_support_are_softmax():
+def test_laplace_gates_are_identified_unless_their_centres_coincide_on_the_support():
     G = datasets.truth("C2", "SL").replace(omega=[-4.0, 4.0, 3.5, -3.0])
-    found = hs.diagnose(G, (4, 4), LAW)
-    assert sum(f.kind == "unidentified gate" for f in found) == 2
-    assert sum(f.kind == "Laplace centre" and f.severity == "serious" and f.number == 0 for f in found) == 4
-    inside = G.replace(omega=[0.0, 1.0, 0.0, 1.0])
-    assert "unidentified gate" not in hs.diagnose(inside, (4, 4), LAW).kinds()
+    found = hs.diagnose(G, (4, 4), LAW)  # without a kink in the support, but beyond both edges
+    assert set(found.kinds()) == {"Laplace centre"}
+    assert sum(f.severity == "serious" and f.number == 0 for f in found) == 4
+    assert "unidentified gate" not in hs.diagnose(G.replace(omega=[0.0, 1.0, 0.0, 1.0]), (4, 4), LAW).kinds()
+    beyond = G.replace(omega=[3.2, 4.0, 3.5, -3.0])
+    found = hs.diagnose(beyond, (4, 4), LAW)
+    assert [f.where for f in found if f.kind == "unidentified gate"] == ["group 0"]
+    (equal,) = [f for f in found if f.kind == "equal centres"]
+    assert (equal.where, equal.number) == ("group 0", 0.0)
+    assert "beyond one edge of the support" in equal.finding
+    # for that, all copies need not be doubled
+    (one,) = [f for f in hs.diagnose(beyond, (3, 2), LAW) if f.kind == "unidentified gate"]
+    assert (one.where, one.severity) == ("group 0", "serious")
+    assert "its Laplace centres coincide on the support, and omega and beta are unidentified" in one.finding
+
+
+def test_few_values_of_x_leave_gates_of_split_experts_unidentified():
+    x = np.repeat([0.0, 1.0], 50)
+    found = [f for f in hs.diagnose(datasets.truth("C2", "SS"), (3, 2), x) if f.kind == "unidentified gate"]
+    assert [(f.where, f.severity) for f in found] == [("group 0", "serious"), ("group 1", "serious")]
+    assert "covariate 0 takes 2 values only" in found[0].finding
+    assert "unidentified gate" not in hs.diagnose(datasets.truth("C2", "SS"), (2, 2), x).kinds()
 
 
 @pytest.mark.parametrize("gating", GATINGS)
@@ -129,6 +146,10 @@ def test_gates_that_differ_or_are_kinked_cannot():
     assert len(hs.diagnose(two_groups((-0.5, 0.5, -0.2, 0.3), same[1]), x=LAW)) == 0  # gaps of omega
     for gating in ("LS", "SL", "LL"):
         assert len(hs.diagnose(two_groups(*same, gating), x=LAW)) == 0
+    # Laplace under Laplace, the same centres in both groups: the levels can change places
+    alike = (-0.5, 0.9, 0.9, -0.5), (0.2, 0.0, 1.0, 1.2)
+    assert [f.where for f in only(two_groups(*alike, "LL"), "exchangeable levels")] == ["all groups"]
+    assert len(hs.diagnose(two_groups(*alike, "SL"), x=LAW)) == 0
     (near,) = only(two_groups((-0.5, 0.52, -0.1, 0.9), same[1]), "exchangeable levels")
     assert near.severity == "caution"
     assert 1e-3 < near.number < 0.02

@@ -395,7 +395,8 @@ def _checked_certificate(row, found):
 @functools.cache
 def _rates(file, gating, size, form):
     """Error -> (slowest alpha, all pairs of status and source)."""
-    rows = theory.rates(load_study(file).measure(gating), size, form=form).astype({"level": str, "m": str})
+    study = load_study(file)
+    rows = theory.rates(study.measure(gating), size, form=form, x=study.law).astype({"level": str, "m": str})
     return {
         error: (part["alpha"].min(), set(zip(part["status"], part["source"], strict=True)))
         for error, part in rows.groupby(["level", "m", "parameter", "kind"])

@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate
 
 from hmoe_stats import MixingMeasure, Normal, Uniform, hellinger, parameter_errors, voronoi_loss
-from hmoe_stats.voronoi import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
+from hmoe_stats.theory.exponents import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 
 GATINGS = ("SS", "SL", "LS", "LL")
 LAW = Uniform(-3, 3)
@@ -408,13 +408,21 @@ def test_laplace_centres_that_no_kink_tells_apart_are_free():
     other[:3] += 0.3
     assert hellinger(G.replace(omega=other), G0, x=LAW) > 1e-3
     assert voronoi_loss(G.replace(omega=other), G0, x=LAW) > 1e-3
-    # a centre outside the support has no kink there: the slopes are not counted once all experts are doubled
-    for centre, counted in ((4.0, False), (2.0, True)):
-        G0 = truth("LL", omega=[centre, -0.8, 1.2, -0.4])
+    # one kink in the support is enough, and so are centres beyond both of its edges
+    for first, other in ((4.0, -0.8), (2.0, -0.8), (4.0, -5.0)):
+        G0 = truth("LL", omega=[first, other, 1.2, -0.4])
         G = pick(G0, [0, 1, 0, 1, 2, 3], (4, 2))
         omega = np.array(G.omega)
-        omega[1] += 0.3
-        assert (voronoi_loss(G.replace(omega=omega), G0, x=LAW) > 1e-3) == counted
+        omega[1] = -0.8 + 0.3
+        assert hellinger(G.replace(omega=omega), G0, x=LAW) > 1e-3
+        assert voronoi_loss(G.replace(omega=omega), G0, x=LAW) > 1e-3
+    # beyond one edge they coincide: copies go where they like, but are not to change the gate
+    G0 = truth("LL", omega=[4.0, 3.5, 1.2, -0.4])
+    G = pick(G0, [0, 1, 0, 1, 2, 3], (4, 2), omega=[[7.0], [6.5], [0.2], [0.2], [1.2], [-0.4]])
+    G = G.replace(beta=[0.2, 0.0, -0.3, 0.0, *G0.beta[2:]])  # exp(x - 4 + 0.2) over exp(x - 3.5) is exp(-0.3)
+    assert hellinger(G, G0, x=LAW) < 1e-10
+    assert_zero(G, G0, forms=("sharp",))
+    assert voronoi_loss(G.replace(omega=[[0.0], [6.5], [0.2], [0.2], [1.2], [-0.4]]), G0, x=LAW) > 1e-3
 
 
 # -- powers ------------------------------------------------------------------------------------------------------------

@@ -1,19 +1,19 @@
 """Which cells can occur: the matchings of fitted groups with true ones, and the sizes of the Voronoi cells in them.
 
-A fitted group covers a true one if it has at least as many experts. Where one fitted group covers a true group, a cell
-holds the fitted experts of one true expert (`Cell`). Where several do, it holds those of all of them (`Shared`).
+Where one fitted group covers a true group, a cell holds the fitted experts of one true expert (`Cell`). Where several
+do, it holds those of all of them (`Shared`). Which gates are identified, `hmoe_stats.identify` says.
 """
 
 from typing import NamedTuple
 
-from ..voronoi import averages_out
+from .. import identify
 
 
 class Cell(NamedTuple):
     """A kind of Voronoi cell of level 2."""
 
     m: int  # fitted experts in it
-    regime: str  # "regular" | "unidentified"
+    regime: str  # "regular" | "edge" | "unidentified"
     gated: bool  # True if the true group has several experts, so that its gate says something
 
 
@@ -29,35 +29,32 @@ class Shared(NamedTuple):
     gated: bool  # as in Cell
     seen: bool  # True if some fitted group has several experts, and thus a gate
     tilt: int  # smallest number of fitted groups of a true group
+    edge: bool  # True if its Laplace centre lies on an edge of the support, or beyond
 
 
-def covers(true, fitted):
-    """Every way to give all fitted groups true ones that they cover: {((sizes of the first's fitted groups), ...)}."""
-    ways = {((),) * len(true)}
-    for size in sorted(fitted):
-        moves = ((way, j) for way in ways for j in range(len(true)) if true[j] <= size)
-        ways = {(*way[:j], (*way[j], size), *way[j + 1 :]) for way, j in moves}
-    return {way for way in ways if all(way)}
-
-
-def kinds(G0, ways, gating):
-    """The kinds of groups, (size, regime), and of level-2 cells, over the ways of `covers`."""
-    pinned = gating[0] == "L" and (G0.a != G0.a[0]).any()
+def kinds(G0, ways, gating, support):
+    """The kinds of groups, (size, regime), and of level-2 cells, over the ways of `identify.covers`."""
+    edges = identify.at_edge(gating[0], G0.a, support)
     groups, cells = set(), set()
     for cover in ways:
-        tilt = min(len(sizes) for sizes in cover)
-        free = tilt > 1 and not pinned
+        copies = [len(sizes) for sizes in cover]
+        identified = identify.gate_identified(gating[0], G0.a, copies, support)
+        free = identify.shares_vary(gating[0], G0.a, copies, support)
         for j, sizes in enumerate(cover):
             shared = len(sizes) > 1
-            groups.add((len(sizes), ("unidentified" if free else "regular") if shared else "any"))
-            cells |= _shared_cells(G0, j, sizes, gating, free, tilt) if shared else _cells(G0, j, *sizes, gating)
+            words = "unidentified" if not identified else "edge" if edges[j] else "regular" if shared else "any"
+            groups.add((len(sizes), words))
+            args = (G0, j, sizes, gating, free, min(copies), support) if shared else (G0, j, *sizes, gating, support)
+            cells |= _shared_cells(*args) if shared else _cells(*args)
     return sorted(groups), sorted(cells, key=lambda cell: (isinstance(cell, Shared), *cell))
 
 
-def _shared_cells(G0, group, sizes, gating, free, tilt):
+def _shared_cells(G0, group, sizes, gating, free, tilt, support):
     """The kinds of level-2 cells of one true group covered by several fitted groups of these sizes."""
-    true, M = G0.k2[group], len(sizes)
-    told_apart = gating[1] == "L" and _distinct(G0, group)
+    true, M, omega = G0.k2[group], len(sizes), G0.omega[G0.group == group]
+    differ = identify.centres_differ(gating[1], omega, support)
+    averaged = identify.averages_out(gating[1], omega, M, support)
+    edges = set(identify.at_edge(gating[1], omega, support).tolist())
     cells = set()
     least = M if true > 1 else sum(sizes)  # the only expert of a group has all the fitted ones
     for m in range(least, sum(sizes) - M * (true - 1) + 1):
@@ -66,16 +63,16 @@ def _shared_cells(G0, group, sizes, gating, free, tilt):
         for i, size in enumerate(sizes):  # may this group have all its cells split, this one among them?
             here = min(size - 2 * (true - 1), most)
             others = sum(sizes[:i] + sizes[i + 1 :]) - (M - 1) * (true - 1)
-            split = max(split, here) if here >= max(2, m - others) and not told_apart else split
+            split = max(split, here) if here >= max(2, m - others) and not differ else split
         rest = sum(sizes) - m - M * (true - 1)  # experts to spare for the other cells
         compensated = gating[1] == "S" and true > 1 and m > M and rest >= true - 1
-        cells.add(
+        cells |= {
             Shared(
-                m, M, free, split, averages_out(G0, group, M),
-                min(max(sizes) - (true - 1), most) if compensated else 0,
-                gated=true > 1, seen=max(sizes) > 1, tilt=tilt,
+                m, M, free, split, averaged, min(max(sizes) - (true - 1), most) if compensated else 0,
+                gated=true > 1, seen=max(sizes) > 1, tilt=tilt, edge=edge,
             )
-        )  # fmt: skip
+            for edge in edges
+        }  # fmt: skip
     return cells
 
 
@@ -83,25 +80,23 @@ def regime(cell):
     """The regime of a cell, in the words of `rates`."""
     if isinstance(cell, Cell):
         return cell.regime
+    if cell.edge and not cell.free:
+        return "edge"
     names = ("regular", "unidentified", "level 1 unidentified", "both unidentified")
     return names[2 * cell.free + (cell.split > 0 or cell.averaged)]
 
 
-def _distinct(G0, group):
-    """Whether the gates of a group are not all equal."""
-    gates = G0.omega[G0.group == group]
-    return bool((gates != gates[0]).any())
-
-
-def _cells(G0, group, fitted, gating):
+def _cells(G0, group, fitted, gating, support):
     """The kinds of level-2 cells of one true group covered by `fitted` experts."""
-    true = G0.k2[group]
+    true, omega = G0.k2[group], G0.omega[G0.group == group]
     if true == 1:
         return {Cell(fitted, "regular" if fitted == 1 else "unidentified", gated=False)}
-    told_apart = gating[1] == "L" and _distinct(G0, group)
-    regimes = {}
+    cells = set()
     for m in range(1, fitted - true + 2):
-        # all cells of the group can be split while this one has m only if the others find two experts each
-        all_split = m >= 2 and m + 2 * (true - 1) <= fitted
-        regimes[m] = "unidentified" if all_split and not told_apart else "regular"
-    return {Cell(m, words, gated=True) for m, words in regimes.items()}
+        # all experts of the group can be split while this one has m copies only if the others find two each
+        others = [2 if m >= 2 and m + 2 * (true - 1) <= fitted else 1] * (true - 1)
+        identified = identify.gate_identified(gating[1], omega, [m, *others], support)
+        for edge in set(identify.at_edge(gating[1], omega, support).tolist()):
+            words = "unidentified" if not identified else "edge" if edge else "regular"
+            cells.add(Cell(m, words, gated=True))
+    return cells

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .. import identify
 from ..arguments import as_floats, check_k2, check_known, check_seed, check_whole, shown
 from ..measure import as_measure
 from ..sampling import as_law
@@ -291,20 +292,28 @@ def _line(x, y):
 
 def _derived(P, cell):
     """The exponent of `rates` for a problem, NaN where it has none."""
-    table = rates(P.G0, P.k2)
+    G0, g = P.G0, cell[0]
+    support = identify.support_of(P.law, 1)
+    if support.thin:
+        return np.nan
+    table = rates(G0, P.k2, x=P.law)
     kind = "barycentre" if P.m > 1 and P.discrepancy.startswith("bary_") else "weighted"
     rows = table[(table["parameter"] == P.parameter) & (table["kind"] == kind) & (table["level"] == P.level)]
     rows = rows[rows["m"] == P.m] if P.level == 2 else rows
-    if len(P.k2) != P.G0.k1:  # regimes of shared cells are not told apart here: a value they have in common
+    if len(P.k2) != G0.k1:  # regimes of shared cells are not told apart here: a value they have in common
         found = rows.loc[rows["cell"].isin(["shared", "over"]), "kappa"].unique()
         return float(found[0]) if found.size == 1 else np.nan
-    counts = np.bincount(P.split.leaf)[P.G0.offsets[cell[0]] : P.G0.offsets[cell[0] + 1]]
-    centres = P.G0.omega[P.G0.group == cell[0]]
-    told_apart = P.G0.gating[1] == "L" and np.ptp(centres) > 0
-    regime = "regular" if counts.min() == 1 or told_apart else "unidentified"
-    if regime == "unidentified" and P.discrepancy == "eta" and P.G0.gating[1] == "S" and P.m > 2:
+    here = slice(G0.offsets[g], G0.offsets[g + 1])
+    if P.level == 1:
+        letter, gates, at, copies = G0.gating[0], G0.a, g, np.ones(G0.k1)
+    else:
+        letter, gates, at = G0.gating[1], G0.omega[here], cell[1]
+        copies = np.bincount(P.split.leaf, minlength=G0.n_experts)[here]
+    identified = identify.gate_identified(letter, gates, copies, support)
+    if not identified and P.discrepancy == "eta" and letter == "S" and P.m > 2:
         return np.nan  # the exponent of the error is that of the barycentre; none is derived for the spread
-    rows = rows[rows["regime"] == regime] if P.level == 2 else rows
+    words = "unidentified" if not identified else "edge" if identify.at_edge(letter, gates, support)[at] else "regular"
+    rows = rows[rows["regime"].isin([words, "any"])]
     return float(rows["kappa"].iloc[0]) if len(rows) else np.nan
 
 

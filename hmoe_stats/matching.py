@@ -1,0 +1,183 @@
+"""Which true group and expert each fitted one stands for: the Voronoi cells of a truth in a fitted measure.
+
+Both measures are written in canonical form first, with the covariates recentred, so that nothing depends on how a
+density is written: labels, softmax translations, Laplace intercept shifts, Laplace centres beyond the support.
+Fitted groups are then matched to true groups, and fitted experts to the experts of the matched group, by quantities no
+translation changes (expert lines and variances).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .averages import Average
+from .identify import Support, at_edge, averages_out, gate_identified, support_of
+from .likelihood import gate_weights
+from .measure import MixingMeasure, as_measure
+from .sampling import as_law
+
+_FAR = 1e100  # edge of an unbounded support: no centre is clipped there
+_TIE = 1e-6  # weight of the gate slopes when groups are matched: it decides between groups with equal experts
+
+
+@dataclass(frozen=True)
+class Side:
+    """A measure, its canonical form, and the weights of its groups and, within groups, of its experts."""
+
+    given: MixingMeasure  # as it came
+    measure: MixingMeasure  # with recentred canonical gates
+    groups: np.ndarray  # (k1,) sums to 1
+    experts: np.ndarray  # (K,) sums to 1 within each group
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Fitted components sorted into the Voronoi cells of the true ones."""
+
+    fit: Side
+    true: Side
+    group: np.ndarray  # (k1,) true group of each fitted group
+    expert: np.ndarray  # (K,) true expert of each fitted expert, counted over the whole tree
+    support: Support  # of the recentred covariates
+    average: Average  # over the covariates as they came
+
+    def groups_of(self, j):
+        """Fitted groups of true group j."""
+        return np.flatnonzero(self.group == j)
+
+    def size(self, leaf):
+        """Number of fitted experts in the cell of a true one."""
+        return int(np.count_nonzero(self.expert == leaf))
+
+    def shares(self, groups):
+        """Weights of some fitted groups, made to sum to 1; equal ones if none has any weight."""
+        return shares_of(self.fit.groups[groups])
+
+    def mass_gaps(self, i):
+        """|sum of weights in the cell - true weight| for each true expert of the group matched to fitted group i."""
+        here, there = experts_of(self.fit.measure, i), experts_of(self.true.measure, self.group[i])
+        mass = np.bincount(self.expert[here] - there.start, self.fit.experts[here], self.true.measure.k2[self.group[i]])
+        return np.abs(mass - self.true.experts[there])
+
+    def compensated(self, j):
+        """Whether the fitted groups of true group j, two or more, split all of its experts under softmax gates."""
+        n_groups, G0 = len(self.groups_of(j)), self.true.measure
+        sizes = np.bincount(self.expert, minlength=G0.n_experts)[experts_of(G0, j)]
+        return bool(G0.gating[1] == "S" and n_groups > 1 and len(sizes) > 1 and sizes.min() > n_groups)
+
+    def gate_free(self, level, i=None):
+        """Whether a gate is not identified: that of level 1, or of fitted group i at level 2; see `identify`."""
+        G0 = self.true.measure
+        if level == 1:
+            return not gate_identified(G0.gating[0], G0.a, np.bincount(self.group, minlength=G0.k1), self.support)
+        there = experts_of(G0, self.group[i])
+        cells = self.expert[experts_of(self.fit.measure, i)] - there.start
+        copies = np.bincount(cells, minlength=G0.k2[self.group[i]])
+        gate = G0.gating[1], G0.omega[there]
+        shared = averages_out(*gate, len(self.groups_of(self.group[i])), self.support)
+        return shared or not gate_identified(*gate, copies, self.support)
+
+    def any_gate_free(self):
+        """Whether some gate is not identified, of level 1 or of a fitted group."""
+        return self.gate_free(1) or any(self.gate_free(2, i) for i in range(self.fit.measure.k1))
+
+    def at_edge(self, level, j=None):
+        """(m,) bool: true Laplace centres of level 1, or of true group j, that lie on an edge of the support."""
+        G0 = self.true.measure
+        slopes = G0.a if level == 1 else G0.omega[experts_of(G0, j)]
+        return at_edge(G0.gating[level - 1], slopes, self.support)
+
+
+def experts_of(G, i):
+    """Where the experts of group i are stored."""
+    return slice(int(G.offsets[i]), int(G.offsets[i + 1]))
+
+
+def shares_of(weights):
+    total = weights.sum()
+    return weights / total if total > 0 else np.full(weights.size, 1.0 / max(weights.size, 1))
+
+
+def _frame(law, d):
+    """Centre of the covariates, and their support as seen from it; a law on the whole line is centred at its mean."""
+    low, high = law.support(d)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        return law.mean(d), np.full(d, -_FAR), np.full(d, _FAR)
+    centre = 0.5 * (low + high)
+    return centre, low - centre, high - centre
+
+
+def _recentred(G, centre, low, high):
+    """`G` with its gates written in x - centre, in canonical form; experts are left alone.
+
+    Intercepts of softmax gates are then log-probabilities at the centre.
+    """
+    gates = []
+    for letter, slopes, intercepts in zip(G.gating, (G.a, G.omega), (G.b, G.beta), strict=True):
+        softmax = letter == "S"
+        gates += [slopes if softmax else slopes - centre, intercepts + slopes @ centre if softmax else intercepts]
+    return G.replace(a=gates[0], b=gates[1], omega=gates[2], beta=gates[3]).canonical(support=(low, high))
+
+
+def _kinks(*measures):
+    """Laplace centres of some measures, where d = 1."""
+    levels = [level for H in measures for level in zip(H.gating, (H.a, H.omega), strict=True)]
+    return np.concatenate([[], *(slopes[:, 0] for letter, slopes in levels if letter == "L")])
+
+
+def _side(G, canonical, average):
+    """Weights: softmax gates at the centre; Laplace gates averaged over the covariates (centres have no scale)."""
+    groups, experts = np.exp(canonical.b), np.exp(canonical.beta)
+    if "L" in G.gating:
+        X, weights = average.points
+        joint = weights @ gate_weights(G, X)
+        mass = np.add.reduceat(joint, G.offsets[:-1])
+        if G.gating[0] == "L":
+            groups = mass
+        if G.gating[1] == "L":
+            experts = np.concatenate([shares_of(joint[experts_of(G, i)]) for i in range(G.k1)])
+    return Side(G, canonical, groups, experts)
+
+
+def match(G, G0, x):
+    """Check the arguments and sort the components of G into the Voronoi cells of G0."""
+    G, G0 = as_measure("G", G), as_measure("G0", G0)
+    if G.gating != G0.gating:
+        raise ValueError(f"G must have the gating of G0, {G0.gating!r}; got {G.gating!r}")
+    if G.d != G0.d:
+        raise ValueError(f"G must have as many covariates as G0, d = {G0.d}; got d = {G.d}")
+    if G.k1 < G0.k1:
+        raise ValueError(f"G must have at least as many groups as G0, k1 = {G0.k1}; got k1 = {G.k1}")
+    law = as_law(x)
+    centre, low, high = _frame(law, G0.d)
+    average = Average(law, G.d, _kinks(G, G0) if G.d == 1 else ())
+    fit, true = (_side(H, _recentred(H, centre, low, high), average) for H in (G, G0))
+
+    distance = expert_distances(G, G0, law)
+    cost = np.empty((G.k1, G0.k1))
+    for i in range(G.k1):
+        for j in range(G0.k1):
+            here, there = experts_of(G, i), experts_of(G0, j)
+            block = distance[here, there]
+            gate = ((fit.measure.a[i] - true.measure.a[j]) ** 2).sum()
+            cost[i, j] = fit.experts[here] @ block.min(axis=1) + true.experts[there] @ block.min(axis=0) + _TIE * gate
+    from scipy.optimize import linear_sum_assignment  # a quarter of a second that not every process needs
+
+    group = linear_sum_assignment(cost)[1] if G.k1 == G0.k1 else cost.argmin(axis=1)
+
+    expert = np.empty(G.n_experts, dtype=int)
+    for i, j in enumerate(group):
+        here, there = experts_of(G, i), experts_of(G0, j)
+        block = distance[here, there]
+        apart = np.linalg.norm(fit.measure.omega[here, None] - true.measure.omega[None, there], axis=2)
+        nearest = block.min(axis=1, keepdims=True)
+        expert[here] = there.start + np.where(block <= nearest * (1 + 1e-9) + 1e-12, apart, np.inf).argmin(axis=1)
+    return Cells(fit, true, group, expert, Support(low, high, support_of(law, G0.d).thin), average)
+
+
+def expert_distances(G, G0, law):
+    """(K, K*): the root of E (d_eta' x + d_tau)^2 / nu* + (d_nu / nu*)^2."""
+    d_eta = G.eta[:, None] - G0.eta[None]
+    d_mean = d_eta @ law.mean(G.d) + G.tau[:, None] - G0.tau[None]
+    variance = np.einsum("ijc,ce,ije->ij", d_eta, law.cov(G.d), d_eta)
+    return np.sqrt((d_mean**2 + variance) / G0.nu + ((G.nu[:, None] - G0.nu) / G0.nu) ** 2)

@@ -1,0 +1,70 @@
+"""The exponents kappa, as functions of the size of a cell: a term with exponent kappa is of the order of h.
+
+h is the Hellinger distance of the joint laws; `hmoe_stats.theory.exponents` says which exponent belongs to which cell.
+"""
+
+from typing import NamedTuple
+
+MIXTURES = "Ho and Nguyen 2016"
+
+
+class Row(NamedTuple):
+    """An exponent of one error: where it stands in the table of `rates`, and what it rests on."""
+
+    parameter: str
+    kind: str
+    kappa: float
+    status: str = "derived"
+    source: str = "derived"
+
+
+def kappa_gate(m, level, gating, d, form="sharp", compensated=False, edge=False):
+    """Exponent of a gate slope or centre, ``a`` (level 1) or ``omega`` (level 2), in a cell of m fitted components.
+
+    Sharp (derived): 2 under softmax gates; 3/2 under Laplace gates with d = 1, whose kink gives one window of width
+    s and height s to a split of width s; 2 for d >= 2 (up to a logarithm at d = 2). 3/2 for any m, 1 included, if the
+    Laplace centre lies on an edge of the support or beyond (`edge`): such a window is all that sees it. 4 for omega
+    under softmax if fitted groups share the true group and split different experts of it (`compensated`: every expert
+    is split in some group), as their errors of order s^2 cancel in the mean over the groups. Published (arXiv
+    2410.02935, as reported): r(m) wherever a softmax gate is present, 2 for LL.
+    """
+    if edge and form == "sharp":
+        return 1.5
+    if m == 1:
+        return 1.0
+    if form == "published":
+        return 2.0 if gating == "LL" else kappa_tau(m)
+    if gating[level - 1] == "L":
+        return 1.5 if d == 1 else 2.0
+    return 4.0 if compensated else 2.0
+
+
+def kappa_eta(m, gating, form="sharp", tilted=False, compensated=False):
+    """Exponent of an expert slope in a cell of m fitted experts.
+
+    Sharp (derived): 2; max(2, m) where a softmax gate is unidentified (`tilted`); at most max(2, 4m/(m + 2)) where
+    omega has exponent 4 (`compensated`, as in `kappa_gate`). Published (arXiv 2410.02935, as reported): r(m)/2
+    wherever a softmax gate is present, 2 for LL.
+    """
+    if m == 1:
+        return 1.0
+    if form == "published":
+        return 2.0 if gating == "LL" else kappa_nu(m)
+    if tilted:
+        return max(2.0, float(m))
+    return max(2.0, 4.0 * m / (m + 2)) if compensated else 2.0
+
+
+def kappa_tau(m):
+    """Exponent r(m) of an expert intercept: r(2) = 4, r(3) = 6 (Ho and Nguyen 2016); r(m) = 2m for m >= 4, derived."""
+    return 1.0 if m == 1 else 2.0 * m
+
+
+def kappa_nu(m):
+    """Exponent r(m)/2 of an expert variance, r as in `kappa_tau`."""
+    return float(m)
+
+
+def kappa_mass(n_groups):
+    """Exponent of a level-2 cell mass where `n_groups` fitted groups share a true group (derived)."""
+    return 1.0 if n_groups == 1 else 2.0
