@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import eigh
 
+from ..arguments import check_number
 from ..measure import MixingMeasure
 
 STATUSES = ("converged", "boundary", "max_iter", "degenerate")
@@ -117,6 +118,7 @@ class FitResult:
         """
         import pandas as pd
 
+        below = check_number("below", below, "a number", lambda v: True)
         V, names = self.eigenvectors, self.measure.parameter_names()
         own = np.maximum((V**2 * self.eigenvalues).sum(axis=1), 1e-12 * np.abs(self.eigenvalues).max(initial=1e-300))
         rows = []
