@@ -28,7 +28,7 @@ class _Short(reprlib.Repr):
     maxstring = maxother = maxlong = 60
 
     def repr_instance(self, x, level):
-        if isinstance(x, complex | Real | Decimal | np.generic):
+        if x is None or isinstance(x, complex | Real | Decimal | np.generic):
             return repr(x)
         if isinstance(x, type):
             return f"class {x.__name__}"
@@ -116,14 +116,14 @@ def as_floats(name, value, shape, copy=True, column=False):
         out = out[:, 0]
     if out.ndim != len(shape) or any(w >= 0 and s != w for s, w in zip(out.shape, shape, strict=True)):
         raise ValueError(f"{name} must have shape {shape_words(shape)}; got {shown(came)}")
-    if not np.isfinite(out).all():
-        wrong = ~np.isfinite(out)
-        place = _place(value, np.argwhere(wrong.reshape(came))[0])
-        raise ValueError(f"{name} must be finite; got {wrong.sum()} NaN or infinite entries, the first {place}")
     top = max(out.max(initial=0.0), -out.min(initial=0.0))
-    if top > LARGEST:
+    if top <= LARGEST:  # false of NaN
+        return out
+    if np.isfinite(top):
         raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size; got {top:g}")
-    return out
+    wrong = ~np.isfinite(out)
+    place = _place(value, np.argwhere(wrong.reshape(came))[0])
+    raise ValueError(f"{name} must be finite; got {wrong.sum()} NaN or infinite entries, the first {place}")
 
 
 def _disguised(value, depth=0):
@@ -189,7 +189,7 @@ def _kind(value):
     """The kind of one entry, in words."""
     if isinstance(value, str | bytes):
         return "text" if isinstance(value, str) else "bytes"
-    return "None" if value is None else cut(_Short().repr_instance(value, 1), 60)
+    return cut(_Short().repr_instance(value, 1), 60)
 
 
 def _label(label):
@@ -299,7 +299,8 @@ def check_whole(name, value, low=1, high=None, note=""):
     """Return `value` as an int from `low` to `high`, else raise a `ValueError` that names it."""
     ok = isinstance(value, Integral) and not isinstance(value, bool | np.timedelta64)
     if not ok or value < low or (high is not None and value > high):
-        span = f"from {low} to {high}" if high is not None else f"of at least {low}"
+        far = high is None or high > 10**6
+        span = f"of at least {low}" + (f" and at most {high:g}" if high else "") if far else f"from {low} to {high}"
         raise ValueError(f"{name} must be an integer {span}{note}; got {shown(value)}")
     return int(value)
 

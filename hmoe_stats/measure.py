@@ -172,20 +172,23 @@ class MixingMeasure:
         Attributes can be set by force (``object.__setattr__``), and then need not fit each other.
         """
         values = vars(self)
-        k2, eta = values.get("k2"), values.get("eta")
-        if type(k2) is not tuple or not k2 or not all(type(m) is int and m > 0 for m in k2):
+        gating, k2, eta = values.get("gating"), values.get("k2"), values.get("eta")
+        if type(gating) is not str or gating not in GATINGS:
+            raise ValueError(f"gating must be what it was made; got {shown(gating)}")
+        if type(k2) is not tuple or set(map(type, k2)) != {int} or min(k2) < 1:
             raise ValueError(f"k2 must be the tuple of positive integers it was made; got {shown(k2)}")
-        if type(values.get("gating")) is not str or values["gating"] not in GATINGS:
-            raise ValueError(f"gating must be what it was made; got {shown(values.get('gating'))}")
         d = eta.shape[1] if type(eta) is np.ndarray and eta.ndim == 2 and eta.shape[1] else -1
         shapes = _shapes(len(k2), sum(k2), d)
         for name in ("eta", "a", "b", "omega", "beta", "tau", "nu"):  # eta says what d is
             array, shape = values.get(name), shapes[name]
             fits = type(array) is np.ndarray and array.shape == shape and array.dtype is _FLOAT
-            if not (fits and array.flags.c_contiguous and array.flags.aligned and not array.flags.writeable):
+            if fits:
+                flags = array.flags
+                fits = flags.c_contiguous and flags.aligned and not flags.writeable
+            if not fits:
                 wanted = f"the read-only array of shape {shape_words(shape)} it was made"
                 raise ValueError(f"{name} must be {wanted}; got {shown(array)}")
-        if not self.nu.min() > 0:
+        if not all(v > 0 for v in self.nu.tolist()):
             raise ValueError(f"nu must be positive; got a smallest entry of {self.nu.min():g}")
         return self
 
@@ -334,7 +337,8 @@ def _check_support(support, d):
     if support is None:
         return np.full(d, -np.inf), np.full(d, np.inf)
     wanted = f"a pair (low, high) of scalars or ({d},) arrays"
-    if not isinstance(support, tuple | list | np.ndarray) or len(support) != 2:
+    pair = isinstance(support, tuple | list) or (isinstance(support, np.ndarray) and support.ndim > 0)
+    if not pair or len(support) != 2:
         raise ValueError(f"support must be {wanted}; got {shown(support)}")
     ends = [as_numbers("support", end, wanted) for end in support]
     if any(end.shape not in ((), (1,), (d,)) for end in ends):

@@ -289,9 +289,11 @@ def _by_size(n, columns, names, n_min):
         check_same_index(("n", n), (name, errors))
     n = as_numbers("n", n)
     columns = [as_numbers(name, errors, wanted, missing=True) for name, errors in zip(names, columns, strict=True)]
+    if n.ndim != 1:
+        raise ValueError(f"n must have shape (N,); got {shown(n.shape)}")
     shape = columns[0].shape
     for name, errors in zip(names, columns, strict=True):
-        if n.ndim != 1 or errors.ndim not in (1, 2) or errors.shape[:1] != n.shape:
+        if errors.ndim not in (1, 2) or errors.shape[:1] != n.shape:
             raise ValueError(
                 f"{name} must have shape (N,) or (N, R) for n of shape (N,); got {shown((errors.shape, n.shape))}"
             )

@@ -208,8 +208,8 @@ STARTS = [
 ODD = {
     "X": [[], np.zeros((0, 1)), np.zeros((28, 0)), np.zeros((28, 1, 1)), 1.0, None, "X", {}, [1j] * 28, [None] * 28],
     "y": [[], np.zeros((28, 1)), np.arange(3.0), np.full(28, np.nan), 2.0, None, "y", {}, ["a"] * 28, [[1], [2, 3]]],
-    "gating": [None, "", "ss", "S", "SSS", 1, ["S", "S"], b"SS"],
-    "k2": [(), (0,), (-1,), 2, None, "22", (1.5,), (1e300,), (10**30,), [2.0], np.array([2]), (np.nan,), ((2,),)],
+    "gating": [None, "", "S", "SSS", 1, ["S", "S"], b"SS", np.array(["SS", "LL"])],
+    "k2": [(), (0,), (-1,), True, None, "22", (1.5,), (1e300,), (10**30,), [2.0], np.array([2]), (np.nan,), ((2,),)],
     "start": [0, "start", {}, hs.datasets.truth("C2", "LL"), hs.datasets.truth("C2", "SS"), *STARTS],
     "bounds": [{}, [], 1, "box", {"c": 1}, {"a": 0}, {"a": np.nan}, {"a": (1,)}, {"a": "b"}, {"nu": 1}, {"nu": (0, 1)}]
     + [{"nu": (1e-300, 1e300)}, {"eta": 1e300}, {"a": (-np.inf, 0)}, {"tau": (1e49, 1e50)}, {"b": (np.inf, np.inf)}]

@@ -257,7 +257,7 @@ def test_the_result_is_a_sorted_sequence_a_text_and_a_table():
     ("call", "message"),
     [
         (lambda G: hs.diagnose("C2"), "G must be a MixingMeasure; got str"),
-        (lambda G: hs.diagnose(G, 3), "k2 must be a sequence of positive integers"),
+        (lambda G: hs.diagnose(G, 3.5), "k2 must be a sequence of positive integers"),
         (lambda G: hs.diagnose(G, x=np.zeros((5, 2))), "x must have 1 columns"),
         (lambda G: hs.diagnose(G, x=[0.0]), "x must have at least 2 rows"),
     ],

@@ -424,7 +424,7 @@ def test_awkward_data_give_finite_fits(gating, case):
         ("X", {"X": np.arange(4.0), "y": np.arange(4.0)}),
         ("gating", {"gating": "XX"}),
         ("k2", {"k2": (0, 2)}),
-        ("k2", {"k2": 2}),
+        ("k2", {"k2": "2"}),
         ("start", {"start": "here"}),
         ("start", {"start": measure("LL", (2,), 1)}),
         ("start", {"start": measure("SS", (3,), 1)}),

@@ -161,6 +161,108 @@ def test_copies_are_equal_and_as_immutable(clone):
     assert not any(getattr(H, name).flags.writeable for name in FIELDS)
 
 
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("write", [np.asarray, np.ndarray.tolist, np.asfortranarray, lambda a: a[:, 0]])
+def test_no_array_leads_back_to_a_writeable_one(d, write):
+    values = fields_of(d=d)
+    wide = ("a", "omega", "eta")
+    flat = (lambda a: write(a) if a.shape[1] == 1 else np.asarray(a)) if d == 2 else write
+    G = hs.MixingMeasure(**values | {name: flat(values[name]) for name in wide})
+    for H in (G, G.replace(b=[1.0, 2.0]), G.with_vector(G.to_vector()), G.canonical(), pickle.loads(pickle.dumps(G))):
+        for name in FIELDS:
+            here = getattr(H, name)
+            while isinstance(here, np.ndarray):
+                assert not here.flags.writeable
+                with pytest.raises(ValueError, match="WRITEABLE"):
+                    here.setflags(write=True)
+                here = here.base
+    for fresh in (G.to_vector, lambda: G.offsets, lambda: G.group, lambda: G.kernel_args()[2]):
+        fresh()[:] = 7
+        assert not np.array_equal(fresh(), np.full(fresh().size, 7))
+
+
+FORCED = {
+    "more experts": {"k2": (2, 2)},
+    "far more experts": {"k2": (1, 10**9)},
+    "fewer experts": {"k2": (1, 1)},
+    "no group": {"k2": ()},
+    "a list of sizes": {"k2": [1, 2]},
+    "float sizes": {"k2": (1.0, 2.0)},
+    "sizes that cancel": {"k2": (4, -1)},
+    "no size": {"k2": None},
+    "another gate": {"gating": "SQ"},
+    "three gates": {"gating": "SSS"},
+    "lower case": {"gating": "sl"},
+    "array of gates": {"gating": np.array(["SS", "LL"])},
+    "short": {"tau": np.zeros(2)},
+    "narrow": {"omega": np.zeros((3, 1))},
+    "wide slopes": {"eta": np.zeros((3, 3))},
+    "no column": {"eta": np.zeros((3, 0))},
+    "flat": {"a": np.zeros(2)},
+    "no array": {"b": [0.0, 0.0]},
+    "nothing": {"beta": None},
+    "single precision": {"tau": np.zeros(3, dtype=np.float32)},
+    "integers": {"tau": np.zeros(3, dtype=int)},
+    "big-endian": {"tau": np.zeros(3, dtype=">f8")},
+    "columns first": {"eta": np.asfortranarray(np.zeros((3, 2)))},
+    "strided": {"tau": np.zeros(6)[::2]},
+    "masked": {"tau": np.ma.masked_array(np.zeros(3), mask=[0, 1, 0])},
+    "no variance": {"nu": np.array([1.0, 0.0, 1.0])},
+    "a negative variance": {"nu": np.array([1.0, -1.0, 1.0])},
+    "an unknown variance": {"nu": np.array([np.nan, 1.0, 1.0])},
+}
+ASK = (
+    lambda G, X: hs.log_likelihood(G, X, X[:, 0]),
+    lambda G, X: hs.information(G, X, X[:, 0]),
+    hs.gate_weights,
+    hs.predict,
+    lambda G, X: hs.sample(G, 5, x=X, seed=0),
+    lambda G, X: hs.hellinger(G, G, x=X),
+    lambda G, X: hs.parameter_errors(G, G, x=X),
+    lambda G, X: hs.diagnose(G, x=X),
+    lambda G, X: hs.fit_em(X, X[:, 0], "SL", (1, 2), start=G),
+    lambda G, X: G.kernel_args(),
+)
+
+
+@pytest.mark.parametrize("forced", FORCED.values(), ids=FORCED.keys())
+def test_a_measure_changed_by_force_reaches_no_kernel(rng, forced):
+    """Kernels read memory by the shapes that a measure states: one that lies would make them read beyond it."""
+    X = rng.normal(size=(40, 2))
+    for value in forced.values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+    (name,) = forced
+    G, H = (hs.MixingMeasure(**fields_of()) for _ in range(2))
+    object.__setattr__(G, name, forced[name])
+    vars(H).update(forced)
+    for changed in (G, H):
+        for ask in ASK:
+            with pytest.raises(ValueError, match=rf"^({name}|a|eta) must be "):  # the one that no longer fits
+                ask(changed, X)
+
+
+@pytest.mark.parametrize("forced", [case for case in FORCED.values() if "k2" in case or "nu" in case])
+def test_a_measure_changed_by_force_is_not_unpickled(forced):
+    G = hs.MixingMeasure(**fields_of())
+    state = vars(G) | forced
+    if forced.get("k2") not in ([1, 2], (1.0, 2.0)):  # which are the same sizes, written otherwise
+        with pytest.raises(ValueError, match=r" must "):
+            hs.MixingMeasure.__new__(hs.MixingMeasure).__setstate__(state)
+        vars(G).update(forced)
+        with pytest.raises(ValueError, match=r" must "):
+            pickle.loads(pickle.dumps(G))
+    with pytest.raises(ValueError, match="^gating must"):
+        hs.MixingMeasure.__new__(hs.MixingMeasure).kernel_args()
+
+
+def test_a_state_becomes_a_measure_by_the_front_door():
+    G, H = hs.MixingMeasure(**fields_of()), hs.MixingMeasure.__new__(hs.MixingMeasure)
+    H.__setstate__({name: getattr(value, "tolist", lambda v=value: v)() for name, value in vars(G).items()})
+    assert H == G
+    assert H.kernel_args()[3] is H.a
+
+
 def test_replace_changes_what_it_names_and_validates():
     G = hs.MixingMeasure(**fields_of())
     H = G.replace(tau=G.tau + 1.0, gating="LL")

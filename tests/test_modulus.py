@@ -253,14 +253,14 @@ def test_bad_input():
         (dict(cell=0), "cell must be a pair"),
         (dict(m=3), r"m must be in 1\.\.2"),
         (dict(m=1), "m must be at least 2 for the spread of tau; got 1"),
-        (dict(m=2.0), "m must be an integer; got 2.0"),
+        (dict(m=2.0), "m must be an integer of at least 1; got 2.0"),
         (dict(k2=(1, 2)), "k2 must cover the groups of G0"),
         (dict(k2=(3,)), "k2 must cover the groups of G0"),
         (dict(x=None), "x must be a covariate law"),
         (dict(t=[0.1, 0.2]), "t must hold at least 5"),
         (dict(t=[0.1, 0.2, 0.3, 0.4, -1.0]), "t must hold at least 5"),
         (dict(n_starts=-1), "n_starts must be an integer of at least 0; got -1"),
-        (dict(seed="a"), "seed must be an integer"),
+        (dict(seed="a"), "seed must be a non-negative integer"),
     ):
         with pytest.raises(ValueError, match=words):
             modulus(**(dict(G0=G0, k2=(3, 2), x=LAW) | call))

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import eigh
 
+from ..arguments import check_number
 from ..measure import MixingMeasure
 from ..names import default_x_names, given, visible
 
@@ -147,6 +148,7 @@ class FitResult:
         """
         import pandas as pd
 
+        below = check_number("below", below, "a number", lambda v: True)
         V, words = self.eigenvectors, self.measure.parameter_names(given(self.x_names))
         own = np.maximum((V**2 * self.eigenvalues).sum(axis=1), 1e-12 * np.abs(self.eigenvalues).max(initial=1e-300))
         rows = []

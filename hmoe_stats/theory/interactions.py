@@ -13,6 +13,7 @@ The identities: arXiv 2305.03288 (flat softmax), arXiv 2410.02935 (hierarchical,
 
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral
 
 import numpy as np
 
@@ -118,8 +119,10 @@ class Interactions:
         if others is None:
             columns = np.flatnonzero(self.orders < max(self.orders[where], 2))
             columns = columns[columns != where]
-        else:
+        elif isinstance(others, tuple | list):
             columns = [self._find(other) for other in others]
+        else:
+            raise ValueError(f"others must be a sequence of names; got {shown(others)}")
         unit = _unit(self._root)
         return float(_angle(unit[:, where], unit[:, columns])) if unit[:, where].any() else np.nan
 
@@ -249,7 +252,8 @@ def check_experts(G, experts, name="experts"):
     if isinstance(experts, str) and experts == "all":
         return list(range(G.n_experts))
     try:
-        wanted = [tuple(experts)] if np.ndim(experts) == 1 else [tuple(pair) for pair in experts]
+        wanted = list(experts)
+        wanted = [tuple(wanted)] if all(isinstance(i, Integral) for i in wanted) else [tuple(pair) for pair in wanted]
         known = bool(wanted) and set(wanted) <= set(pairs)
     except (TypeError, ValueError):
         known = False
