@@ -419,7 +419,9 @@ def _series(table, series):
         raise ValueError("table must have at least one row; got none")
     if series is not None and table[series].isna().any():
         raise ValueError(f"table must name a series in every row; got none in some of its column {shown(series)}")
-    return [("", table)] if series is None else [(str(k), part) for k, part in table.groupby(series, sort=False, observed=True)]
+    if series is None:
+        return [("", table)]
+    return [(str(k), part) for k, part in table.groupby(series, sort=False, observed=True)]
 
 
 def _look(name, i):
