@@ -38,7 +38,7 @@ MODULUS_OF_TAU = theory.Modulus(
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
-# function: (good arguments, parameter -> its kind, among those of `BAD`, "array" or "errors"); with a "?" None is good
+# function: (parameter -> its kind, among those of `BAD`, "array" or "errors", good arguments); with a "?" None is good
 DATA = {"G": "measure", "X": "array", "y": "array"}, {"G": G, "X": X, "y": Y}
 PAIR = {"G": "measure", "G0": "measure", "x": "law"}, {"G": G, "G0": G, "x": LAW}
 DRAWN = PAIR[0] | {"draws": "count", "seed": "seed"}, PAIR[1]
@@ -46,7 +46,8 @@ FIT = DATA[0] | {"gating": "name", "k2": "k2", "start": "measure?", "max_iter": 
 FIT = FIT | {"seed": "seed"}, {"X": X, "y": Y, "gating": "SS", "k2": (1,)}
 del FIT[0]["G"]
 RATE = {"n": "array", "statistic": "name", "n_boot": "count", "level": "share", "seed": "seed", "n_min": "number?"}
-PLOT = {"table": "object", "ax": "object?", "statistic": "name", "series": "name?", "n_min": "number?", "ylabel": None}
+PLOT = {"table": "object", "ax": "object?", "statistic": "name", "series": "name?", "n_min": "number?"}
+PLOT |= {"ylabel": "words"}
 CERTIFIED = {"G0": "measure", "k2": "k2", "x": "law"}, {"G0": G, "k2": (3, 2), "x": LAW}
 MODULUS = {"discrepancy": "name", "cell": "pair", "m": "count from 1", "distance": "name", "t": "array?"}
 INTERACTING = {"order": "count from 1", "experts": "pair", "parameters": "names?", "form": "name", "tol": "share"}
@@ -102,7 +103,7 @@ TABLE = {
     ),
     plotting.loss_plot: (PLOT, {"table": RATES}),
     plotting.modulus_plot: (
-        {"moduli": "object", "ax": "object?", "references": "references?", "ylabel": None},
+        {"moduli": "object", "ax": "object?", "references": "references?", "ylabel": "words?"},
         {"moduli": MODULUS_OF_TAU},
     ),
     plotting.fit_plot: (DATA[0] | {"ax": "object?", "gates": "flag"}, DATA[1]),
@@ -159,7 +160,6 @@ CASES = [
     pytest.param(function, name, kind, id=f"{function.__qualname__}-{name}")
     for function, (kinds, _) in TABLE.items()
     for name, kind in kinds.items()
-    if kind is not None
 ]
 
 
