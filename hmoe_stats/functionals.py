@@ -49,7 +49,7 @@ def functional_errors(G, G0, x, weight=0.01):
     Raises
     ------
     ValueError
-        As `hmoe_stats.parameter_errors`, or if `weight` is not a number from 0 to below 1.
+        As `hmoe_stats.parameter_errors`, or if `weight` is not a number from 0 to 1.
 
     Notes
     -----
@@ -59,7 +59,7 @@ def functional_errors(G, G0, x, weight=0.01):
     """
     import pandas as pd
 
-    weight = check_number("weight", weight, "a number from 0 to below 1", lambda v: 0.0 <= v < 1.0)
+    weight = check_number("weight", weight, "a number from 0 to 1", lambda v: 0.0 <= v <= 1.0)
     cells = match(G, G0, x)
     G0 = cells.true.given
     rows = [(0, "", 0, "routing", _routing(cells))]
