@@ -42,12 +42,12 @@ NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs
 LOG_2PI = math.log(2.0 * math.pi)
 
 # Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
-_OPTIONS = dict(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
+_OPTIONS = dict(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
 # The exponential adds and subtracts a large constant to round; reassociation would cancel it.
-_EXACT = _OPTIONS | dict(fastmath={"contract", "nsz"}, forceinline=True)
+_EXACT = _OPTIONS | dict(fastmath={"contract", "nsz"}, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, cache=False)
 # Helpers are inlined into the kernels that use them: shared as symbols, which of several equal but differently
 # optimised copies runs would depend on what was compiled and what was loaded from the cache, and show in the last bit.
-_INNER = _OPTIONS | dict(forceinline=True)
+_INNER = _OPTIONS | dict(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, cache=False)
 
 
 @intrinsic
@@ -182,26 +182,32 @@ def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total,
     further than `NEAR` apart it is the largest one, so that nothing overflows.
     """
     one, g = logits[lo], weights[lo]
-    if hi - lo > 1:
-        _logit(kind, x, nb, slopes[lo], intercepts[lo], eps2, one)
+    if hi - lo == 1:
         for s in range(nb):
-            top[s] = 0.0
-        for j in range(lo + 1, hi):
-            row = logits[j]
-            _logit(kind, x, nb, slopes[j], intercepts[j], eps2, row)
+            one[s] = 0.0
+            g[s] = 1.0
+            total[s] = 1.0
+        return
+    for s in range(nb):
+        top[s] = 0.0
+    for j in range(lo, hi):
+        row = logits[j]
+        _logit(kind, x, nb, slopes[j], intercepts[j], eps2, row)
+        if j > lo:
             for s in range(nb):
                 row[s] -= one[s]
                 top[s] = max(top[s], abs(row[s]))
-    for s in range(nb):
-        one[s] = 0.0
-        g[s] = 1.0
-        total[s] = 1.0
-    if hi - lo == 1:
-        return
     far = 0.0
     for s in range(nb):
         far += 0.0 if top[s] <= NEAR else 1.0
-    if far > 0.0:
+    if far == 0.0:
+        first = lo + 1
+        for s in range(nb):
+            one[s] = 0.0
+            g[s] = 1.0
+            total[s] = 1.0
+    else:
+        first = lo
         for s in range(nb):
             top[s] = 0.0
         for j in range(lo + 1, hi):
@@ -210,17 +216,30 @@ def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total,
                 top[s] = max(top[s], row[s])
         for s in range(nb):
             one[s] = -top[s]
-            g[s] = _exp(one[s])
-            total[s] = g[s]
+            total[s] = 0.0
         for j in range(lo + 1, hi):
             row = logits[j]
             for s in range(nb):
                 row[s] -= top[s]
-    for j in range(lo + 1, hi):
+    for j in range(first, hi):
         row, g = logits[j], weights[j]
         for s in range(nb):
             g[s] = _exp(row[s])
             total[s] += g[s]
+
+
+@njit(**_INNER)
+def _gates(x, nb, model, work):
+    """Run `_gate` on every gate: U, G, S1 of level 1, V, H and S2 (k1, nb) of level 2. One call, as it is inlined."""
+    kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps2 = model
+    _, _, U, G, S1, V, H, S2, E, top, mass, part = work
+    k1 = off.size - 1
+    kind, slopes, intercepts, lo, hi, logits, weights, total = kind1, a, b, 0, k1, U, G, S1
+    for i in range(k1 + 1):
+        _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total, top)
+        if i < k1:
+            kind, slopes, intercepts, lo, hi = kind2, omega, beta, off[i], off[i + 1]
+            logits, weights, total = V, H, S2[i]
 
 
 @njit(**_INNER)
@@ -249,9 +268,7 @@ def _forward(X, y, start, model, work):
     _load(X, start, nb, x)
     for s in range(nb):
         yb[s] = y[start + s]
-    _gate(kind1, x, nb, a, b, 0, k1, eps2, U, G, S1, top)
-    for i in range(k1):
-        _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps2, V, H, S2[i], top)
+    _gates(x, nb, model, work)
     for i in range(k1):
         u = U[i]
         for j in range(off[i], off[i + 1]):
@@ -364,15 +381,15 @@ def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0)
     """g_i(x) h_j(x) of each row and expert, (n, K)."""
     n, d = X.shape
     k1, K = off.size - 1, tau.size
+    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
     work = _workspace(d, k1, K)
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
     out = np.empty((n, K))
     for start in range(0, n, BLOCK):
         nb = min(BLOCK, n - start)
         _load(X, start, nb, x)
-        _gate(kind1, x, nb, a, b, 0, k1, eps * eps, U, G, S1, top)
+        _gates(x, nb, model, work)
         for i in range(k1):
-            _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps * eps, V, H, S2[i], top)
             for j in range(off[i], off[i + 1]):
                 for s in range(nb):
                     out[start + s, j] = G[i, s] / S1[s] * (H[j, s] / S2[i, s])

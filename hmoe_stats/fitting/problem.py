@@ -96,6 +96,14 @@ def check_reach(start, X, y):
         raise ValueError(f"start must have nu {wanted}; got {nu.min():g} to {nu.max():g}")
 
 
+def read_only(*arrays):
+    """Views that cannot be written to, as the arrays of a measure are: each kernel is compiled for these alone."""
+    views = [array.view() for array in arrays]
+    for view in views:
+        view.flags.writeable = False
+    return views
+
+
 class Problem:
     """Log-likelihood of one data set and shape of model over optimiser coordinates z (p,), with its box.
 
@@ -273,7 +281,8 @@ class Problem:
         part = {name: v[where] for name, where in self.slices.items()}
         wide = {name: part[name].reshape(-1, self.d) for name in WIDE}
         gates = wide["a"], part["b"], wide["omega"], part["beta"]
-        return *self.kinds, self.offsets, *gates, wide["eta"], part["tau"], np.exp(part["log_nu"])
+        arrays = *gates, wide["eta"], part["tau"], np.exp(part["log_nu"])
+        return *self.kinds, self.offsets, *read_only(*arrays)
 
     def to_measure(self, z):
         """The `MixingMeasure` at z, in the units of the data."""
