@@ -617,25 +617,21 @@ def _add_curvature(w, toward, nb, d, row, H, tmp):
 
 
 @njit(**_INNER)
-def _add_expert(x, y, nb, eta, tau, nu, r, row_mu, row_nu, I, part, tmp):  # noqa: E741
-    """Second derivatives of one expert's log-density, weighted by r: mu mu, lam mu, lam lam."""
-    d = x.shape[0]
-    res = tmp
+def _expert_terms(x, y, nb, eta, tau, nu, r, mu_mu, lam_mu, lam_lam):
+    """Second derivatives of one expert's log-density, sample by sample and weighted by r."""
+    res = mu_mu
     _mean(x, nb, eta, tau, res)
     precision = 1.0 / nu
     for s in range(nb):
         res[s] = y[s] - res[s]
         q = res[s] * res[s] * precision
         w = 0.5 * (q - 1.0)
-        part[s] = r[s] * (w * w - w - 0.5)
-    I[row_nu, row_nu] -= _sum(part, nb)
+        lam_lam[s] = r[s] * (w * w - w - 0.5)
     for s in range(nb):
         q = res[s] * res[s] * precision
-        part[s] = r[s] * res[s] * precision * (0.5 * q - 1.5)
-    _add_row(part, x, nb, d, row_nu, row_mu, I)
+        lam_mu[s] = r[s] * res[s] * precision * (0.5 * q - 1.5)
     for s in range(nb):
-        part[s] = r[s] * precision * (res[s] * res[s] * precision - 1.0)
-    _add_pair(part, x, x, nb, d, row_mu, row_mu, I, tmp)
+        mu_mu[s] = r[s] * precision * (res[s] * res[s] * precision - 1.0)
 
 
 @njit(**_OPTIONS)
@@ -649,7 +645,7 @@ def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
     R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
     A, B = np.empty(BLOCK), np.empty(BLOCK)
     n_toward1, n_toward2 = k1 if kind1 == 1 else 0, K if kind2 == 1 else 0
-    toward1, toward2 = np.empty((n_toward1, d + 1, BLOCK)), np.empty((n_toward2, d + 1, BLOCK))
+    toward = np.empty((n_toward1 + n_toward2, d + 1, BLOCK))
     p = k1 * (d + 1) + K * (2 * d + 3)
     padded = (p + 3) // 4 * 4
     F = np.zeros((padded, BLOCK))
@@ -663,16 +659,14 @@ def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
         nb = _forward(X, y, start, model, work)
         total += _sum_log(nb, top, mass, S1, part)
         _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
-        for i in range(n_toward1):
-            _direction(x, nb, a[i], eps * eps, toward1[i])
-        for j in range(n_toward2):
-            _direction(x, nb, omega[j], eps * eps, toward2[j])
+        for i in range(n_toward1 + n_toward2):
+            _direction(x, nb, a[i] if i < n_toward1 else omega[i - n_toward1], eps * eps, toward[i])
 
         # the vector (R, S), a row an inner parameter, and the score
         for i in range(k1):
             g, sums = G[i], R[i]
             if k1 > 1:
-                phi = toward1[i] if kind1 == 1 else x
+                phi = toward[i] if kind1 == 1 else x
                 _fill(sums, phi, nb, i * (d + 1), d, F)
                 for s in range(nb):
                     part[s] = sums[s] - g[s]
@@ -682,7 +676,7 @@ def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
                     r, h = E[j], H[j]
                     for s in range(nb):
                         part[s] = r[s] - sums[s] * h[s]
-                    _fill(part, toward2[j] if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
+                    _fill(part, toward[n_toward1 + j] if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
                 _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
                 w, row = W[j], F[first_nu + j]
                 for s in range(nb):
@@ -691,62 +685,69 @@ def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
             inner[k] += _sum(F[k], nb)
         _add_outer(F, padded, nb, I)
 
-        # level 1: u with u, and u with everything of its own group
-        if k1 > 1:
-            for i in range(k1):
-                g, sums = G[i], R[i]
-                phi = toward1[i] if kind1 == 1 else x
-                for k in range(i + 1):
-                    other = G[k]
-                    for s in range(nb):
-                        part[s] = g[s] * other[s]
-                    if k == i:
-                        for s in range(nb):
-                            part[s] += sums[s] - g[s]
-                    _add_pair(part, phi, toward1[k] if kind1 == 1 else x, nb, d, i * (d + 1), k * (d + 1), I, A)
-                if kind1 == 1:
-                    for s in range(nb):
-                        part[s] = sums[s] - g[s]
-                    _add_curvature(part, phi, nb, d, i * (d + 1), I, A)
-                for j in range(off[i], off[i + 1]):
-                    for block in range(2):
-                        k0 = (first_v if block == 0 else first_mu) + j * (d + 1)
-                        if block == 1 or off[i + 1] - off[i] > 1:
-                            for k in range(k0, k0 + d + 1):
-                                _add_row(F[k], phi, nb, d, k, i * (d + 1), I)
-                    _add_row(F[first_nu + j], phi, nb, d, first_nu + j, i * (d + 1), I)
-
-        # level 2: within each group
-        for i in range(k1):
-            sums = R[i]
+        # u with everything of its own group
+        for i in range(k1 if k1 > 1 else 0):
+            phi = toward[i] if kind1 == 1 else x
             for j in range(off[i], off[i + 1]):
-                r, h, z, w = E[j], H[j], Z[j], W[j]
-                if off[i + 1] - off[i] > 1:
-                    phi = toward2[j] if kind2 == 1 else x
-                    for k in range(off[i], j + 1):
-                        rk, hk = E[k], H[k]
+                for block in range(3):
+                    first, size = first_nu + j, 1
+                    if block < 2:
+                        first, size = (first_v if block == 0 else first_mu) + j * (d + 1), d + 1
+                    if block > 0 or off[i + 1] - off[i] > 1:
+                        for k in range(first, first + size):
+                            _add_row(F[k], phi, nb, d, k, i * (d + 1), I)
+
+        # scores of each gate with each other: gate 0 is that of level 1, gate i + 1 that of group i
+        for gate in range(k1 + 1):
+            lo, hi, kind, first, shift = 0, k1, kind1, 0, 0
+            if gate > 0:
+                lo, hi, kind, first, shift = off[gate - 1], off[gate], kind2, first_v, n_toward1
+            for j in range(lo, hi if hi - lo > 1 else lo):
+                phi = toward[shift + j] if kind == 1 else x
+                for k in range(lo, j + 1):
+                    if gate == 0:
+                        g, other = G[j], G[k]
+                        for s in range(nb):
+                            part[s] = g[s] * other[s]
+                    else:
+                        sums, r, h, rk, hk = R[gate - 1], E[j], H[j], E[k], H[k]
                         for s in range(nb):
                             part[s] = 2.0 * sums[s] * h[s] * hk[s] - r[s] * hk[s] - h[s] * rk[s]
-                        if k == j:
+                    if k == j:
+                        if gate == 0:
+                            sums, g = R[j], G[j]
+                            for s in range(nb):
+                                part[s] += sums[s] - g[s]
+                                B[s] = sums[s] - g[s]
+                        else:
+                            sums, r, h = R[gate - 1], E[j], H[j]
                             for s in range(nb):
                                 part[s] += r[s] - sums[s] * h[s]
-                        psi = toward2[k] if kind2 == 1 else x
-                        _add_pair(part, phi, psi, nb, d, first_v + j * (d + 1), first_v + k * (d + 1), I, A)
-                    if kind2 == 1:
-                        for s in range(nb):
-                            part[s] = r[s] - sums[s] * h[s]
-                        _add_curvature(part, phi, nb, d, first_v + j * (d + 1), I, A)
-                    for k in range(off[i], off[i + 1]):
+                                B[s] = r[s] - sums[s] * h[s]
+                    psi = toward[shift + k] if kind == 1 else x
+                    _add_pair(part, phi, psi, nb, d, first + j * (d + 1), first + k * (d + 1), I, A)
+                if kind == 1:
+                    _add_curvature(B, phi, nb, d, first + j * (d + 1), I, A)
+
+        # mean and variance of each expert, with the gate of its group and, last, with each other
+        for i in range(k1):
+            lo, hi = off[i], off[i + 1]
+            for j in range(lo, hi):
+                z, w = Z[j], W[j]
+                for k in range(lo if hi - lo > 1 else hi, hi + 1):
+                    psi, col = x, first_mu + j * (d + 1)
+                    if k < hi:
+                        psi, col = toward[n_toward1 + k] if kind2 == 1 else x, first_v + k * (d + 1)
                         hk = H[k]
                         own = 1.0 if k == j else 0.0
                         for s in range(nb):
                             part[s] = z[s] * (own - hk[s])
                             B[s] = w[s] * (own - hk[s])
-                        psi = toward2[k] if kind2 == 1 else x
-                        col = first_v + k * (d + 1)
-                        _add_pair(part, x, psi, nb, d, first_mu + j * (d + 1), col, I, A)
-                        _add_row(B, psi, nb, d, first_nu + j, col, I)
-                _add_expert(x, yb, nb, eta[j], tau[j], nu[j], r, first_mu + j * (d + 1), first_nu + j, I, part, A)
+                    else:
+                        _expert_terms(x, yb, nb, eta[j], tau[j], nu[j], E[j], part, B, A)
+                        I[first_nu + j, first_nu + j] -= _sum(A, nb)
+                    _add_pair(part, x, psi, nb, d, first_mu + j * (d + 1), col, I, A)
+                    _add_row(B, psi, nb, d, first_nu + j, col, I)
     order = _public_order(k1, K, d)
     out, grad = np.empty((p, p)), np.empty(p)
     for k in range(p):
