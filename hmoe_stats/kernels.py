@@ -345,35 +345,81 @@ def _workspace(d, k1, K):
 # -- what the library calls -------------------------------------------------------------------------------------------
 
 
+TOTAL, DENSITY, RESPONSIBILITIES, INSERTION = range(4)  # what `_evaluate` is asked for
+
+
 @njit(**_OPTIONS)
-def log_likelihood(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
-    """Sum over rows of log p_G(y | x)."""
+def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wanted, i):
+    """Log-likelihood, if asked for alone or with responsibilities, and what is wanted of each row, one row a column.
+
+    One function for all that needs one run through gates and experts, as that is most of what there is to compile.
+    """
     n, d = X.shape
     k1, K = off.size - 1, tau.size
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
     work = _workspace(d, k1, K)
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    height = 0
+    if wanted != TOTAL:
+        height = 1 if wanted == DENSITY else K if wanted == RESPONSIBILITIES else 4
+    out = np.empty((height, n))
     total = 0.0
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work)
-        total += _sum_log(nb, top, mass, S1, part)
-    return total - 0.5 * n * LOG_2PI
+        if wanted == TOTAL or wanted == RESPONSIBILITIES:
+            total += _sum_log(nb, top, mass, S1, part)
+        if wanted == DENSITY:
+            o = out[0]
+            for s in range(nb):
+                o[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
+        elif wanted == RESPONSIBILITIES:
+            for g in range(k1):
+                share = S2[g]
+                for j in range(off[g], off[g + 1]):
+                    e, o = E[j], out[j]
+                    for s in range(nb):
+                        o[start + s] = e[s] / (share[s] * mass[s])
+        elif wanted == INSERTION:
+            log_sum, log_p, gate, rest = out[0], out[1], out[2], out[3]
+            # V holds logits less a common number, which one logit gives back
+            _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, part)
+            for s in range(nb):
+                log_sum[start + s] = part[s] + math.log(S2[i, s]) - V[off[i], s]
+                log_p[start + s] = top[s] + math.log(mass[s] / S1[s])
+                gate[start + s] = G[i, s] / S1[s]
+                rest[start + s] = 1.0
+            for j in range(off[i], off[i + 1]):
+                for s in range(nb):
+                    rest[start + s] -= E[j, s] / (S2[i, s] * mass[s])
+            for s in range(nb):
+                rest[start + s] = max(rest[start + s], 0.0)
+    return total - 0.5 * n * LOG_2PI, out
 
 
-@njit(**_OPTIONS)
-def log_density(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
+def log_likelihood(*args):
+    """Sum over rows of log p_G(y | x)."""
+    return _evaluate(*args, TOTAL, 0)[0]
+
+
+def log_density(*args):
     """log p_G(y | x) of each row, (n,)."""
-    n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    out = np.empty(n)
-    for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
-        for s in range(nb):
-            out[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
-    return out
+    return _evaluate(*args, DENSITY, 0)[1][0]
+
+
+def responsibilities(*args):
+    """The E-step: log-likelihood, and r_j of each expert and row as (K, n), one expert a row."""
+    return _evaluate(*args, RESPONSIBILITIES, 0)
+
+
+def insertion_base(*args):
+    """What adding an expert to group i takes of each row (4, n): log sum_l exp(v_l) of the group, log p, g_i, 1 - R_i.
+
+    Arguments are the common ones and, last, i. An expert with gate score t and density N turns p into p_new, all else
+    held:
+
+        p_new / p = (1 + A) / (1 + B),   B = exp(t) / sum_l exp(v_l),   A = B (g_i N / p + 1 - R_i).
+    """
+    return _evaluate(*args[:-1], INSERTION, args[-1])[1]
 
 
 @njit(**_OPTIONS)
@@ -394,28 +440,6 @@ def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0)
                 for s in range(nb):
                     out[start + s, j] = G[i, s] / S1[s] * (H[j, s] / S2[i, s])
     return out
-
-
-@njit(**_OPTIONS)
-def responsibilities(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
-    """The E-step: log-likelihood, and r_j of each expert and row as (K, n), one expert a row."""
-    n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    out = np.empty((K, n))
-    total = 0.0
-    for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
-        total += _sum_log(nb, top, mass, S1, part)
-        for i in range(k1):
-            sums = S2[i]
-            for j in range(off[i], off[i + 1]):
-                e, o = E[j], out[j]
-                for s in range(nb):
-                    o[start + s] = e[s] / (sums[s] * mass[s])
-    return total - 0.5 * n * LOG_2PI, out
 
 
 @njit(**_INNER)
@@ -635,8 +659,8 @@ def _expert_terms(x, y, nb, eta, tau, nu, r, mu_mu, lam_mu, lam_lam):
 
 
 @njit(**_OPTIONS)
-def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
-    """Log-likelihood, score (p,) and observed information, minus the Hessian, (p, p), in `to_vector` order."""
+def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, by_row):
+    """Log-likelihood, score and observed information; or 0, and log p and score of each row."""
     n, d = X.shape
     k1, K = off.size - 1, tau.size
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
@@ -651,26 +675,33 @@ def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
     F = np.zeros((padded, BLOCK))
     I = np.zeros((padded, padded))  # noqa: E741 - the information; its lower triangle is filled
     inner = np.zeros(p)
+    order = _public_order(k1, K, d)
+    grad, out = np.empty(n if by_row else p), np.empty((p, n if by_row else p))
     first_v = k1 * (d + 1)
     first_mu = first_v + K * (d + 1)
     first_nu = first_mu + K * (d + 1)
     total = 0.0
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work)
-        total += _sum_log(nb, top, mass, S1, part)
+        if by_row:
+            for s in range(nb):
+                grad[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
+        else:
+            total += _sum_log(nb, top, mass, S1, part)
         _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
         for i in range(n_toward1 + n_toward2):
             _direction(x, nb, a[i] if i < n_toward1 else omega[i - n_toward1], eps * eps, toward[i])
 
-        # the vector (R, S), a row an inner parameter, and the score
+        # the score's terms (R - g, S), or (R, S) and the score: a row an inner parameter
         for i in range(k1):
             g, sums = G[i], R[i]
             if k1 > 1:
                 phi = toward[i] if kind1 == 1 else x
-                _fill(sums, phi, nb, i * (d + 1), d, F)
                 for s in range(nb):
                     part[s] = sums[s] - g[s]
-                _add_score(part, phi, nb, i * (d + 1), d, inner)
+                _fill(part if by_row else sums, phi, nb, i * (d + 1), d, F)
+                if not by_row:
+                    _add_score(part, phi, nb, i * (d + 1), d, inner)
             for j in range(off[i], off[i + 1]):
                 if off[i + 1] - off[i] > 1:
                     r, h = E[j], H[j]
@@ -681,6 +712,12 @@ def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
                 w, row = W[j], F[first_nu + j]
                 for s in range(nb):
                     row[s] = w[s]
+        if by_row:
+            for k in range(p):
+                f, o = F[k], out[order[k]]
+                for s in range(nb):
+                    o[start + s] = f[s]
+            continue
         for k in range(first_v, p):
             inner[k] += _sum(F[k], nb)
         _add_outer(F, padded, nb, I)
@@ -748,14 +785,24 @@ def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
                         I[first_nu + j, first_nu + j] -= _sum(A, nb)
                     _add_pair(part, x, psi, nb, d, first_mu + j * (d + 1), col, I, A)
                     _add_row(B, psi, nb, d, first_nu + j, col, I)
-    order = _public_order(k1, K, d)
-    out, grad = np.empty((p, p)), np.empty(p)
+    if by_row:
+        return 0.0, grad, out
     for k in range(p):
         grad[order[k]] = inner[k]
         for e in range(k + 1):
             out[order[k], order[e]] = I[k, e]
             out[order[e], order[k]] = I[k, e]
     return total - 0.5 * n * LOG_2PI, grad, out
+
+
+def information(*args):
+    """Log-likelihood, score (p,) and observed information, minus the Hessian, (p, p), in `to_vector` order."""
+    return _differentiate(*args, False)
+
+
+def row_scores(*args):
+    """log p_G(y | x) of each row, (n,), and its gradient, one parameter of `to_vector` a row, (p, n)."""
+    return _differentiate(*args, True)[1:]
 
 
 # -- the M-step of EM -------------------------------------------------------------------------------------------------
@@ -864,94 +911,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
     return value, grad, out
 
 
-# -- scores row by row, and where another expert would help ------------------------------------------------------------
-
-
-@njit(**_INNER)
-def _fill_scores(x, nb, kind1, kind2, off, a, omega, eps2, G, H, E, R, Z, W, toward, part, F):
-    """Rows of F: the scores, sample by sample, scalar by scalar; those of gates of one component stay as they are."""
-    k1, K, d = off.size - 1, off[-1], x.shape[0]
-    first_v = k1 * (d + 1)
-    first_mu = first_v + K * (d + 1)
-    first_nu = first_mu + K * (d + 1)
-    for i in range(k1):
-        g, sums = G[i], R[i]
-        if k1 > 1:
-            for s in range(nb):
-                part[s] = sums[s] - g[s]
-            if kind1 == 1:
-                _direction(x, nb, a[i], eps2, toward)
-            _fill(part, toward if kind1 == 1 else x, nb, i * (d + 1), d, F)
-        for j in range(off[i], off[i + 1]):
-            r, h, w, row = E[j], H[j], W[j], F[first_nu + j]
-            if off[i + 1] - off[i] > 1:
-                for s in range(nb):
-                    part[s] = r[s] - sums[s] * h[s]
-                if kind2 == 1:
-                    _direction(x, nb, omega[j], eps2, toward)
-                _fill(part, toward if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
-            _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
-            for s in range(nb):
-                row[s] = w[s]
-
-
-@njit(**_OPTIONS)
-def row_scores(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
-    """log p_G(y | x) of each row, (n,), and its gradient, one parameter of `to_vector` a row, (p, n)."""
-    n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
-    toward = np.empty((d + 1, BLOCK))
-    p = k1 * (d + 1) + K * (2 * d + 3)
-    F = np.zeros((p, BLOCK))
-    order = _public_order(k1, K, d)
-    log_p, out = np.empty(n), np.empty((p, n))
-    for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
-        for s in range(nb):
-            log_p[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
-        _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
-        _fill_scores(x, nb, kind1, kind2, off, a, omega, eps * eps, G, H, E, R, Z, W, toward, part, F)
-        for k in range(p):
-            f, o = F[k], out[order[k]]
-            for s in range(nb):
-                o[start + s] = f[s]
-    return log_p, out
-
-
-@njit(**_OPTIONS)
-def insertion_base(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, i):
-    """What adding an expert to group i takes of each row (4, n): log sum_l exp(v_l) of the group, log p, g_i, 1 - R_i.
-
-    An expert with gate score t and density N turns p into p_new, all else held:
-
-        p_new / p = (1 + A) / (1 + B),   B = exp(t) / sum_l exp(v_l),   A = B (g_i N / p + 1 - R_i).
-    """
-    n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    out = np.empty((4, n))
-    log_sum, log_p, gate, rest = out[0], out[1], out[2], out[3]
-    for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
-        # V holds logits less a common number, which one logit gives back
-        _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, part)
-        for s in range(nb):
-            log_sum[start + s] = part[s] + math.log(S2[i, s]) - V[off[i], s]
-            log_p[start + s] = top[s] + math.log(mass[s] / S1[s])
-            gate[start + s] = G[i, s] / S1[s]
-            rest[start + s] = 1.0
-        for j in range(off[i], off[i + 1]):
-            for s in range(nb):
-                rest[start + s] -= E[j, s] / (S2[i, s] * mass[s])
-        for s in range(nb):
-            rest[start + s] = max(rest[start + s], 0.0)
-    return out
+# -- where another expert would help ----------------------------------------------------------------------------------
 
 
 @njit(**_INNER)
