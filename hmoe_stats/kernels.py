@@ -37,6 +37,7 @@ from numba import config, njit, types
 from numba.extending import intrinsic
 
 BLOCK = 256
+ZERO = np.int64(0)  # where a helper takes an integer: for a literal 0 it would be compiled once more
 WEIGHINGS = 2  # Newton steps on the weight of an expert that may be inserted
 NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs`
 LOG_2PI = math.log(2.0 * math.pi)
@@ -182,32 +183,26 @@ def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total,
     further than `NEAR` apart it is the largest one, so that nothing overflows.
     """
     one, g = logits[lo], weights[lo]
-    if hi - lo == 1:
+    if hi - lo > 1:
+        for j in range(lo, hi):
+            _logit(kind, x, nb, slopes[j], intercepts[j], eps2, logits[j])
         for s in range(nb):
-            one[s] = 0.0
-            g[s] = 1.0
-            total[s] = 1.0
-        return
-    for s in range(nb):
-        top[s] = 0.0
-    for j in range(lo, hi):
-        row = logits[j]
-        _logit(kind, x, nb, slopes[j], intercepts[j], eps2, row)
-        if j > lo:
+            top[s] = 0.0
+        for j in range(lo + 1, hi):
+            row = logits[j]
             for s in range(nb):
                 row[s] -= one[s]
                 top[s] = max(top[s], abs(row[s]))
+    for s in range(nb):
+        one[s] = 0.0
+        g[s] = 1.0
+        total[s] = 1.0
+    if hi - lo == 1:
+        return
     far = 0.0
     for s in range(nb):
         far += 0.0 if top[s] <= NEAR else 1.0
-    if far == 0.0:
-        first = lo + 1
-        for s in range(nb):
-            one[s] = 0.0
-            g[s] = 1.0
-            total[s] = 1.0
-    else:
-        first = lo
+    if far > 0.0:
         for s in range(nb):
             top[s] = 0.0
         for j in range(lo + 1, hi):
@@ -221,25 +216,11 @@ def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total,
             row = logits[j]
             for s in range(nb):
                 row[s] -= top[s]
-    for j in range(first, hi):
+    for j in range(lo if far > 0.0 else lo + 1, hi):
         row, g = logits[j], weights[j]
         for s in range(nb):
             g[s] = _exp(row[s])
             total[s] += g[s]
-
-
-@njit(**_INNER)
-def _gates(x, nb, model, work):
-    """Run `_gate` on every gate: U, G, S1 of level 1, V, H and S2 (k1, nb) of level 2. One call, as it is inlined."""
-    kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps2 = model
-    _, _, U, G, S1, V, H, S2, E, top, mass, part = work
-    k1 = off.size - 1
-    kind, slopes, intercepts, lo, hi, logits, weights, total = kind1, a, b, 0, k1, U, G, S1
-    for i in range(k1 + 1):
-        _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total, top)
-        if i < k1:
-            kind, slopes, intercepts, lo, hi = kind2, omega, beta, off[i], off[i + 1]
-            logits, weights, total = V, H, S2[i]
 
 
 @njit(**_INNER)
@@ -268,7 +249,9 @@ def _forward(X, y, start, model, work):
     _load(X, start, nb, x)
     for s in range(nb):
         yb[s] = y[start + s]
-    _gates(x, nb, model, work)
+    _gate(kind1, x, nb, a, b, ZERO, k1, eps2, U, G, S1, top)
+    for i in range(k1):
+        _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps2, V, H, S2[i], top)
     for i in range(k1):
         u = U[i]
         for j in range(off[i], off[i + 1]):
@@ -434,8 +417,9 @@ def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0)
     for start in range(0, n, BLOCK):
         nb = min(BLOCK, n - start)
         _load(X, start, nb, x)
-        _gates(x, nb, model, work)
+        _gate(kind1, x, nb, a, b, ZERO, k1, eps * eps, U, G, S1, top)
         for i in range(k1):
+            _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps * eps, V, H, S2[i], top)
             for j in range(off[i], off[i + 1]):
                 for s in range(nb):
                     out[start + s, j] = G[i, s] / S1[s] * (H[j, s] / S2[i, s])
@@ -873,7 +857,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
     for start in range(0, n, BLOCK):
         nb = min(BLOCK, n - start)
         _load(X, start, nb, x)
-        _gate(kind, x, nb, slopes, intercepts, 0, m, eps * eps, U, G, total, top)
+        _gate(kind, x, nb, slopes, intercepts, ZERO, m, eps * eps, U, G, total, top)
         for s in range(nb):
             sums[s] = 0.0
         for i in range(m):
@@ -901,7 +885,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
                 for s in range(nb):
                     part[s] = sums[s] * g[s] * (other[s] - 1.0 if k == i else other[s])
                 _add_pair(part, phi, toward[k] if kind == 1 else x, nb, d, i * (d + 1), k * (d + 1), I, tmp)
-    order = _public_order(m, 0, d)
+    order = _public_order(m, ZERO, d)
     out, grad = np.empty((p, p)), np.empty(p)
     for k in range(p):
         grad[order[k]] = inner[k]
@@ -1013,7 +997,7 @@ def insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps):
     rest = base[3]
     x, residual, h, part = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     f, e, ez, ew = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    toward, tmp = np.empty((d + 1, BLOCK)), np.empty(BLOCK)
+    toward, tmp, last = np.empty((d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     first_mu, p = d + 1, 2 * d + 3
     grad, out = np.zeros(p), np.zeros((p, p))
     expert = (omega, beta, eta, tau, nu)
@@ -1036,26 +1020,29 @@ def insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps):
         phi = toward if kind2 == 1 else x
         for s in range(nb):
             part[s] = f[s] - h[s]
-        _add_score(part, phi, nb, 0, d, grad)
+        _add_score(part, phi, nb, ZERO, d, grad)
         if kind2 == 1:
-            _add_curvature(part, toward, nb, d, 0, out, tmp)
+            _add_curvature(part, toward, nb, d, ZERO, out, tmp)
         _add_score(ez, x, nb, first_mu, d, grad)
         grad[p - 1] += _sum(ew, nb)
-        for s in range(nb):
-            part[s] = f[s] * (1.0 - f[s]) - h[s] * (1.0 - h[s])
-        _add_pair(part, phi, phi, nb, d, 0, 0, out, tmp)
-        for s in range(nb):
-            part[s] = (1.0 - f[s]) * ez[s]
-        _add_pair(part, x, phi, nb, d, first_mu, 0, out, tmp)
-        for s in range(nb):
-            part[s] = (1.0 - f[s]) * ew[s]
-        _add_row(part, phi, nb, d, p - 1, 0, out)
-        for s in range(nb):
-            part[s] = ((1.0 - e[s]) * ez[s] * residual[s] - e[s]) * precision
-        _add_pair(part, x, x, nb, d, first_mu, first_mu, out, tmp)
-        for s in range(nb):
-            part[s] = (1.0 - e[s]) * ew[s] * residual[s] * precision - ez[s]
-        _add_row(part, x, nb, d, p - 1, first_mu, out)
+        for block in range(3):
+            left, right, row, col = x, x, first_mu, first_mu
+            if block == 0:
+                left, right, row, col = phi, phi, ZERO, ZERO
+                for s in range(nb):
+                    part[s] = f[s] * (1.0 - f[s]) - h[s] * (1.0 - h[s])
+            elif block == 1:
+                right, col = phi, ZERO
+                for s in range(nb):
+                    part[s] = (1.0 - f[s]) * ez[s]
+                    last[s] = (1.0 - f[s]) * ew[s]
+            else:
+                for s in range(nb):
+                    part[s] = ((1.0 - e[s]) * ez[s] * residual[s] - e[s]) * precision
+                    last[s] = (1.0 - e[s]) * ew[s] * residual[s] * precision - ez[s]
+            _add_pair(part, left, right, nb, d, row, col, out, tmp)
+            if block > 0:
+                _add_row(last, right, nb, d, p - 1, col, out)
         for s in range(nb):
             part[s] = 0.5 * (1.0 - e[s]) * (ew[s] * residual[s] * residual[s] * precision - ew[s]) - ew[s] - 0.5 * e[s]
         out[p - 1, p - 1] -= _sum(part, nb)
