@@ -36,6 +36,8 @@ from llvmlite import ir
 from numba import config, njit, types
 from numba.extending import intrinsic
 
+from .compiling import kernel
+
 BLOCK = 256
 ZERO = np.int64(0)  # where a helper takes an integer: for a literal 0 it would be compiled once more
 WEIGHINGS = 2  # Newton steps on the weight of an expert that may be inserted
@@ -43,12 +45,12 @@ NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs
 LOG_2PI = math.log(2.0 * math.pi)
 
 # Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
-_OPTIONS = dict(cache=True, no_cfunc_wrapper=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
-# The exponential adds and subtracts a large constant to round; reassociation would cancel it.
-_EXACT = _OPTIONS | dict(fastmath={"contract", "nsz"}, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, cache=False)
+_OPTIONS = dict(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}, no_cfunc_wrapper=True)
 # Helpers are inlined into the kernels that use them: shared as symbols, which of several equal but differently
 # optimised copies runs would depend on what was compiled and what was loaded from the cache, and show in the last bit.
-_INNER = _OPTIONS | dict(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, cache=False)
+_INNER = _OPTIONS | dict(forceinline=True, no_cpython_wrapper=True)
+# The exponential adds and subtracts a large constant to round; reassociation would cancel it.
+_EXACT = _INNER | dict(fastmath={"contract", "nsz"})
 
 
 @intrinsic
@@ -331,7 +333,7 @@ def _workspace(d, k1, K):
 TOTAL, DENSITY, RESPONSIBILITIES, INSERTION = range(4)  # what `_evaluate` is asked for
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wanted, i):
     """Log-likelihood, if asked for alone or with responsibilities, and what is wanted of each row, one row a column.
 
@@ -405,12 +407,11 @@ def insertion_base(*args):
     return _evaluate(*args[:-1], INSERTION, args[-1])[1]
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0):
     """g_i(x) h_j(x) of each row and expert, (n, K)."""
     n, d = X.shape
     k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
     work = _workspace(d, k1, K)
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
     out = np.empty((n, K))
@@ -485,7 +486,7 @@ def _public_order(k1, K, d):
     return order
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
     """Log-likelihood and its gradient in `to_vector` order, (p,)."""
     n, d = X.shape
@@ -642,7 +643,7 @@ def _expert_terms(x, y, nb, eta, tau, nu, r, mu_mu, lam_mu, lam_lam):
         mu_mu[s] = r[s] * precision * (res[s] * res[s] * precision - 1.0)
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, by_row):
     """Log-likelihood, score and observed information; or 0, and log p and score of each row."""
     n, d = X.shape
@@ -792,7 +793,7 @@ def row_scores(*args):
 # -- the M-step of EM -------------------------------------------------------------------------------------------------
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def expert_sums(X, y, r):
     """Weighted moments of each expert, weights r (K, n): of (x, 1)(x, 1)' (K, d+1, d+1) and of (x, 1) y (K, d+1)."""
     n, d = X.shape
@@ -820,7 +821,7 @@ def expert_sums(X, y, r):
     return xx, xy
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def residual_sums(X, y, r, eta, tau):
     """sum over rows of r_j (y - eta_j' x - tau_j)^2, (K,)."""
     n, d = X.shape
@@ -839,7 +840,7 @@ def residual_sums(X, y, r, eta, tau):
     return out
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def gate_information(X, r, kind, slopes, intercepts, eps):
     """Weighted log-likelihood of one gate, sum_rows sum_i r_i log g_i(x), for weights r (m, n).
 
@@ -914,7 +915,7 @@ def _insert(X, y, start, nb, kind2, base, expert, eps2, x, residual, share, rati
         ratio[s] = gate[start + s] * _exp(min(constant - q - log_p[start + s], 50.0))
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps):
     """What each of C experts would add to the log-likelihood at its best weight, all else held.
 
@@ -960,7 +961,7 @@ def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, ep
     return chosen, gain
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
     """Change of log p per unit weight of each of C experts, to first order: A - B at t = pivot, row by row, (C, n).
 
@@ -981,7 +982,7 @@ def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
     return out
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps):
     """Gain of one expert, its gradient and minus its Hessian in (omega, beta, eta, tau, log nu), all else held.
 
