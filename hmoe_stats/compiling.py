@@ -29,7 +29,7 @@ def kernel(**options):
             try:
                 compiled._cache = _Cache(function)  # where `enable_caching` puts Numba's own
             except (RuntimeError, OSError) as error:  # of Numba, and of file systems
-                _warn(error)
+                _uncached(error)
         return compiled
 
     return decorate
@@ -42,26 +42,34 @@ class _Cache(FunctionCache):
         try:
             return super().load_overload(sig, target_context)
         except Exception as error:  # whatever a damaged file makes of unpickling and linking
-            _warn(f"{self.cache_path}: {type(error).__name__}: {error}")
+            _warn(f"compiled kernels in {self.cache_path} are damaged and made anew ({type(error).__name__}: {error})")
         try:
             self.flush()
-        except OSError:
-            self.disable()
+        except OSError as error:
+            self._give_up(error)
 
     def save_overload(self, sig, data):
         try:
             super().save_overload(sig, data)
         except OSError as error:
-            self.disable()
-            _warn(error)
+            self._give_up(error)
+
+    def _give_up(self, error):
+        self.disable()
+        _uncached(error)
+
+
+def _uncached(error):
+    _said.add("uncached")
+    _warn(f"compiled kernels cannot be kept, each process compiles its own ({error})")
 
 
 def _warn(trouble):
     """Once, and not in each of the processes that were started to help another."""
     if "trouble" not in _said and parent_process() is None:
         _said.add("trouble")
-        advice = "if this goes on, set NUMBA_CACHE_DIR to a folder that can be written to"
-        warnings.warn(f"compiled kernels cannot be kept: {trouble}; {advice}", RuntimeWarning, stacklevel=2)
+        advice = "set NUMBA_CACHE_DIR to a folder that can be written to"
+        warnings.warn(f"{trouble}: {advice}", RuntimeWarning, stacklevel=2)
 
 
 class _Compiling(event.Listener):
@@ -71,7 +79,7 @@ class _Compiling(event.Listener):
         own = event.data["dispatcher"].py_func.__module__.startswith(f"{__package__}.")
         if own and "compiling" not in _said:
             _said.add("compiling")
-            often = "in every process" if "trouble" in _said else "once for this installation"
+            often = "in every process" if "uncached" in _said else "once for this installation"
             _log.info("compiling the kernels, %s: up to %d s", often, SECONDS)
 
     def on_end(self, event):

@@ -10,21 +10,24 @@ import logging
 import math
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
 from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import closing, contextmanager
-from multiprocessing import resource_tracker
-
-import joblib
 
 from . import UserError
+
+with warnings.catch_warnings():  # that there can be no processes, which `workers` says where it matters
+    warnings.filterwarnings("ignore", ".*joblib will operate in serial mode", UserWarning)
+    import joblib
 
 TOGETHER = 2  # deaths at which a call may be in flight with others; at the next it is alone, and the last
 FRUITLESS = 10  # deaths with no answer between them, at which it is the machine
 AHEAD = 1000  # calls handed to dask at once: its workers may be many, and more may join later
 
+ALONE = "no worker processes here (JOBLIB_MULTIPROCESSING=0, or no semaphores): cells are run one by one, in this one"
 GONE = "the dask scheduler is gone, or has dropped the work"
 
 
@@ -141,6 +144,12 @@ def workers(jobs, backend="loky", scheduler=None):
         If dask is not installed, or no scheduler answers.
     """
     if backend == "loky":
+        if jobs > 1 and "loky" not in joblib.parallel.BACKENDS:
+            print(f"hmoe: {ALONE}", file=sys.stderr)
+            jobs = 1
+        if jobs == 1:
+            yield Pool(1)
+            return
         setup = {"initializer": _set_up_worker, "initargs": (os.getpid(),), "inner_max_num_threads": 1}
         with joblib.parallel_config("loky", **setup):
             yield Pool(jobs)
@@ -194,6 +203,8 @@ def _dask_backend(client):
 def _interrupts_held():
     """Hold Ctrl-C back while workers start: they inherit that, and so leave it to the parent from their first line."""
     if hasattr(signal, "pthread_sigmask"):
+        from multiprocessing import resource_tracker  # not everywhere, and of use to a pool only
+
         resource_tracker.ensure_running()  # it unblocks the signal (before Python 3.12): better now than in between
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -47,15 +47,25 @@ class _OneThread:
     def hold(self, holder):
         with self._lock:
             self._holders.add(holder)
+            self._free()
             limiter = self._libraries.limit(limits=1, user_api="blas")  # each time: some libraries count by thread
             self._before = self._before or limiter
+            self._free()
 
     def release(self, holder):
         with self._lock:
             self._holders.discard(holder)
             if not self._holders and self._before is not None:
+                self._free()
                 self._before.restore_original_limits()
                 self._before = None
+                self._free()
+
+    def _free(self):
+        """Let any thread set OpenBLAS: threadpoolctl since 3.8 keeps that to the first that did, in silence."""
+        for library in self._libraries.lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
 
     def forked(self):
         self._holders, self._lock = weakref.WeakSet(), threading.RLock()
