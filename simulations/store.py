@@ -3,21 +3,35 @@
 One row a cell, primary key (study hash, gating, k2, n, replicate). The file is in WAL mode: one process writes, others
 may read meanwhile, and a killed writer loses nothing that was committed. Parameters and errors are JSON, in which
 Python writes each float so that it reads back exactly. A file holds one study; another study's file is refused.
+
+Every row has a checksum, and a ledger has their number and sum, written in the same transaction: rows that were
+damaged, lost or changed by others are noticed, said, and computed again by the next run.
 """
 
 import json
 import os
+import random
 import sqlite3
 import time
+from collections import Counter, namedtuple
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import UserError
-
-try:
-    import fcntl
-except ImportError:  # not on Windows: there, two runs into one file are not noticed
-    fcntl = None
+from . import UserError, lock, rows
+from .integrity import (
+    checksum_column,
+    first_flaw,
+    has_log,
+    is_damage,
+    keys_of,
+    log_is_foreign,
+    log_of,
+    put_aside,
+    read_rows,
+)
+from .lock import being_written as being_written  # what a file is asked, too
+from .rows import COLUMNS, KEY, Collected
+from .rows import FRAME_COLUMNS as FRAME_COLUMNS
 
 APPLICATION_ID = 0x686D6F65  # "hmoe" in the SQLite header: tells our files from others
 SCHEMA = """
@@ -40,19 +54,15 @@ CREATE TABLE cells (
     version TEXT NOT NULL,           -- of the package that computed the row
     source TEXT NOT NULL,            -- hash of its source
     finished REAL NOT NULL,          -- Unix time
+    checksum INTEGER,                -- CRC-32 of the above
     PRIMARY KEY (study_hash, gating, k2, n, replicate)
 );
 """
 # what counting needs, apart from the long texts: counting 1e5 cells reads 10 MB instead of 500
-INDEX = "CREATE INDEX IF NOT EXISTS progress ON cells "
-INDEX += "(gating, k2, n, replicate, status, seconds, finished, version, source)"
+INDEX = "CREATE INDEX tally ON cells (gating, k2, n, replicate, status, seconds, finished, version, source, checksum)"
 PATIENCE = 10  # seconds to wait for another program that has locked the file
-COLUMNS = (
-    "study_hash gating k2 n replicate status message log_likelihood score_norm n_iter seconds parameters errors "
-    "certificate version source finished"
-).split()
-JSON_COLUMNS = ("parameters", "errors", "certificate")
-FRAME_COLUMNS = "truth gating k2 n replicate status log_likelihood level cell size parameter kind error".split()
+FEW = 20_000  # cells that are read through whenever a file is opened, in a fifth of a second; of more, only to use them
+BETWEEN = 256  # transactions between two foldings of the log into the file, at some 20 kB each
 
 
 class StoreError(UserError):
@@ -66,9 +76,15 @@ class Store:
     ----------
     path : path-like
     study : Study
-        The file must hold this study (its hash) or, if `write`, may be new or empty.
+        The file must hold this study (its hash), have no cells or, if `write`, may be new or empty.
     write : bool
         Open for writing, as `hmoe run` does; one process at a time. Otherwise the file is only read.
+
+    Attributes
+    ----------
+    notes : list of str
+        What is wrong with the file, a line each: cells that were damaged or lost, a log that is not the file's. Reading
+        leaves such cells out; opened for writing, the file is mended, and they are cells to do.
 
     Raises
     ------
@@ -77,88 +93,163 @@ class Store:
     """
 
     def __init__(self, path, study, write=False):
-        self.path, self.study = Path(path), study
-        self._lock = self._db = None
+        self.path, self.study, self.notes = Path(path), study, []
+        self._db = self._handle = self._log = None
+        self._begun = self._lost = False
+        self._ledger = {"rows": 0, "sum": 0, "epochs": [], "open": False}
+        self._writes, self._damaged, self._readable, self._cached = 0, {}, None, (None, [])
         try:
-            if write:
-                self._take_lock()
-            elif not self.path.exists():
-                raise StoreError(f"no results yet: {self.path} does not exist (hmoe run {study.name} makes it)")
-            if self.path.exists() and 0 < self.path.stat().st_size < 512:
-                raise StoreError(f"{self.path}: not a results file")  # SQLite takes a file of one byte for a new one
             with self._speaking():
-                self._db = self._connect(write)
-                self._check_content(write)
+                self._open(write)
         except BaseException:
             self.close()
             raise
 
     # -- opening and closing ------------------------------------------------------------------------------------------
-    def _connect(self, write):
+    def _open(self, write):
+        if write:
+            self._take_file()
+        elif not self.path.exists():
+            raise StoreError(f"no results yet: {self.path} does not exist (hmoe run {self.study.name} makes it)")
+        size = self.path.stat().st_size
+        if size == 0 and not write:
+            raise StoreError(f"no results yet: {self.path} is empty (hmoe run {self.study.name} fills it)")
+        if 0 < size < 512:
+            raise StoreError(f"{self.path}: not a results file")  # SQLite takes a file of one byte for a new one
+        if not write:
+            try:
+                self._handle = lock.opened(self.path)
+            except OSError as error:
+                raise StoreError(f"{self.path}: cannot be read: {error.strerror}") from None
+        self._db = self._connect(write, self._foreign_log(write, size))
+        flaw = self._check_content(write)
+        self._check_log()
+        self._check_rows(write, flaw)
+        on_disk = self._handle.epoch()
+        self._ledger["epochs"] = list(dict.fromkeys([*self._ledger["epochs"][-20:], on_disk]))
+
+    def _take_file(self):
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            for _ in range(100):  # until the file that was locked is the one that is there
+                self._handle = lock.opened(self.path, write=True)
+                if not self._handle.take():
+                    raise StoreError(f"{self.path}: another run is writing it; wait for it, or stop it")
+                if self._handle.at(self.path):
+                    break
+                self._handle.release()
+                self._handle.close()
+                self._handle = None
+            if not os.access(self.path.resolve().parent, os.W_OK):
+                raise PermissionError(13, "Permission denied")  # SQLite makes files beside it
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from None
+        if self._handle is None:
+            raise StoreError(f"{self.path}: is replaced again and again")
+
+    def _foreign_log(self, write, size):
+        """True if a log is beside the file that must not be read with it; a writer puts it aside."""
+        if not has_log(self.path) or (size and not log_is_foreign(self.path)):
+            return False
+        tries = 0
+        while size and self._handle.taken() and not write and tries < 5:  # its writer may have been folding it just now
+            time.sleep(0.05)
+            tries += 1
+            if not log_is_foreign(self.path):
+                return False
+        log = log_of(self.path)
+        if write:
+            log.with_name(log.name[:-3] + "shm").unlink(missing_ok=True)
+            done = f"it is kept as {put_aside(log, '.stale').name}"
+        else:
+            done = "it is not read"
+        self.notes.append(f"{self.path}: {log.name} is the log of another file, or of this one at another time; {done}")
+        return not write
+
+    def _connect(self, write, alone=False):
         beside = os.access(self.path.parent, os.W_OK)  # even to read a WAL file SQLite makes files beside it
         mode = "rwc" if write else "rw" if beside and os.access(self.path, os.W_OK) else "ro"
-        if mode == "ro" and not self.path.with_name(self.path.name + "-wal").exists():
-            mode += "&immutable=1"  # nobody is writing, and no file is needed
+        if alone or (mode == "ro" and not log_of(self.path).exists()):
+            mode = "ro&immutable=1"  # nobody is writing, and no file is needed
         address = f"{self.path.resolve().as_uri()}?mode={mode}"
         db = sqlite3.connect(address, uri=True, timeout=PATIENCE, isolation_level=None)
-        db.row_factory = sqlite3.Row
         if not write:
             db.execute("PRAGMA query_only = ON")
         return db
 
     def _check_content(self, write):
+        """What is wrong with the file's description of its study, None if nothing; a file without cells gets ours."""
         (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        empty = not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        try:
+            empty = not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            if application != APPLICATION_ID or not is_damage(error):
+                raise
+            return str(error)
         if empty and write:
             self._create()
         elif application != APPLICATION_ID:
             raise StoreError(f"{self.path}: not a results file (an SQLite file of another program, or an empty one)")
-        else:
-            meta = dict(self._db.execute("SELECT key, value FROM meta").fetchall())
-            if meta["study_hash"] != self.study.hash:
-                there = f"{meta['name']} ({meta['study_hash'][:12]})"
-                ours = f"{self.study.name} ({self.study.hash[:12]})"
-                what = ", ".join(_differences(json.loads(meta["identity"]), self.study.identity))
-                raise StoreError(
-                    f"{self.path}: holds the study {there}, not {ours}: they differ in {what}; "
-                    "give another file with --results"
-                )
-        if write:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute(INDEX)
-        self._inode = self.path.stat().st_ino
+        try:
+            meta = dict(self._db.execute("SELECT key, value FROM meta"))
+            self._ledger |= json.loads(meta.get("ledger", "{}"))
+            name, there, identity = meta["name"], meta["study_hash"], json.loads(meta["identity"])
+            cells = self._db.execute("SELECT 1 FROM cells LIMIT 1").fetchone()
+            what = ", ".join(_differences(identity, self.study.identity))
+        except sqlite3.Error as error:
+            if not (is_damage(error) or "no such table" in str(error)):
+                raise
+            return str(error)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return "its description of the study is damaged"
+        if there != self.study.hash and cells:
+            raise StoreError(
+                f"{self.path}: holds the study {name} ({there[:12]}), not {self.study.name} ({self.study.hash[:12]}): "
+                f"they differ in {what}; give another file with --results"
+            )
+        if there != self.study.hash and write:
+            self._begin()
+            with self._transaction():
+                self._describe()
+        return None
 
     def _create(self):
-        study = self.study
-        meta = {"study_hash": study.hash, "identity": json.dumps(study.identity), "name": study.name}
         with self._transaction():
             for statement in SCHEMA.split(";\n")[:-1]:
                 self._db.execute(statement)
-            self._db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+            self._db.execute(INDEX)
+            self._describe()
             self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        self._db.execute("PRAGMA journal_mode = WAL")
 
-    def _take_lock(self):
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = open(_lock_path(self.path), "w")
-            if fcntl is not None:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.close()
-            self._lock = None  # not ours to remove
-            raise StoreError(f"{self.path}: another run is writing it; wait for it, or stop it") from None
-        except OSError as error:
-            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from None
+    def _describe(self):
+        study = self.study
+        for key, value in (
+            ("study_hash", study.hash),
+            ("identity", json.dumps(study.identity)),
+            ("name", study.name),
+            ("ledger", json.dumps(self._ledger)),
+        ):
+            self._put(key, value)
+
+    def _put(self, key, value):
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
 
     def close(self):
         """Close the file; SQLite folds its log into it."""
         if self._db is not None:
+            if self._begun and not self._lost:
+                try:
+                    with self._transaction():
+                        self._ledger["open"] = False
+                        self._put("ledger", json.dumps(self._ledger))
+                except sqlite3.Error:
+                    pass  # the next run reads the log
             self._db.close()
-        if self._lock is not None:
-            _lock_path(self.path).unlink(missing_ok=True)
-            self._lock.close()
-        self._db = self._lock = None
+        if self._handle is not None:
+            self._handle.release()
+            self._handle.close()
+        self._db = self._handle = None
 
     def __enter__(self):
         return self
@@ -174,8 +265,8 @@ class Store:
             raise StoreError(f"{self.path}: {error}") from None
 
     @contextmanager
-    def _transaction(self):
-        self._db.execute("BEGIN IMMEDIATE")
+    def _transaction(self, how="IMMEDIATE"):
+        self._db.execute(f"BEGIN {how}")
         try:
             yield
             self._db.execute("COMMIT")
@@ -184,80 +275,309 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
 
+    # -- what is wrong with the file ----------------------------------------------------------------------------------
+    def _check_log(self):
+        """A file that a killed run left has a log; without it, what was finished last may be missing."""
+        if self._ledger["open"] and not has_log(self.path) and not self._handle.taken():
+            log = log_of(self.path).name
+            self._note(f"copied during a run, or without {log}, the log of a killed one: the last cells are gone")
+
+    def _check_rows(self, write, flaw):
+        """Read the file through if it has few cells; a writer always does, and mends what is wrong."""
+        if not write:
+            if flaw is not None:
+                raise StoreError(f"{self.path}: {flaw}; hmoe run {self.study.name} keeps what can be read of it")
+            if self._many():
+                self._check_ledger(*self._tally())
+            else:
+                self._examine()
+            return
+        count, total = self._examine(mend=True)
+        if flaw or self._readable is not None or (flaw := first_flaw(self._db)):
+            self._rebuild(flaw)
+            return
+        self._ledger |= {"rows": count, "sum": total}
+        if self._damaged:
+            self._begin()
+            with self._transaction():
+                self._db.executemany("DELETE FROM cells WHERE rowid = ?", [[number] for number in self._damaged])
+                self._put("ledger", json.dumps(self._ledger))
+        self._damaged = {}
+
+    def _many(self):
+        try:
+            return self._db.execute("SELECT COUNT(*) FROM cells").fetchone()[0] > FEW
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            return False
+
+    def _examine(self, visit=None, mend=False):
+        """Read every cell, call `visit` with the values of each that is sound, and note what is wrong.
+
+        Returns
+        -------
+        (int, int)
+            Number of sound cells and the sum of their checksums.
+        """
+        trouble, damaged, count, total = [], {}, 0, 0
+        with self._transaction("DEFERRED"):  # the ledger is that of these rows
+            for number, values, stored in read_rows(self._db, trouble):
+                if rows.sound(values, stored, self.study.hash):
+                    count += 1
+                    total += rows.checksum(values) if stored is None else stored
+                    if visit is not None:
+                        visit(values)
+                else:
+                    damaged[number] = values[KEY]
+            if trouble:
+                found = read_rows(self._db, trouble)
+                self._readable = [_Fact(number, *_facts(row)) for number, row, _ in found if number not in damaged]
+                readable = {fact.number for fact in self._readable}
+                damaged |= {number: key for number, key in keys_of(self._db).items() if number not in readable}
+            else:
+                ledger, tally = self._stored_ledger(), self._tally()
+        self._damaged, then = damaged, "they are computed again" if mend else "hmoe run {} computes them again"
+        names = "; ".join(rows.name_of(key) for key in list(damaged.values())[:3])
+        names += f"; and {len(damaged) - 3} more" if len(damaged) > 3 else ""
+        if trouble:
+            gone = f"{len(damaged)} of its cells cannot be read ({names})" if damaged else "some cells cannot be read"
+            self._note(f"{trouble[0]}: {count} cells are sound, {gone}; {then}")
+        elif damaged:
+            self._note(f"{len(damaged)} of its cells are damaged and left out ({names}); {then}")
+        if not trouble:
+            self._ledger |= ledger
+            self._check_ledger(*tally)
+        return count, total
+
+    def _stored_ledger(self):
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'ledger'").fetchone()
+        return json.loads(row[0]) if row else {}
+
+    def _tally(self):
+        """Number and sum of the checksums; None for a file from before there were any."""
+        if not self._stored_ledger() or checksum_column(self._db) == "NULL":
+            return None, None
+        count, total = self._db.execute("SELECT COUNT(checksum), SUM(checksum) FROM cells").fetchone()
+        return count, total or 0
+
+    def _check_ledger(self, count, total):
+        if count is None or (count, total) == (self._ledger["rows"], self._ledger["sum"]):
+            return
+        lost = self._ledger["rows"] - count
+        if lost > 0:
+            self._note(f"{lost} of its {self._ledger['rows']} cells are gone; hmoe run {{}} computes what is missing")
+        elif not self._damaged:
+            self._note("its cells are not those written last: a part of it is old, or another program has changed it")
+
+    def _note(self, text):
+        line = f"{self.path}: {text}".replace("{}", self.study.name)
+        if line not in self.notes:
+            self.notes.append(line)
+
+    def _rebuild(self, flaw):
+        """Write what is sound into a new file, which takes the place of this one; this one is kept beside it."""
+        path = self.path.resolve()
+        part = path.with_name(f"{path.name}.part")
+        for left in (part, log_of(part)):
+            left.unlink(missing_ok=True)
+        try:
+            with Store(part, self.study, write=True) as fresh:
+                self._salvage(fresh)
+            self._db.close()
+            self._db = None
+            kept = put_aside(path, ".damaged", copy=True)
+            part.replace(path)
+        except OSError as error:
+            raise StoreError(f"{self.path}: is damaged, and cannot be written anew: {error.strerror}") from None
+        for end in ("wal", "shm"):
+            path.with_name(f"{path.name}-{end}").unlink(missing_ok=True)
+        self._note(f"{flaw or 'it'} was damaged: it is written anew with its sound cells, and kept as {kept.name}")
+        self._handle.release()
+        self._handle.close()
+        self._handle, self._damaged, self._readable, self._begun = None, {}, None, False
+        self._take_file()
+        self._db = self._connect(write=True)
+        self._ledger |= self._stored_ledger()
+
+    def _salvage(self, fresh):
+        foreign = 0
+        with fresh._speaking():
+            fresh._begin()
+            with fresh._transaction():
+                for _, values, stored in read_rows(self._db, []):
+                    if not rows.sound(values, stored, self.study.hash):
+                        continue
+                    if values[0] == self.study.hash:
+                        fresh._insert(values)
+                    else:
+                        foreign += 1
+                if foreign:
+                    raise StoreError(f"{self.path}: is damaged, and holds another study")
+                fresh._put("ledger", json.dumps(fresh._ledger))
+
     # -- writing ------------------------------------------------------------------------------------------------------
-    def write(self, rows):
+    def write(self, cells):
         """Write finished cells, dicts as `runner.run_cell` returns them, in one transaction.
 
         A cell that is there already is replaced: writing a batch twice does no harm.
         """
         now = time.time()
-        stored = []
-        for row in rows:
-            row = row | {"study_hash": self.study.hash, "finished": now}
-            for name in JSON_COLUMNS:
-                if row[name] is not None:
-                    row[name] = json.dumps(row[name], separators=(",", ":"), allow_nan=False)
-            stored.append([row[name] for name in COLUMNS])
-        statement = f"INSERT OR REPLACE INTO cells ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+        stored = [rows.values_of(row, self.study.hash, now) for row in cells]
+        with self._writing():
+            before = dict(self._ledger)
+            try:
+                with self._transaction():
+                    for values in stored:
+                        self._insert(values)
+                    self._put("ledger", json.dumps(self._ledger))
+            except BaseException:
+                self._ledger = before
+                raise
+        if self._writes % BETWEEN == 0:
+            with self._speaking():
+                self._fold()
+
+    @contextmanager
+    def _writing(self):
         self._check_place()
-        with self._speaking(), self._transaction():
-            self._db.executemany(statement, stored)
+        with self._speaking():
+            self._begin()
+            yield
+        self._writes += 1
+        self._log = self._log or _inode(log_of(self.path))
+
+    def _insert(self, values):
+        key = "study_hash = ? AND (gating, k2, n, replicate) = (?, ?, ?, ?)"
+        old = self._db.execute(f"SELECT checksum FROM cells WHERE {key}", values[:5]).fetchone()
+        if old is not None and old[0] is not None:
+            self._ledger["rows"] -= 1
+            self._ledger["sum"] -= old[0]
+        number = rows.checksum(values)
+        names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
+        insert = f"INSERT OR REPLACE INTO cells ({names}, checksum) VALUES ({marks}, ?)"
+        self._db.execute(insert, (*values, number))
+        self._ledger["rows"] += 1
+        self._ledger["sum"] += number
+
+    def _begin(self):
+        """Before the first transaction: bring an older file up to date, and start an epoch."""
+        if self._begun:
+            return
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")
+        with self._transaction():
+            if checksum_column(self._db) == "NULL":
+                self._db.execute("ALTER TABLE cells ADD COLUMN checksum INTEGER")
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
+                self._db.execute("DROP INDEX IF EXISTS progress")
+                self._db.execute(INDEX)
+            bare = self._db.execute("SELECT rowid FROM cells WHERE checksum IS NULL").fetchall()
+            for (number,) in bare:
+                row = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM cells WHERE rowid = ?", [number]).fetchone()
+                self._db.execute("UPDATE cells SET checksum = ? WHERE rowid = ?", [rows.checksum(row), number])
+            self._ledger["open"] = True
+            self._new_epoch()
+        self._begun = True
+        self._fold(new=False)
+
+    def _new_epoch(self):
+        epoch = random.SystemRandom().randrange(1, 2**31)
+        self._ledger["epochs"] = [*self._ledger["epochs"], epoch]
+        self._db.execute(f"PRAGMA user_version = {epoch}")
+        self._put("ledger", json.dumps(self._ledger))
+
+    def _fold(self, new=True):
+        """Fold the log into the file, under a new epoch; readers that look at an older state put it off."""
+        if new:
+            with self._transaction():
+                self._new_epoch()
+        busy, length, folded = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if not busy and length == folded:
+            self._ledger["epochs"] = self._ledger["epochs"][-1:]
 
     def _check_place(self):
-        """A file that was removed takes rows without a word, and they are gone when it is closed."""
-        try:
-            there = self.path.stat().st_ino == self._inode
-        except OSError:
-            there = False
-        if not there:
-            raise StoreError(f"{self.path}: was removed or replaced while it was being written")
+        """A file that was removed or written over takes rows without a word, and they are gone when it is closed."""
+        if not self._handle.at(self.path):
+            self._lose(f"{self.path}: was removed or replaced while it was being written", self.path.exists())
+        epoch = self._handle.epoch()
+        if epoch not in self._ledger["epochs"] and os.name == "posix":
+            self._lose(f"{self.path}: was written over while it was being written", True)
+        if self._log is not None and _inode(log_of(self.path)) != self._log:
+            self._lose(f"{log_of(self.path)}: was removed or replaced while it was being written", False)
+
+    def _lose(self, text, foreign):
+        """Stop; a file that is not ours is left as it is, and so is the log."""
+        self._lost = True
+        if foreign:
+            self._handle.keep_from_folding()
+        raise StoreError(text)
 
     def note_run(self, began, jobs):
         """Remember when the latest run began (Unix time) and its number of jobs, for `status`."""
-        facts = json.dumps({"began": began, "jobs": jobs})
-        with self._speaking(), self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('run', ?)", [facts])
+        with self._writing(), self._transaction():
+            self._put("run", json.dumps({"began": began, "jobs": jobs}))
 
     # -- reading ------------------------------------------------------------------------------------------------------
     def latest_run(self):
         """What `note_run` was told last: began (Unix time) and jobs."""
+        try:
+            with self._speaking():
+                row = self._db.execute("SELECT value FROM meta WHERE key = 'run'").fetchone()
+            run = json.loads(row[0])
+            return {"began": float(run["began"]), "jobs": int(run["jobs"])}
+        except (KeyError, TypeError, ValueError):  # none yet, or damaged
+            return {"began": 0.0, "jobs": 1}
+
+    def _asked(self):
+        """`_Fact` of every cell that is stored and that the study, as it is now, asks for."""
         with self._speaking():
-            row = self._db.execute("SELECT value FROM meta WHERE key = 'run'").fetchone()
-        return json.loads(row[0]) if row else {"began": 0.0, "jobs": 1}
+            if self._readable is None:
+                (version,) = self._db.execute("PRAGMA data_version").fetchone()
+                state = version, self._writes
+                if self._cached[0] != state:
+                    query = f"SELECT rowid, {', '.join(FACTS)} FROM cells"
+                    facts = [_Fact(*row) for row in self._db.execute(query) if row[0] not in self._damaged]
+                    self._cached = state, self._of_the_grid(facts)
+                return self._cached[1]
+        return self._of_the_grid(self._readable)
+
+    def _of_the_grid(self, facts):
+        corners, replicates = {corner.key[:3] for corner in self.study.corners()}, self.study.replicates
+        return [fact for fact in facts if fact[1:4] in corners and fact.replicate in range(replicates)]
 
     def statuses(self):
         """The finished cells that belong to the study as it is now: `Cell` -> status."""
-        query = "SELECT gating, k2, n, replicate, status FROM cells"
-        with self._speaking():
-            there = {tuple(key): status for *key, status in self._db.execute(query)}
+        there = {fact[1:5]: fact.status for fact in self._asked()}
         return {cell: there[cell.key] for cell in self.study.cells() if cell.key in there}
 
     def progress(self):
         """What is there, counted: (gating, k2 as text, n) -> (finished, failed among them, seconds of the others)."""
-        query = """
-            SELECT gating, k2, n, COUNT(*), SUM(status = 'failed'), SUM(IIF(status = 'failed', 0.0, seconds))
-            FROM cells WHERE replicate < ? GROUP BY gating, k2, n"""
-        with self._speaking():
-            rows = self._db.execute(query, [self.study.replicates]).fetchall()
-        return {tuple(row[:3]): tuple(row[3:]) for row in rows}
+        out = {}
+        for fact in self._asked():
+            finished, failed, seconds = out.get(fact[1:4], (0, 0, 0.0))
+            bad = fact.status == "failed"
+            out[fact[1:4]] = finished + 1, failed + bad, seconds + (0.0 if bad else fact.seconds)
+        return out
 
     def finished_since(self, begin):
         """(number, Unix time of the last) of the cells finished since `begin`; the time is `begin` if there is none."""
-        query = "SELECT COUNT(*), MAX(finished) FROM cells WHERE finished > ?"
-        with self._speaking():
-            count, last = self._db.execute(query, [begin]).fetchone()
-        return count, last if count else begin
+        times = [fact.finished for fact in self._asked() if fact.finished > begin]
+        return len(times), max(times, default=begin)
 
     def failures(self):
-        """The messages of the failed cells: message -> number of cells."""
+        """The messages of the failed cells that the study asks for: message -> number of cells, the most first."""
+        query, messages = "SELECT message FROM cells WHERE rowid = ?", Counter()
+        numbers = [fact.number for fact in self._asked() if fact.status == "failed"]
         with self._speaking():
-            query = "SELECT message, COUNT(*) FROM cells WHERE status = 'failed' GROUP BY message ORDER BY 2 DESC, 1"
-            return dict(tuple(row) for row in self._db.execute(query))
+            for number in numbers:
+                messages[self._db.execute(query, [number]).fetchone()[0]] += 1
+        return dict(sorted(messages.items(), key=lambda item: (-item[1], item[0])))
 
     def sources(self):
-        """The (version, source hash) pairs that computed the rows."""
-        with self._speaking():
-            return {tuple(row) for row in self._db.execute("SELECT DISTINCT version, source FROM cells")}
+        """The (version, source hash) pairs that computed the rows of the cells that the study asks for."""
+        return {(fact.version, fact.source) for fact in self._asked()}
 
     def frame(self, study=None, failed=False):
         """The results, tidy: one row a measured number, sorted by cell.
@@ -273,43 +593,37 @@ class Store:
         -------
         DataFrame
             Columns truth, gating, k2 (``"3,3"``), n, replicate, status, log_likelihood, level, cell, size, parameter,
-            kind, error. No timings and no versions: equal frames mean equal results.
+            kind, error; those that hold words are categorical. No timings and no versions: equal frames mean equal
+            results.
         """
-        import pandas as pd
+        return self._collected(study, failed).frame()
 
+    def write_table(self, file, failed=True):
+        """Write `frame` to an open text file, as CSV that reads back exactly; returns the number of rows."""
+        return self._collected(None, failed).write_csv(file)
+
+    def _collected(self, study, failed):
         study = self.study if study is None else study
-        truth = study.truth if isinstance(study.truth, str) else "table"
-        query = "SELECT status, log_likelihood, errors FROM cells "
-        query += "WHERE study_hash = ? AND (gating, k2, n, replicate) = (?, ?, ?, ?)"  # the primary key, whole
-        out = []
+        out = Collected(study, study.truth if isinstance(study.truth, str) else "table", failed)
         with self._speaking():
-            for cell in study.cells():
-                for status, log_likelihood, errors in self._db.execute(query, (self.study.hash, *cell.key)):
-                    head = (truth, *cell.key, status, log_likelihood)
-                    out += [(*head, *error) for error in json.loads(errors or "[]")]
-                    if errors is None and failed:
-                        out.append((*head, None, "", None, "", "", None))
-        types = {"n": "int64", "replicate": "int64", "log_likelihood": "float64", "error": "float64"}
-        types |= dict.fromkeys(("level", "size"), "Int64" if failed else "int64")
-        return pd.DataFrame(out, columns=FRAME_COLUMNS).astype(types)
+            self._examine(out.add)
+        return out
 
 
-def being_written(path):
-    """True if a run has the results file `path` open for writing."""
+FACTS = "gating k2 n replicate status seconds finished version source".split()
+_Fact = namedtuple("_Fact", ["number", *FACTS])
+
+
+def _facts(values):
+    there = dict(zip(COLUMNS, values, strict=True))
+    return [there[name] for name in FACTS]
+
+
+def _inode(path):
     try:
-        with open(_lock_path(path)) as lock:
-            if fcntl is not None:  # the lock, not the file, says so: a killed run leaves the file
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                return False
-            return True
-    except BlockingIOError:
-        return True
+        return path.stat().st_ino
     except OSError:
-        return False
-
-
-def _lock_path(path):
-    return Path(f"{path}.lock")
+        return None
 
 
 def _differences(there, here, prefix=""):
