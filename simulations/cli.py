@@ -65,26 +65,50 @@ def _results(study, results):
     return results if results is not None else Path("results") / f"{study.name}.sqlite"
 
 
-def _load(source, results):
-    """(study, store open for reading)"""
-    study = load_study(source)
-    return study, Store(_results(study, results), study)
+@contextmanager
+def _opened(path, study, write=False):
+    """A `Store`; what is wrong with its file is said as soon as it is known."""
+    with Store(path, study, write) as store:
+        said = 0
+        try:
+            said = _say_notes(store, said)
+            yield store
+        finally:
+            _say_notes(store, said)
+
+
+def _say_notes(store, said):
+    for line in store.notes[said:]:
+        _say(f"note: {line}")
+    return len(store.notes)
+
+
+def _frame(path, study):
+    """The results in a file, failures among them."""
+    with _opened(path, study) as store:
+        return store.frame(failed=True)
+
+
+def _none_yet(path, study):
+    return f"{path}: no finished cells yet (hmoe run {study.name} computes them)"
 
 
 def _with_those_beside(source, results):
     """(study, its results, [(study, results) of those beside it]); a study beside that has no results is named."""
-    study, store = _load(source, results)
-    with store:
-        frame = store.frame(failed=True)
+    study = load_study(source)
+    path = _results(study, results)
+    frame = _frame(path, study)
+    if not len(frame):
+        raise UserError(_none_yet(path, study))
     beside = []
     for name in study.beside:
         other = load_study(name)
-        path = store.path.with_name(f"{other.name}.sqlite")
-        if not path.exists():
-            _say(f"note: {name}, shown beside {study.name}, has no results in {path}")
-            continue
-        with Store(path, other) as its:
-            beside.append((other, its.frame(failed=True)))
+        its = path.with_name(f"{other.name}.sqlite")
+        found = _frame(its, other) if its.exists() else ()
+        if len(found):
+            beside.append((other, found))
+        else:
+            _say(f"note: {name}, shown beside {study.name}, has no results in {its}")
     return study, frame, beside
 
 
@@ -113,7 +137,7 @@ def run(
         raise UserError("--scheduler is of use with --backend dask only")
     name, study = study, load_study(study)
     path = _results(study, results)
-    with Store(path, study, write=True) as store:
+    with _opened(path, study, write=True) as store:
         from . import runner
         from .pool import PoolError, joblib
 
@@ -129,11 +153,14 @@ def run(
         except KeyboardInterrupt:
             stopped, code = "interrupted", 130
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only tear the last lines
-        except (PoolError, StoreError) as error:
+        except (PoolError, StoreError, runner.TroubleError) as error:
             stopped, code = error, 1
+        for line in str(stopped or "").splitlines():
+            _say(line)
+        if store.lost:
+            raise typer.Exit(code)
         after = Pace(study, store.progress())
         if stopped:
-            _say(stopped)
             _say(f"{after.finished} of {after.total} cells are kept in {path}; hmoe run {name} goes on from there")
             raise typer.Exit(code)
         counts = f"{after.finished} of {after.total} cells in {path}, {todo} of them new, {after.failed} failed"
@@ -165,7 +192,7 @@ def status(study: StudyName, results: Results = None):
     path = _results(study, results)
     there, latest, recent, last = {}, {"began": 0.0, "jobs": 1}, 0, 0.0
     if path.exists():
-        with Store(path, study) as store:
+        with _opened(path, study) as store:
             there, latest = store.progress(), store.latest_run()
             recent, last = store.finished_since(latest["began"])
     began, jobs = latest["began"], latest["jobs"]
@@ -205,7 +232,8 @@ def rates(study: StudyName, results: Results = None):
     with _library_errors():
         print(summary.format_slopes(summary.slopes(*found)))
         print()
-        print(summary.format_differences(summary.differences(*found), found[0].statistics[0]))
+        first = found[0].statistics[:1]
+        print(summary.format_differences(summary.differences(*found, statistics=first), *first))
 
 
 @app.command()
@@ -242,14 +270,17 @@ def table(
     results: Results = None,
 ):
     """Write every finished cell, tidy, sorted by cell, without timings: equal files mean equal results."""
-    study, store = _load(study, results)
-    with store:
-        frame = store.frame(failed=True)
-    part = out.with_name(out.name + ".part")
+    study = load_study(study)
+    path, part = _results(study, results), out.with_name(out.name + ".part")
+    with _opened(path, study) as store:
+        cells = store.collected(failed=True)
+    if not len(cells):
+        raise UserError(_none_yet(path, study))
     with _writing(out):
-        frame.to_csv(part, index=False, lineterminator="\n")  # floats as repr writes them: they read back exactly
+        with open(part, "w", encoding="utf-8", newline="") as file:
+            rows = cells.write_csv(file)
         part.replace(out)
-    print(f"{out}: {len(frame)} rows")
+    print(f"{out}: {rows} rows")
 
 
 @contextmanager

@@ -128,6 +128,10 @@ class Collected:
             self._label.append(labels.setdefault(tuple(label), len(labels)))
             self._error.append(error)
 
+    def __len__(self):
+        """Number of cells."""
+        return len(self._place)
+
     def _sorted(self):
         """(cells in order, for each of them: place, status, log-likelihood, first number, count of numbers)."""
         import numpy as np

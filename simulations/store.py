@@ -85,6 +85,8 @@ class Store:
     notes : list of str
         What is wrong with the file, a line each: cells that were damaged or lost, a log that is not the file's. Reading
         leaves such cells out; opened for writing, the file is mended, and they are cells to do.
+    lost : bool
+        True once another file was found in the place of the one that was being written.
 
     Raises
     ------
@@ -95,7 +97,7 @@ class Store:
     def __init__(self, path, study, write=False):
         self.path, self.study, self.notes = Path(path), study, []
         self._db = self._handle = self._log = None
-        self._begun = self._lost = False
+        self._begun = self.lost = False
         self._ledger = {"rows": 0, "sum": 0, "epochs": [], "open": False}
         self._writes, self._damaged, self._readable, self._cached = 0, {}, None, (None, [])
         try:
@@ -238,7 +240,7 @@ class Store:
     def close(self):
         """Close the file; SQLite folds its log into it."""
         if self._db is not None:
-            if self._begun and not self._lost:
+            if self._begun and not self.lost:
                 try:
                     with self._transaction():
                         self._ledger["open"] = False
@@ -509,7 +511,7 @@ class Store:
 
     def _lose(self, text, foreign):
         """Stop; a file that is not ours is left as it is, and so is the log."""
-        self._lost = True
+        self.lost = True
         if foreign:
             self._handle.keep_from_folding()
         raise StoreError(text)
@@ -596,13 +598,10 @@ class Store:
             kind, error; those that hold words are categorical. No timings and no versions: equal frames mean equal
             results.
         """
-        return self._collected(study, failed).frame()
+        return self.collected(study, failed).frame()
 
-    def write_table(self, file, failed=True):
-        """Write `frame` to an open text file, as CSV that reads back exactly; returns the number of rows."""
-        return self._collected(None, failed).write_csv(file)
-
-    def _collected(self, study, failed):
+    def collected(self, study=None, failed=False):
+        """What `frame` gives, as `Collected`: to be written without making the frame."""
         study = self.study if study is None else study
         out = Collected(study, study.truth if isinstance(study.truth, str) else "table", failed)
         with self._speaking():
