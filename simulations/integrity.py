@@ -19,8 +19,13 @@ MOST_ROWS = 40  # on a page, at a hundred bytes a row, more than any has
 
 def is_damage(error):
     """True if an `sqlite3.Error` is about what is in a file, not about getting at it."""
-    code = getattr(error, "sqlite_errorcode", None)  # none: a text that is not UTF-8
-    return isinstance(error, sqlite3.DatabaseError) and (code & 0xFF in DAMAGE if code else "decode" in str(error))
+    code, said = getattr(error, "sqlite_errorcode", None), str(error)  # none: a text that is not UTF-8
+    return said.startswith("no such ") or (code & 0xFF in DAMAGE if code else "decode" in said)
+
+
+def said_of(error):
+    """An `sqlite3.Error` in few words."""
+    return "a text in it is not UTF-8" if "decode" in str(error) else str(error)
 
 
 def read_rows(db, trouble):
@@ -46,7 +51,9 @@ def read_rows(db, trouble):
     except sqlite3.Error as error:
         if not is_damage(error):
             raise
-        trouble.append(str(error))
+        trouble.append(said_of(error))
+        if str(error).startswith("no such "):
+            return
     for number in range(last + 1, _last_row(db) + 1):
         try:
             found = db.execute(f"{query} WHERE rowid = ?", [number]).fetchall()

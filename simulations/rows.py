@@ -22,6 +22,7 @@ REALS = ("log_likelihood", "score_norm", "seconds", "finished")
 JSON_COLUMNS = ("parameters", "errors", "certificate")
 STATUSES = ("converged", "boundary", "max_iter", "degenerate", "failed")  # of rows without a checksum
 KEY = slice(1, 5)  # of a row in the order of `COLUMNS`
+MISFITS = (TypeError, ValueError, AttributeError, RecursionError)  # what reading nonsense raises
 FRAME_COLUMNS = "truth gating k2 n replicate status log_likelihood level cell size parameter kind error".split()
 NOTHING = (None, "", None, "", "")  # level, cell, size, parameter, kind of a cell that failed
 STATUS, LIKELIHOOD, ERRORS = (COLUMNS.index(name) for name in ("status", "log_likelihood", "errors"))
@@ -62,12 +63,12 @@ def sound(values, stored, study_hash):
         return checksum(values) == stored
     try:
         return values[0] == study_hash and _can_be(dict(zip(COLUMNS, values, strict=True)))
-    except (TypeError, ValueError, AttributeError, RecursionError):
+    except MISFITS:
         return False
 
 
 def _can_be(row):
-    """True if `run_cell` can have made this; raises any of the errors above for much that it cannot."""
+    """True if `run_cell` can have made this; raises `MISFITS` for much that it cannot."""
     key = row["gating"] in GATINGS and bool(re.fullmatch(r"[0-9]+(,[0-9]+)*", row["k2"]))
     key = key and all(isinstance(row[name], int) and row[name] >= 0 for name in ("n", "replicate"))
     words = all(isinstance(row[name], str) for name in ("message", "version", "source"))

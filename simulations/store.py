@@ -28,6 +28,7 @@ from .integrity import (
     log_of,
     put_aside,
     read_rows,
+    said_of,
 )
 from .lock import being_written as being_written  # what a file is asked, too
 from .rows import COLUMNS, KEY, Collected
@@ -62,6 +63,7 @@ CREATE TABLE cells (
 INDEX = "CREATE INDEX tally ON cells (gating, k2, n, replicate, status, seconds, finished, version, source, checksum)"
 PATIENCE = 10  # seconds to wait for another program that has locked the file
 FEW = 20_000  # cells that are read through whenever a file is opened, in a fifth of a second; of more, only to use them
+LEDGER = {"rows": int, "sum": int, "epochs": list, "open": bool}  # of checksums; see `integrity`; during a run
 BETWEEN = 256  # transactions between two foldings of the log into the file, at some 20 kB each
 
 
@@ -98,6 +100,7 @@ class Store:
         self.path, self.study, self.notes = Path(path), study, []
         self._db = self._handle = self._log = None
         self._begun = self.lost = False
+        self._trouble = []
         self._ledger = {"rows": 0, "sum": 0, "epochs": [], "open": False}
         self._writes, self._damaged, self._readable, self._cached = 0, {}, None, (None, [])
         try:
@@ -125,7 +128,7 @@ class Store:
                 raise StoreError(f"{self.path}: cannot be read: {error.strerror}") from None
         self._db = self._connect(write, self._foreign_log(write, size))
         flaw = self._check_content(write)
-        self._check_log()
+        self._check_log(write)
         self._check_rows(write, flaw)
         on_disk = self._handle.epoch()
         self._ledger["epochs"] = list(dict.fromkeys([*self._ledger["epochs"][-20:], on_disk]))
@@ -181,28 +184,35 @@ class Store:
 
     def _check_content(self, write):
         """What is wrong with the file's description of its study, None if nothing; a file without cells gets ours."""
-        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        try:
+            (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            self._trouble.append(said_of(error))
+            self._db.execute("PRAGMA writable_schema = ON")  # to be read although its end is missing
+            (application,) = self._db.execute("PRAGMA application_id").fetchone()
         try:
             empty = not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         except sqlite3.Error as error:
             if application != APPLICATION_ID or not is_damage(error):
                 raise
-            return str(error)
+            return said_of(error)
         if empty and write:
             self._create()
         elif application != APPLICATION_ID:
             raise StoreError(f"{self.path}: not a results file (an SQLite file of another program, or an empty one)")
         try:
             meta = dict(self._db.execute("SELECT key, value FROM meta"))
-            self._ledger |= json.loads(meta.get("ledger", "{}"))
+            self._ledger |= self._stored_ledger()
             name, there, identity = meta["name"], meta["study_hash"], json.loads(meta["identity"])
             cells = self._db.execute("SELECT 1 FROM cells LIMIT 1").fetchone()
             what = ", ".join(_differences(identity, self.study.identity))
         except sqlite3.Error as error:
-            if not (is_damage(error) or "no such table" in str(error)):
+            if not is_damage(error):
                 raise
-            return str(error)
-        except (KeyError, TypeError, ValueError, AttributeError):
+            return said_of(error)
+        except (KeyError, *rows.MISFITS):
             return "its description of the study is damaged"
         if there != self.study.hash and cells:
             raise StoreError(
@@ -267,8 +277,8 @@ class Store:
             raise StoreError(f"{self.path}: {error}") from None
 
     @contextmanager
-    def _transaction(self, how="IMMEDIATE"):
-        self._db.execute(f"BEGIN {how}")
+    def _transaction(self):
+        self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
             self._db.execute("COMMIT")
@@ -277,10 +287,20 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def _snapshot(self):
+        """What is read within is of one moment."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")  # SQLite will not commit what it found damaged
+
     # -- what is wrong with the file ----------------------------------------------------------------------------------
-    def _check_log(self):
+    def _check_log(self, write):
         """A file that a killed run left has a log; without it, what was finished last may be missing."""
-        if self._ledger["open"] and not has_log(self.path) and not self._handle.taken():
+        if self._ledger["open"] and not has_log(self.path) and (write or not self._handle.taken()):
             log = log_of(self.path).name
             self._note(f"copied during a run, or without {log}, the log of a killed one: the last cells are gone")
 
@@ -289,12 +309,16 @@ class Store:
         if not write:
             if flaw is not None:
                 raise StoreError(f"{self.path}: {flaw}; hmoe run {self.study.name} keeps what can be read of it")
-            if self._many():
-                self._check_ledger(*self._tally())
-            else:
-                self._examine()
+            try:
+                if not self._trouble and self._db.execute("SELECT COUNT(*) FROM cells").fetchone()[0] > FEW:
+                    self._check_ledger(*self._tally())
+                    return
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+            self._examine()
             return
-        count, total = self._examine(mend=True)
+        count, total = self._examine(mend=True, flaw=flaw)
         if flaw or self._readable is not None or (flaw := first_flaw(self._db)):
             self._rebuild(flaw)
             return
@@ -306,15 +330,7 @@ class Store:
                 self._put("ledger", json.dumps(self._ledger))
         self._damaged = {}
 
-    def _many(self):
-        try:
-            return self._db.execute("SELECT COUNT(*) FROM cells").fetchone()[0] > FEW
-        except sqlite3.Error as error:
-            if not is_damage(error):
-                raise
-            return False
-
-    def _examine(self, visit=None, mend=False):
+    def _examine(self, visit=None, mend=False, flaw=None):
         """Read every cell, call `visit` with the values of each that is sound, and note what is wrong.
 
         Returns
@@ -322,8 +338,8 @@ class Store:
         (int, int)
             Number of sound cells and the sum of their checksums.
         """
-        trouble, damaged, count, total = [], {}, 0, 0
-        with self._transaction("DEFERRED"):  # the ledger is that of these rows
+        trouble, damaged, count, total, tally = [*self._trouble], {}, 0, 0, (None, None)
+        with self._snapshot():
             for number, values, stored in read_rows(self._db, trouble):
                 if rows.sound(values, stored, self.study.hash):
                     count += 1
@@ -332,29 +348,38 @@ class Store:
                         visit(values)
                 else:
                     damaged[number] = values[KEY]
+            try:
+                if not (trouble or flaw):
+                    self._ledger |= self._stored_ledger()
+                    tally = self._tally()
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+                trouble.append(said_of(error))
             if trouble:
                 found = read_rows(self._db, trouble)
                 self._readable = [_Fact(number, *_facts(row)) for number, row, _ in found if number not in damaged]
                 readable = {fact.number for fact in self._readable}
                 damaged |= {number: key for number, key in keys_of(self._db).items() if number not in readable}
-            else:
-                ledger, tally = self._stored_ledger(), self._tally()
         self._damaged, then = damaged, "they are computed again" if mend else "hmoe run {} computes them again"
         names = "; ".join(rows.name_of(key) for key in list(damaged.values())[:3])
         names += f"; and {len(damaged) - 3} more" if len(damaged) > 3 else ""
         if trouble:
-            gone = f"{len(damaged)} of its cells cannot be read ({names})" if damaged else "some cells cannot be read"
+            gone = f"{len(damaged)} cannot be read ({names})" if damaged else "others may be gone"
             self._note(f"{trouble[0]}: {count} cells are sound, {gone}; {then}")
         elif damaged:
-            self._note(f"{len(damaged)} of its cells are damaged and left out ({names}); {then}")
+            self._note(f"damaged and left out are {len(damaged)} of its cells ({names}); {then}")
         if not trouble:
-            self._ledger |= ledger
             self._check_ledger(*tally)
         return count, total
 
     def _stored_ledger(self):
+        """The ledger in the file, {} in one from before there were ledgers; any of the errors of `rows.MISFITS`."""
         row = self._db.execute("SELECT value FROM meta WHERE key = 'ledger'").fetchone()
-        return json.loads(row[0]) if row else {}
+        ledger = json.loads(row[0]) if row else {}
+        if row and {key: type(value) for key, value in ledger.items()} != LEDGER:
+            raise ValueError("not a ledger")
+        return ledger
 
     def _tally(self):
         """Number and sum of the checksums; None for a file from before there were any."""
@@ -394,7 +419,7 @@ class Store:
             raise StoreError(f"{self.path}: is damaged, and cannot be written anew: {error.strerror}") from None
         for end in ("wal", "shm"):
             path.with_name(f"{path.name}-{end}").unlink(missing_ok=True)
-        self._note(f"{flaw or 'it'} was damaged: it is written anew with its sound cells, and kept as {kept.name}")
+        self._note(f"was damaged{f' ({flaw})' if flaw else ''}: written anew with its sound cells, kept as {kept.name}")
         self._handle.release()
         self._handle.close()
         self._handle, self._damaged, self._readable, self._begun = None, {}, None, False
@@ -501,20 +526,13 @@ class Store:
 
     def _check_place(self):
         """A file that was removed or written over takes rows without a word, and they are gone when it is closed."""
-        if not self._handle.at(self.path):
-            self._lose(f"{self.path}: was removed or replaced while it was being written", self.path.exists())
-        epoch = self._handle.epoch()
-        if epoch not in self._ledger["epochs"] and os.name == "posix":
-            self._lose(f"{self.path}: was written over while it was being written", True)
+        self.lost = not self._handle.at(self.path) or self._handle.epoch() not in self._ledger["epochs"]
+        if self.lost:
+            if self.path.exists():  # another file, which the log must not be folded into
+                self._handle.keep_from_folding()
+            raise StoreError(f"{self.path}: was removed or replaced while it was being written")
         if self._log is not None and _inode(log_of(self.path)) != self._log:
-            self._lose(f"{log_of(self.path)}: was removed or replaced while it was being written", False)
-
-    def _lose(self, text, foreign):
-        """Stop; a file that is not ours is left as it is, and so is the log."""
-        self.lost = True
-        if foreign:
-            self._handle.keep_from_folding()
-        raise StoreError(text)
+            raise StoreError(f"{log_of(self.path)}: was removed or replaced while it was being written")
 
     def note_run(self, began, jobs):
         """Remember when the latest run began (Unix time) and its number of jobs, for `status`."""
@@ -540,14 +558,14 @@ class Store:
                 state = version, self._writes
                 if self._cached[0] != state:
                     query = f"SELECT rowid, {', '.join(FACTS)} FROM cells"
-                    facts = [_Fact(*row) for row in self._db.execute(query) if row[0] not in self._damaged]
-                    self._cached = state, self._of_the_grid(facts)
+                    facts = self._db.execute(query)
+                    self._cached = state, self._of_the_grid(fact for fact in facts if fact[0] not in self._damaged)
                 return self._cached[1]
         return self._of_the_grid(self._readable)
 
     def _of_the_grid(self, facts):
-        corners, replicates = {corner.key[:3] for corner in self.study.corners()}, self.study.replicates
-        return [fact for fact in facts if fact[1:4] in corners and fact.replicate in range(replicates)]
+        corners, replicates = {corner.key[:3] for corner in self.study.corners()}, range(self.study.replicates)
+        return [_Fact._make(fact) for fact in facts if fact[1:4] in corners and fact[4] in replicates]
 
     def statuses(self):
         """The finished cells that belong to the study as it is now: `Cell` -> status."""

@@ -239,7 +239,7 @@ class Gathered:
                 places.setdefault(key, len(places))
                 self.theory.setdefault(key, _theory(other, model[0], sizes_of(model[1])))
                 self.counts[key] = tuple(np.add(self.counts.get(key, (0, 0, 0, 0)), counts[model]).tolist())
-            part["model"] = np.array([places[name, *model] for model in models], dtype=np.int64)[part["model"]]
+            part["model"] = np.array([places[name, *model] for model in models], dtype=np.int16)[part["model"]]
             used.append(part)
         used = {name: np.concatenate([part[name] for part in used]) for name in ("model", "quantity", *AT, "error")}
         if not len(used["error"]):
@@ -288,7 +288,7 @@ def _usable(frame, models, sizes, replicates, quantities):
     code, distinct = pd.factorize(code)
     found = zip(*np.unravel_index(distinct, [max(1, len(v)) for v in values]), strict=True)
     found = [tuple(v[i] for v, i in zip(values, places, strict=True)) for places in found]
-    place = np.array([quantities.setdefault(quantity, len(quantities)) for quantity in found], dtype=np.int64)
+    place = np.array([quantities.setdefault(quantity, len(quantities)) for quantity in found], dtype=np.int16)
     rows = {"model": model[used], "quantity": place[code], "n": n[used], "replicate": replicate[used]}
     return rows | {"error": error[used]}, counts
 
@@ -304,11 +304,14 @@ def _coded(column):
 def _per_replicate(used, models, quantities):
     """(model, quantity, slice of rows) in order, and the rows, one a replicate: means over the cells of one size."""
     ordered = sorted(quantities)
-    rank = np.array([ordered.index(quantity) for quantity in quantities])
+    rank = np.array([ordered.index(quantity) for quantity in quantities], dtype=np.int16)
     n, sizes = pd.factorize(used["n"], sort=True)
     replicates = used["replicate"].max() + 1
-    part = used["model"] * len(ordered) + rank[used["quantity"]]
-    mean = pd.Series(used["error"]).groupby((part * len(sizes) + n) * replicates + used["replicate"], sort=True).mean()
+    key = used["model"].astype(np.int64)
+    for digit, base in ((rank[used["quantity"]], len(ordered)), (n, len(sizes)), (used["replicate"], replicates)):
+        key *= base
+        key += digit
+    mean = pd.Series(used["error"]).groupby(key, sort=True).mean()
     key, replicate = np.divmod(mean.index.to_numpy(), replicates)
     part, n = np.divmod(key, len(sizes))
     model, quantity = np.divmod(part, len(ordered))
