@@ -191,7 +191,7 @@ def status(study: StudyName, results: Results = None):
     study = load_study(study)
     path = _results(study, results)
     there, latest, recent, last = {}, {"began": 0.0, "jobs": 1}, 0, 0.0
-    if path.exists():
+    if path.exists() and path.stat().st_size:
         with _opened(path, study) as store:
             there, latest = store.progress(), store.latest_run()
             recent, last = store.finished_since(latest["began"])

@@ -63,7 +63,7 @@ CREATE TABLE cells (
 INDEX = "CREATE INDEX tally ON cells (gating, k2, n, replicate, status, seconds, finished, version, source, checksum)"
 PATIENCE = 10  # seconds to wait for another program that has locked the file
 FEW = 20_000  # cells that are read through whenever a file is opened, in a fifth of a second; of more, only to use them
-LEDGER = {"rows": int, "sum": int, "epochs": list, "open": bool}  # of checksums; see `integrity`; during a run
+LEDGER = {"rows": int, "sum": int, "epochs": list, "log": bool}  # of checksums; see `integrity`; if a log should follow
 BETWEEN = 256  # transactions between two foldings of the log into the file, at some 20 kB each
 
 
@@ -99,9 +99,9 @@ class Store:
     def __init__(self, path, study, write=False):
         self.path, self.study, self.notes = Path(path), study, []
         self._db = self._handle = self._log = None
-        self._begun = self.lost = False
+        self._begun = self._taken = self.lost = False
         self._trouble = []
-        self._ledger = {"rows": 0, "sum": 0, "epochs": [], "open": False}
+        self._ledger = {"rows": 0, "sum": 0, "epochs": [], "log": False}
         self._writes, self._damaged, self._readable, self._cached = 0, {}, None, (None, [])
         try:
             with self._speaking():
@@ -138,13 +138,12 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             for _ in range(100):  # until the file that was locked is the one that is there
                 self._handle = lock.opened(self.path, write=True)
-                if not self._handle.take():
+                self._taken = self._handle.take()
+                if not self._taken:
                     raise StoreError(f"{self.path}: another run is writing it; wait for it, or stop it")
                 if self._handle.at(self.path):
                     break
-                self._handle.release()
-                self._handle.close()
-                self._handle = None
+                self._give_up()
             if not os.access(self.path.resolve().parent, os.W_OK):
                 raise PermissionError(13, "Permission denied")  # SQLite makes files beside it
         except OSError as error:
@@ -240,9 +239,12 @@ class Store:
             ("study_hash", study.hash),
             ("identity", json.dumps(study.identity)),
             ("name", study.name),
-            ("ledger", json.dumps(self._ledger)),
         ):
             self._put(key, value)
+        self._put_ledger()
+
+    def _put_ledger(self):
+        self._put("ledger", json.dumps(self._ledger | {"log": False}))
 
     def _put(self, key, value):
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
@@ -253,15 +255,19 @@ class Store:
             if self._begun and not self.lost:
                 try:
                     with self._transaction():
-                        self._ledger["open"] = False
-                        self._put("ledger", json.dumps(self._ledger))
+                        self._put_ledger()
                 except sqlite3.Error:
                     pass  # the next run reads the log
             self._db.close()
-        if self._handle is not None:
+            self._db = None
+        self._give_up()
+
+    def _give_up(self):
+        if self._taken:
             self._handle.release()
+        if self._handle is not None:
             self._handle.close()
-        self._db = self._handle = None
+        self._handle, self._taken = None, False
 
     def __enter__(self):
         return self
@@ -299,10 +305,10 @@ class Store:
 
     # -- what is wrong with the file ----------------------------------------------------------------------------------
     def _check_log(self, write):
-        """A file that a killed run left has a log; without it, what was finished last may be missing."""
-        if self._ledger["open"] and not has_log(self.path) and (write or not self._handle.taken()):
+        """A file into which a log was folded last, and nothing since, goes on in that log."""
+        if self._ledger["log"] and not has_log(self.path) and (write or not self._handle.taken()):
             log = log_of(self.path).name
-            self._note(f"copied during a run, or without {log}, the log of a killed one: the last cells are gone")
+            self._note(f"copied during a run, or without {log}, the log of a killed one: the last cells may be missing")
 
     def _check_rows(self, write, flaw):
         """Read the file through if it has few cells; a writer always does, and mends what is wrong."""
@@ -327,7 +333,7 @@ class Store:
             self._begin()
             with self._transaction():
                 self._db.executemany("DELETE FROM cells WHERE rowid = ?", [[number] for number in self._damaged])
-                self._put("ledger", json.dumps(self._ledger))
+                self._put_ledger()
         self._damaged = {}
 
     def _examine(self, visit=None, mend=False, flaw=None):
@@ -377,7 +383,7 @@ class Store:
         """The ledger in the file, {} in one from before there were ledgers; any of the errors of `rows.MISFITS`."""
         row = self._db.execute("SELECT value FROM meta WHERE key = 'ledger'").fetchone()
         ledger = json.loads(row[0]) if row else {}
-        if row and {key: type(value) for key, value in ledger.items()} != LEDGER:
+        if row and any(type(ledger.get(key)) is not kind for key, kind in LEDGER.items()):
             raise ValueError("not a ledger")
         return ledger
 
@@ -420,9 +426,8 @@ class Store:
         for end in ("wal", "shm"):
             path.with_name(f"{path.name}-{end}").unlink(missing_ok=True)
         self._note(f"was damaged{f' ({flaw})' if flaw else ''}: written anew with its sound cells, kept as {kept.name}")
-        self._handle.release()
-        self._handle.close()
-        self._handle, self._damaged, self._readable, self._begun = None, {}, None, False
+        self._give_up()
+        self._damaged, self._readable, self._trouble, self._begun = {}, None, [], False
         self._take_file()
         self._db = self._connect(write=True)
         self._ledger |= self._stored_ledger()
@@ -441,7 +446,7 @@ class Store:
                         foreign += 1
                 if foreign:
                     raise StoreError(f"{self.path}: is damaged, and holds another study")
-                fresh._put("ledger", json.dumps(fresh._ledger))
+                fresh._put_ledger()
 
     # -- writing ------------------------------------------------------------------------------------------------------
     def write(self, cells):
@@ -457,7 +462,7 @@ class Store:
                 with self._transaction():
                     for values in stored:
                         self._insert(values)
-                    self._put("ledger", json.dumps(self._ledger))
+                    self._put_ledger()
             except BaseException:
                 self._ledger = before
                 raise
@@ -504,7 +509,6 @@ class Store:
             for (number,) in bare:
                 row = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM cells WHERE rowid = ?", [number]).fetchone()
                 self._db.execute("UPDATE cells SET checksum = ? WHERE rowid = ?", [rows.checksum(row), number])
-            self._ledger["open"] = True
             self._new_epoch()
         self._begun = True
         self._fold(new=False)
@@ -513,7 +517,7 @@ class Store:
         epoch = random.SystemRandom().randrange(1, 2**31)
         self._ledger["epochs"] = [*self._ledger["epochs"], epoch]
         self._db.execute(f"PRAGMA user_version = {epoch}")
-        self._put("ledger", json.dumps(self._ledger))
+        self._put("ledger", json.dumps(self._ledger | {"log": True}))
 
     def _fold(self, new=True):
         """Fold the log into the file, under a new epoch; readers that look at an older state put it off."""
@@ -538,6 +542,7 @@ class Store:
         """Remember when the latest run began (Unix time) and its number of jobs, for `status`."""
         with self._writing(), self._transaction():
             self._put("run", json.dumps({"began": began, "jobs": jobs}))
+            self._put_ledger()
 
     # -- reading ------------------------------------------------------------------------------------------------------
     def latest_run(self):
@@ -546,9 +551,11 @@ class Store:
             with self._speaking():
                 row = self._db.execute("SELECT value FROM meta WHERE key = 'run'").fetchone()
             run = json.loads(row[0])
-            return {"began": float(run["began"]), "jobs": int(run["jobs"])}
-        except (KeyError, TypeError, ValueError):  # none yet, or damaged
-            return {"began": 0.0, "jobs": 1}
+            if 0 <= run["began"] <= time.time() and run["jobs"] >= 1:
+                return {"began": float(run["began"]), "jobs": int(run["jobs"])}
+        except (KeyError, *rows.MISFITS):  # none yet, or damaged
+            pass
+        return {"began": 0.0, "jobs": 1}
 
     def _asked(self):
         """`_Fact` of every cell that is stored and that the study, as it is now, asks for."""
