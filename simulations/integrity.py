@@ -1,17 +1,18 @@
 """Whether a results file is whole: rows that can be read of a damaged one, and a log that belongs to another file.
 
 SQLite finds pages that make no sense when it meets them, and it takes any log beside a file, ``<file>-wal``, for that
-file's own. A backup that is put back beside the log of a killed run would be mixed with it without a word. So each
-writer gives the file a number of its own choice, an epoch (SQLite's user_version, which lies in the file and in its
-log), and the log's ledger lists the epochs that the file below it may have.
+file's own. A backup that is put back beside the log of a killed run would be mixed with it without a word; epochs tell
+(`simulations.ledger`).
 """
 
 import json
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
+from typing import NamedTuple
 
-from .rows import COLUMNS
+from . import rows
+from .rows import COLUMNS, KEY
 
 DAMAGE = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 MOST_ROWS = 40  # on a page, at a hundred bytes a row, more than any has
@@ -26,6 +27,65 @@ def is_damage(error):
 def said_of(error):
     """An `sqlite3.Error` in few words."""
     return "a text in it is not UTF-8" if "decode" in str(error) else str(error)
+
+
+@contextmanager
+def snapshot(db):
+    """What is read within is of one moment."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")  # SQLite will not commit what it found damaged
+
+
+class Found(NamedTuple):
+    """What reading every cell of a file found; made by `examine`."""
+
+    count: int  # of sound cells
+    total: int  # of their checksums
+    damaged: dict  # row number -> key, of all others that are known
+    trouble: str  # what SQLite says of damaged pages; "" if nothing
+    flaw: str | None  # how cells and ledger differ
+
+
+def examine(db, study_hash, ledger, visit=None, trouble=()):
+    """Read every cell, and call `visit` with row number and values of each that is sound.
+
+    Parameters
+    ----------
+    db : sqlite3.Connection
+    study_hash : str
+    ledger : Ledger or None
+        Brought up to date; not used if None.
+    visit : callable, optional
+    trouble : sequence of str
+        What was found damaged before.
+
+    Returns
+    -------
+    Found
+    """
+    damaged, sound, trouble, total, flaw = {}, set(), list(trouble), 0, None
+    with snapshot(db):
+        for number, values, stored in read_rows(db, trouble):
+            if not rows.sound(values, stored, study_hash):
+                damaged[number] = values[KEY]
+                continue
+            sound.add(number)
+            total += rows.checksum(values) if stored is None else stored
+            if visit is not None:
+                visit(number, values)
+        try:
+            flaw = ledger.flaw(db) if ledger is not None and not trouble else None
+        except sqlite3.Error as error:
+            if not is_damage(error):
+                raise
+            trouble.append(said_of(error))
+        if trouble:
+            damaged |= {number: key for number, key in keys_of(db).items() if number not in sound}
+    return Found(len(sound), total, damaged, *trouble[:1] or [""], flaw)
 
 
 def read_rows(db, trouble):

@@ -61,7 +61,9 @@ class Handle:
 
     def epoch(self):
         """The user_version in the file as it lies on the disk, without what is in SQLite's log; None without one."""
-        got = os.pread(self._fds[-1], 4, EPOCH) if hasattr(os, "pread") else b""
+        with _guard:
+            os.lseek(self._fds[-1], EPOCH, os.SEEK_SET)
+            got = os.read(self._fds[-1], 4)
         return int.from_bytes(got, "big") if len(got) == 4 else None
 
     def keep_from_folding(self):

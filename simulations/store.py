@@ -10,28 +10,17 @@ damaged, lost or changed by others are noticed, said, and computed again by the 
 
 import json
 import os
-import random
 import sqlite3
 import time
 from collections import Counter, namedtuple
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import UserError, lock, rows
-from .integrity import (
-    checksum_column,
-    first_flaw,
-    has_log,
-    is_damage,
-    keys_of,
-    log_is_foreign,
-    log_of,
-    put_aside,
-    read_rows,
-    said_of,
-)
+from . import UserError, integrity, lock, rows
+from .integrity import is_damage, log_of, said_of
+from .ledger import Ledger
 from .lock import being_written as being_written  # what a file is asked, too
-from .rows import COLUMNS, KEY, Collected
+from .rows import COLUMNS, Collected
 from .rows import FRAME_COLUMNS as FRAME_COLUMNS
 
 APPLICATION_ID = 0x686D6F65  # "hmoe" in the SQLite header: tells our files from others
@@ -63,8 +52,7 @@ CREATE TABLE cells (
 INDEX = "CREATE INDEX tally ON cells (gating, k2, n, replicate, status, seconds, finished, version, source, checksum)"
 PATIENCE = 10  # seconds to wait for another program that has locked the file
 FEW = 20_000  # cells that are read through whenever a file is opened, in a fifth of a second; of more, only to use them
-LEDGER = {"rows": int, "sum": int, "epochs": list, "log": bool}  # of checksums; see `integrity`; if a log should follow
-BETWEEN = 256  # transactions between two foldings of the log into the file, at some 20 kB each
+BETWEEN = 256  # cells between two foldings of the log into the file, at some 20 kB each
 
 
 class StoreError(UserError):
@@ -100,9 +88,8 @@ class Store:
         self.path, self.study, self.notes = Path(path), study, []
         self._db = self._handle = self._log = None
         self._begun = self._taken = self.lost = False
-        self._trouble = []
-        self._ledger = {"rows": 0, "sum": 0, "epochs": [], "log": False}
-        self._writes, self._damaged, self._readable, self._cached = 0, {}, None, (None, [])
+        self._ledger, self._writes, self._unfolded = Ledger(), 0, 0
+        self._trouble, self._damaged, self._readable, self._cached = [], {}, None, (None, [])
         try:
             with self._speaking():
                 self._open(write)
@@ -131,7 +118,7 @@ class Store:
         self._check_log(write)
         self._check_rows(write, flaw)
         on_disk = self._handle.epoch()
-        self._ledger["epochs"] = list(dict.fromkeys([*self._ledger["epochs"][-20:], on_disk]))
+        self._ledger.epochs = list(dict.fromkeys([*self._ledger.epochs, on_disk]))
 
     def _take_file(self):
         try:
@@ -153,18 +140,18 @@ class Store:
 
     def _foreign_log(self, write, size):
         """True if a log is beside the file that must not be read with it; a writer puts it aside."""
-        if not has_log(self.path) or (size and not log_is_foreign(self.path)):
+        if not integrity.has_log(self.path) or (size and not integrity.log_is_foreign(self.path)):
             return False
         tries = 0
         while size and self._handle.taken() and not write and tries < 5:  # its writer may have been folding it just now
             time.sleep(0.05)
             tries += 1
-            if not log_is_foreign(self.path):
+            if not integrity.log_is_foreign(self.path):
                 return False
         log = log_of(self.path)
         if write:
             log.with_name(log.name[:-3] + "shm").unlink(missing_ok=True)
-            done = f"it is kept as {put_aside(log, '.stale').name}"
+            done = f"it is kept as {integrity.put_aside(log, '.stale').name}"
         else:
             done = "it is not read"
         self.notes.append(f"{self.path}: {log.name} is the log of another file, or of this one at another time; {done}")
@@ -203,7 +190,7 @@ class Store:
             raise StoreError(f"{self.path}: not a results file (an SQLite file of another program, or an empty one)")
         try:
             meta = dict(self._db.execute("SELECT key, value FROM meta"))
-            self._ledger |= self._stored_ledger()
+            self._ledger.read(self._db)
             name, there, identity = meta["name"], meta["study_hash"], json.loads(meta["identity"])
             cells = self._db.execute("SELECT 1 FROM cells LIMIT 1").fetchone()
             what = ", ".join(_differences(identity, self.study.identity))
@@ -241,10 +228,7 @@ class Store:
             ("name", study.name),
         ):
             self._put(key, value)
-        self._put_ledger()
-
-    def _put_ledger(self):
-        self._put("ledger", json.dumps(self._ledger | {"log": False}))
+        self._ledger.put(self._db)
 
     def _put(self, key, value):
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
@@ -255,7 +239,7 @@ class Store:
             if self._begun and not self.lost:
                 try:
                     with self._transaction():
-                        self._put_ledger()
+                        self._ledger.put(self._db)
                 except sqlite3.Error:
                     pass  # the next run reads the log
             self._db.close()
@@ -293,20 +277,10 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
 
-    @contextmanager
-    def _snapshot(self):
-        """What is read within is of one moment."""
-        self._db.execute("BEGIN")
-        try:
-            yield
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")  # SQLite will not commit what it found damaged
-
     # -- what is wrong with the file ----------------------------------------------------------------------------------
     def _check_log(self, write):
         """A file into which a log was folded last, and nothing since, goes on in that log."""
-        if self._ledger["log"] and not has_log(self.path) and (write or not self._handle.taken()):
+        if self._ledger.log and not integrity.has_log(self.path) and (write or not self._handle.taken()):
             log = log_of(self.path).name
             self._note(f"copied during a run, or without {log}, the log of a killed one: the last cells may be missing")
 
@@ -317,94 +291,56 @@ class Store:
                 raise StoreError(f"{self.path}: {flaw}; hmoe run {self.study.name} keeps what can be read of it")
             try:
                 if not self._trouble and self._db.execute("SELECT COUNT(*) FROM cells").fetchone()[0] > FEW:
-                    self._check_ledger(*self._tally())
+                    with integrity.snapshot(self._db):
+                        self._note_flaw(self._ledger.flaw(self._db))
                     return
             except sqlite3.Error as error:
                 if not is_damage(error):
                     raise
             self._examine()
             return
-        count, total = self._examine(mend=True, flaw=flaw)
-        if flaw or self._readable is not None or (flaw := first_flaw(self._db)):
-            self._rebuild(flaw)
+        found = self._examine(mend=True, flaw=flaw)
+        if flaw or found.trouble or (flaw := integrity.first_flaw(self._db)):
+            self._rebuild(flaw or found.trouble)
             return
-        self._ledger |= {"rows": count, "sum": total}
-        if self._damaged:
+        self._ledger.rows, self._ledger.sum = found.count, found.total
+        if found.damaged:
             self._begin()
             with self._transaction():
-                self._db.executemany("DELETE FROM cells WHERE rowid = ?", [[number] for number in self._damaged])
-                self._put_ledger()
+                self._db.executemany("DELETE FROM cells WHERE rowid = ?", [[number] for number in found.damaged])
+                self._ledger.put(self._db)
         self._damaged = {}
 
     def _examine(self, visit=None, mend=False, flaw=None):
-        """Read every cell, call `visit` with the values of each that is sound, and note what is wrong.
+        """Read every cell, call `visit` with row number and values of each that is sound, and note what is wrong."""
+        ledger = None if flaw else self._ledger
+        found = integrity.examine(self._db, self.study.hash, ledger, visit, self._trouble)
+        self._damaged, count = found.damaged, len(found.damaged)
+        names = "; ".join(rows.name_of(key) for key in list(found.damaged.values())[:3])
+        names += f"; and {count - 3} more" if count > 3 else ""
+        then = "they are computed again" if mend else f"hmoe run {self.study.name} computes them again"
+        if found.trouble:
+            gone = f"{count} cannot be read ({names})" if count else "others may be gone"
+            self._note(f"{found.trouble}: {found.count} cells are sound, {gone}; {then}")
+            if self._readable is None:
+                self._readable = []
+                integrity.examine(self._db, self.study.hash, None, self._take_fact, self._trouble)
+        elif count:
+            self._note(f"damaged and left out are {count} of its cells ({names}); {then}")
+        if not count or (found.flaw or "").endswith("gone"):
+            self._note_flaw(found.flaw)
+        return found
 
-        Returns
-        -------
-        (int, int)
-            Number of sound cells and the sum of their checksums.
-        """
-        trouble, damaged, count, total, tally = [*self._trouble], {}, 0, 0, (None, None)
-        with self._snapshot():
-            for number, values, stored in read_rows(self._db, trouble):
-                if rows.sound(values, stored, self.study.hash):
-                    count += 1
-                    total += rows.checksum(values) if stored is None else stored
-                    if visit is not None:
-                        visit(values)
-                else:
-                    damaged[number] = values[KEY]
-            try:
-                if not (trouble or flaw):
-                    self._ledger |= self._stored_ledger()
-                    tally = self._tally()
-            except sqlite3.Error as error:
-                if not is_damage(error):
-                    raise
-                trouble.append(said_of(error))
-            if trouble:
-                found = read_rows(self._db, trouble)
-                self._readable = [_Fact(number, *_facts(row)) for number, row, _ in found if number not in damaged]
-                readable = {fact.number for fact in self._readable}
-                damaged |= {number: key for number, key in keys_of(self._db).items() if number not in readable}
-        self._damaged, then = damaged, "they are computed again" if mend else "hmoe run {} computes them again"
-        names = "; ".join(rows.name_of(key) for key in list(damaged.values())[:3])
-        names += f"; and {len(damaged) - 3} more" if len(damaged) > 3 else ""
-        if trouble:
-            gone = f"{len(damaged)} cannot be read ({names})" if damaged else "others may be gone"
-            self._note(f"{trouble[0]}: {count} cells are sound, {gone}; {then}")
-        elif damaged:
-            self._note(f"damaged and left out are {len(damaged)} of its cells ({names}); {then}")
-        if not trouble:
-            self._check_ledger(*tally)
-        return count, total
+    def _take_fact(self, number, values):
+        there = dict(zip(COLUMNS, values, strict=True))
+        self._readable.append(_Fact(number, *(there[name] for name in FACTS)))
 
-    def _stored_ledger(self):
-        """The ledger in the file, {} in one from before there were ledgers; any of the errors of `rows.MISFITS`."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'ledger'").fetchone()
-        ledger = json.loads(row[0]) if row else {}
-        if row and any(type(ledger.get(key)) is not kind for key, kind in LEDGER.items()):
-            raise ValueError("not a ledger")
-        return ledger
-
-    def _tally(self):
-        """Number and sum of the checksums; None for a file from before there were any."""
-        if not self._stored_ledger() or checksum_column(self._db) == "NULL":
-            return None, None
-        count, total = self._db.execute("SELECT COUNT(checksum), SUM(checksum) FROM cells").fetchone()
-        return count, total or 0
-
-    def _check_ledger(self, count, total):
-        if count is None or (count, total) == (self._ledger["rows"], self._ledger["sum"]):
-            return
-        lost = self._ledger["rows"] - count
-        if lost > 0:
-            self._note(f"{lost} of its {self._ledger['rows']} cells are gone; hmoe run {{}} computes what is missing")
-        elif not self._damaged:
-            self._note("its cells are not those written last: a part of it is old, or another program has changed it")
+    def _note_flaw(self, flaw):
+        if flaw:
+            self._note(f"{flaw}; hmoe run {self.study.name} computes what is missing")
 
     def _note(self, text):
-        line = f"{self.path}: {text}".replace("{}", self.study.name)
+        line = f"{self.path}: {text}"
         if line not in self.notes:
             self.notes.append(line)
 
@@ -419,25 +355,25 @@ class Store:
                 self._salvage(fresh)
             self._db.close()
             self._db = None
-            kept = put_aside(path, ".damaged", copy=True)
+            kept = integrity.put_aside(path, ".damaged", copy=True)
             part.replace(path)
         except OSError as error:
             raise StoreError(f"{self.path}: is damaged, and cannot be written anew: {error.strerror}") from None
         for end in ("wal", "shm"):
             path.with_name(f"{path.name}-{end}").unlink(missing_ok=True)
-        self._note(f"was damaged{f' ({flaw})' if flaw else ''}: written anew with its sound cells, kept as {kept.name}")
+        self._note(f"was damaged ({flaw}): written anew with its sound cells, kept as {kept.name}")
         self._give_up()
         self._damaged, self._readable, self._trouble, self._begun = {}, None, [], False
         self._take_file()
         self._db = self._connect(write=True)
-        self._ledger |= self._stored_ledger()
+        self._ledger.read(self._db)
 
     def _salvage(self, fresh):
         foreign = 0
         with fresh._speaking():
             fresh._begin()
             with fresh._transaction():
-                for _, values, stored in read_rows(self._db, []):
+                for _, values, stored in integrity.read_rows(self._db, []):
                     if not rows.sound(values, stored, self.study.hash):
                         continue
                     if values[0] == self.study.hash:
@@ -446,7 +382,7 @@ class Store:
                         foreign += 1
                 if foreign:
                     raise StoreError(f"{self.path}: is damaged, and holds another study")
-                fresh._put_ledger()
+                fresh._ledger.put(fresh._db)
 
     # -- writing ------------------------------------------------------------------------------------------------------
     def write(self, cells):
@@ -457,18 +393,22 @@ class Store:
         now = time.time()
         stored = [rows.values_of(row, self.study.hash, now) for row in cells]
         with self._writing():
-            before = dict(self._ledger)
+            before = self._ledger.rows, self._ledger.sum
             try:
                 with self._transaction():
                     for values in stored:
                         self._insert(values)
-                    self._put_ledger()
+                    self._ledger.put(self._db)
             except BaseException:
-                self._ledger = before
+                self._ledger.rows, self._ledger.sum = before
                 raise
-        if self._writes % BETWEEN == 0:
+        self._unfolded += len(stored)
+        if self._unfolded >= BETWEEN:
             with self._speaking():
-                self._fold()
+                with self._transaction():
+                    self._ledger.new_epoch(self._db)
+                self._ledger.fold(self._db)
+            self._unfolded = 0
 
     @contextmanager
     def _writing(self):
@@ -483,14 +423,14 @@ class Store:
         key = "study_hash = ? AND (gating, k2, n, replicate) = (?, ?, ?, ?)"
         old = self._db.execute(f"SELECT checksum FROM cells WHERE {key}", values[:5]).fetchone()
         if old is not None and old[0] is not None:
-            self._ledger["rows"] -= 1
-            self._ledger["sum"] -= old[0]
+            self._ledger.rows -= 1
+            self._ledger.sum -= old[0]
         number = rows.checksum(values)
         names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
         insert = f"INSERT OR REPLACE INTO cells ({names}, checksum) VALUES ({marks}, ?)"
         self._db.execute(insert, (*values, number))
-        self._ledger["rows"] += 1
-        self._ledger["sum"] += number
+        self._ledger.rows += 1
+        self._ledger.sum += number
 
     def _begin(self):
         """Before the first transaction: bring an older file up to date, and start an epoch."""
@@ -500,37 +440,23 @@ class Store:
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA wal_autocheckpoint = 0")
         with self._transaction():
-            if checksum_column(self._db) == "NULL":
+            if integrity.checksum_column(self._db) == "NULL":
                 self._db.execute("ALTER TABLE cells ADD COLUMN checksum INTEGER")
             if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
                 self._db.execute("DROP INDEX IF EXISTS progress")
                 self._db.execute(INDEX)
-            bare = self._db.execute("SELECT rowid FROM cells WHERE checksum IS NULL").fetchall()
-            for (number,) in bare:
-                row = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM cells WHERE rowid = ?", [number]).fetchone()
-                self._db.execute("UPDATE cells SET checksum = ? WHERE rowid = ?", [rows.checksum(row), number])
-            self._new_epoch()
+            for (number,) in self._db.execute("SELECT rowid FROM cells WHERE checksum IS NULL").fetchall():
+                if number not in self._damaged:
+                    row = self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM cells WHERE rowid = ?", [number])
+                    mark = rows.checksum(row.fetchone())
+                    self._db.execute("UPDATE cells SET checksum = ? WHERE rowid = ?", [mark, number])
+            self._ledger.new_epoch(self._db)
         self._begun = True
-        self._fold(new=False)
-
-    def _new_epoch(self):
-        epoch = random.SystemRandom().randrange(1, 2**31)
-        self._ledger["epochs"] = [*self._ledger["epochs"], epoch]
-        self._db.execute(f"PRAGMA user_version = {epoch}")
-        self._put("ledger", json.dumps(self._ledger | {"log": True}))
-
-    def _fold(self, new=True):
-        """Fold the log into the file, under a new epoch; readers that look at an older state put it off."""
-        if new:
-            with self._transaction():
-                self._new_epoch()
-        busy, length, folded = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if not busy and length == folded:
-            self._ledger["epochs"] = self._ledger["epochs"][-1:]
+        self._ledger.fold(self._db)
 
     def _check_place(self):
         """A file that was removed or written over takes rows without a word, and they are gone when it is closed."""
-        self.lost = not self._handle.at(self.path) or self._handle.epoch() not in self._ledger["epochs"]
+        self.lost = not self._handle.at(self.path) or self._handle.epoch() not in self._ledger.epochs
         if self.lost:
             if self.path.exists():  # another file, which the log must not be folded into
                 self._handle.keep_from_folding()
@@ -542,7 +468,7 @@ class Store:
         """Remember when the latest run began (Unix time) and its number of jobs, for `status`."""
         with self._writing(), self._transaction():
             self._put("run", json.dumps({"began": began, "jobs": jobs}))
-            self._put_ledger()
+            self._ledger.put(self._db)
 
     # -- reading ------------------------------------------------------------------------------------------------------
     def latest_run(self):
@@ -630,17 +556,12 @@ class Store:
         study = self.study if study is None else study
         out = Collected(study, study.truth if isinstance(study.truth, str) else "table", failed)
         with self._speaking():
-            self._examine(out.add)
+            self._examine(lambda _, values: out.add(values))
         return out
 
 
 FACTS = "gating k2 n replicate status seconds finished version source".split()
 _Fact = namedtuple("_Fact", ["number", *FACTS])
-
-
-def _facts(values):
-    there = dict(zip(COLUMNS, values, strict=True))
-    return [there[name] for name in FACTS]
 
 
 def _inode(path):

@@ -10,6 +10,7 @@ import sqlite3
 import pytest
 from test_store import VALUES, row_of
 
+from simulations.integrity import snapshot
 from simulations.lock import being_written
 from simulations.store import Store, StoreError
 from simulations.study import Study
@@ -262,7 +263,7 @@ def test_the_log_is_folded_in_as_a_run_goes_on(path, monkeypatch):
             store.write([made(cell)])
         shutil.copy(path, path.with_name("copy.sqlite"))
         with Store(path, STUDY) as reader:  # who looks at an older state puts it off
-            with reader._snapshot():
+            with snapshot(reader._db):
                 reader._db.execute("SELECT COUNT(*) FROM cells").fetchone()
                 for cell in CELLS[8:20]:
                     store.write([made(cell)])
