@@ -706,13 +706,12 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
         for i in range(k1 if k1 > 1 else 0):
             phi = toward[i] if kind1 == 1 else x
             for j in range(off[i], off[i + 1]):
-                for block in range(3):
-                    first, size = first_nu + j, 1
-                    if block < 2:
-                        first, size = (first_v if block == 0 else first_mu) + j * (d + 1), d + 1
-                    if block > 0 or off[i + 1] - off[i] > 1:
-                        for k in range(first, first + size):
+                for block in range(2):
+                    k0 = (first_v if block == 0 else first_mu) + j * (d + 1)
+                    if block == 1 or off[i + 1] - off[i] > 1:
+                        for k in range(k0, k0 + d + 1):
                             _add_row(F[k], phi, nb, d, k, i * (d + 1), I)
+                _add_row(F[first_nu + j], phi, nb, d, first_nu + j, i * (d + 1), I)
 
         # scores of each gate with each other: gate 0 is that of level 1, gate i + 1 that of group i
         for gate in range(k1 + 1):
