@@ -706,13 +706,12 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
         for i in range(k1 if k1 > 1 else 0):
             phi = toward[i] if kind1 == 1 else x
             for j in range(off[i], off[i + 1]):
-                for block in range(3):
-                    first, size = first_nu + j, 1
-                    if block < 2:
-                        first, size = (first_v if block == 0 else first_mu) + j * (d + 1), d + 1
-                    if block > 0 or off[i + 1] - off[i] > 1:
-                        for k in range(first, first + size):
+                for block in range(2):
+                    k0 = (first_v if block == 0 else first_mu) + j * (d + 1)
+                    if block == 1 or off[i + 1] - off[i] > 1:
+                        for k in range(k0, k0 + d + 1):
                             _add_row(F[k], phi, nb, d, k, i * (d + 1), I)
+                _add_row(F[first_nu + j], phi, nb, d, first_nu + j, i * (d + 1), I)
 
         # scores of each gate with each other: gate 0 is that of level 1, gate i + 1 that of group i
         for gate in range(k1 + 1):
@@ -911,27 +910,29 @@ def _insert(X, y, start, nb, kind2, base, expert, eps2, x, residual, share, rati
 
 
 @kernel(**_OPTIONS)
-def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps):
-    """What each of C experts would add to the log-likelihood at its best weight, all else held.
-
-    Expert c has gate score s(x, omega[c]) + pivot[c] + t with t in [low[c], high[c]] to be chosen, and density
-    N(eta[c]' x + tau[c], nu[c]); omega, eta (C, d), the others (C,); base is of `insertion_base`. Returns t (C,), after
-    `WEIGHINGS` Newton steps, and the gain at it (C,).
-    """
+def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, by_row):
+    """What `insertion_gains` returns, and no rows; or, by row, what `insertion_changes` returns, last."""
     n, d = X.shape
     C = tau.size
     rest = base[3]
     x, residual, share, ratio = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     A, B = np.empty(n), np.empty(n)
-    chosen, gain = np.empty(C), np.empty(C)
+    chosen, gain, out = np.empty(C), np.empty(C), np.empty((C if by_row else 0, n))
     for c in range(C):
         expert = (omega[c], pivot[c], eta[c], tau[c], nu[c])
         for start in range(0, n, BLOCK):
             nb = min(BLOCK, n - start)
             _insert(X, y, start, nb, kind2, base, expert, eps * eps, x, residual, share, ratio)
-            for s in range(nb):
-                A[start + s] = share[s] * (ratio[s] + rest[start + s])
-                B[start + s] = share[s]
+            if by_row:
+                change = out[c]
+                for s in range(nb):
+                    change[start + s] = share[s] * (ratio[s] + (rest[start + s] - 1.0))
+            else:
+                for s in range(nb):
+                    A[start + s] = share[s] * (ratio[s] + rest[start + s])
+                    B[start + s] = share[s]
+        if by_row:
+            continue
         first, second = _sum(A, n) - _sum(B, n), _dot(A, A, n) - _dot(B, B, n)
         t = math.log(first / second) if first > 0.0 and second > 0.0 else low[c]
         t = min(max(t, low[c]), high[c])
@@ -953,28 +954,25 @@ def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, ep
                 ratio[s] = (1.0 + w * A[start + s]) / (1.0 + w * B[start + s])
             total += _sum_logs(ratio, nb)
         chosen[c], gain[c] = t, total
-    return chosen, gain
+    return chosen, gain, out
 
 
-@kernel(**_OPTIONS)
+def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps):
+    """What each of C experts would add to the log-likelihood at its best weight, all else held.
+
+    Expert c has gate score s(x, omega[c]) + pivot[c] + t with t in [low[c], high[c]] to be chosen, and density
+    N(eta[c]' x + tau[c], nu[c]); omega, eta (C, d), the others (C,); base is of `insertion_base`. Returns t (C,), after
+    `WEIGHINGS` Newton steps, and the gain at it (C,).
+    """
+    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, False)[:2]
+
+
 def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
     """Change of log p per unit weight of each of C experts, to first order: A - B at t = pivot, row by row, (C, n).
 
     Arguments are those of `insertion_gains`.
     """
-    n, d = X.shape
-    C = tau.size
-    rest = base[3]
-    x, residual, share, ratio = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    out = np.empty((C, n))
-    for c in range(C):
-        expert, change = (omega[c], pivot[c], eta[c], tau[c], nu[c]), out[c]
-        for start in range(0, n, BLOCK):
-            nb = min(BLOCK, n - start)
-            _insert(X, y, start, nb, kind2, base, expert, eps * eps, x, residual, share, ratio)
-            for s in range(nb):
-                change[start + s] = share[s] * (ratio[s] + (rest[start + s] - 1.0))
-    return out
+    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, pivot, pivot, eps, True)[2]
 
 
 @kernel(**_OPTIONS)
