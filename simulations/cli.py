@@ -5,6 +5,7 @@ exit code 130. Heavy libraries are imported inside the commands that need them, 
 """
 
 import json
+import logging
 import signal
 import sys
 import time
@@ -44,7 +45,8 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx):
         try:
-            return super().invoke(ctx)
+            with _library_heard():
+                return super().invoke(ctx)
         except UserError as error:
             for line in str(error).split("\n"):
                 _say(line)
@@ -108,6 +110,30 @@ Results = Annotated[Path | None, typer.Option(help="SQLite file of results. [def
 
 def _say(text):
     print(f"hmoe: {visible(text)}", file=sys.stderr)
+
+
+class _Heard(logging.Handler):
+    """Says what the library logs, above a progress bar if there is one."""
+
+    def emit(self, record):
+        if "tqdm" in sys.modules:
+            sys.modules["tqdm"].tqdm.write(f"hmoe: {record.getMessage()}", file=sys.stderr)
+        else:
+            _say(record.getMessage())
+
+
+@contextmanager
+def _library_heard():
+    """Let the library say what takes long."""
+    log, handler = logging.getLogger("hmoe_stats"), _Heard()
+    before = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from .. import kernels, names
 from ..arguments import check_positive, check_whole
 from . import certificate, starts
 from .newton import spectrum
-from .problem import VARIANCES, Problem, check_problem, one_thread
+from .problem import VARIANCES, Problem, check_problem, one_thread, read_only
 from .result import FitResult
 from .rows import variance
 
@@ -107,11 +107,12 @@ def run(problem, z, eps, max_iter, tol):
     unit = np.append(np.where(problem.constant, 1.0, problem.spread), 1.0)
     path = []
     for iteration in range(max_iter + 1):
-        value, r = kernels.responsibilities(problem.X, problem.y, *kinds, off, a, b, omega, beta, eta, tau, nu, eps)
+        args = problem.X, problem.y, *kinds, off, *read_only(a, b, omega, beta, eta, tau, nu), eps
+        value, r = kernels.responsibilities(*args)
         if problem.weights is None:
             path.append(float(value - shift))
         else:
-            path.append(problem.log_likelihood(_coordinates(problem, a, b, omega, beta, eta, tau, nu), eps))
+            path.append(problem.relative(kernels.log_density(*args)))
             r *= problem.weights
         if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
             break
@@ -124,12 +125,8 @@ def run(problem, z, eps, max_iter, tol):
             if hi - lo > 1:
                 gate = kinds[1], omega[lo:hi], beta[lo:hi]
                 omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], *gate, eps, weights=problem.weights)
-    return _coordinates(problem, a, b, omega, beta, eta, tau, nu), path
-
-
-def _coordinates(problem, *parts):
-    *lines, nu = parts
-    return np.concatenate([part.ravel() for part in (*lines, np.log(nu))]) / problem.scale
+    v = np.concatenate([part.ravel() for part in (a, b, omega, beta, eta, tau, np.log(nu))])
+    return v / problem.scale, path
 
 
 def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0):
@@ -150,9 +147,9 @@ def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0):
         correction, deficient[j] = least_squares(xx[j], xy[j] - xx[j] @ line, unit)
         line = line + correction
         eta[j], tau[j] = line[:d], line[d]
-    squares = kernels.residual_sums(X, y, r, eta, tau)
+    squares = kernels.residual_sums(X, y, r, *read_only(eta, tau))
     if deficient.any():
-        before = kernels.residual_sums(X, y, r, *old)
+        before = kernels.residual_sums(X, y, r, *read_only(*old))
         worse = deficient & (squares > before)
         eta[worse], tau[worse], squares[worse] = old[0][worse], old[1][worse], before[worse]
     nu[held] = np.clip(squares / np.where(held, weight, 1.0), floor, ceiling)[held]
@@ -179,7 +176,7 @@ def update_gate(X, r, kind, slopes, intercepts, eps, steps=5, weights=None):
     m, d = slopes.shape
     n = len(X) if weights is None else weights.sum()
     aim = max(eps, np.mean(np.sqrt(variance(X, weights))) / np.sqrt(n)) if kind == 1 else 0.0
-    slopes, intercepts = np.ascontiguousarray(slopes), np.ascontiguousarray(intercepts)
+    slopes, intercepts = read_only(np.ascontiguousarray(slopes), np.ascontiguousarray(intercepts))
     # a change of logits by so much takes a gate from one end to the other; where it is saturated, curvature vanishes
     limit = 1e3 + (np.linalg.norm(np.ptp(X, axis=0)) if kind == 1 else 0.0)
     size_of_x = np.abs(X).max(axis=0) if kind == 0 else np.ones(d)
@@ -199,8 +196,9 @@ def update_gate(X, r, kind, slopes, intercepts, eps, steps=5, weights=None):
             break
         fraction = 1.0
         while fraction > 1e-6:
-            new_slopes = slopes + fraction * step[: m * d].reshape(m, d)
-            new_intercepts = intercepts + fraction * step[m * d :]
+            new_slopes, new_intercepts = read_only(
+                slopes + fraction * step[: m * d].reshape(m, d), intercepts + fraction * step[m * d :]
+            )
             new_value, gradient, information = kernels.gate_information(X, r, kind, new_slopes, new_intercepts, aim)
             if aim != eps:
                 new_value = kernels.gate_information(X, r, kind, new_slopes, new_intercepts, eps)[0]
