@@ -1057,7 +1057,6 @@ def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, we
     n, d = X.shape
     rest = base[3]
     x, residual, h, part = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    left_over = np.empty(BLOCK)  # 1 - e
     f, e, ez, ew = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     toward, tmp, last = np.empty((d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     first_mu, p = d + 1, 2 * d + 3
@@ -1074,9 +1073,6 @@ def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, we
             e[s] /= 1.0 + A
             f[s] = A / (1.0 + A)
             h[s] /= 1.0 + h[s]
-            left_over[s] = 1.0 - e[s]
-        _weigh(e, weights, start, nb)
-        for s in range(nb):
             ez[s] = e[s] * residual[s] * precision  # e comes first: where it is 0, squares of residuals may overflow
             ew[s] = 0.5 * (ez[s] * residual[s] - e[s])
         total += _sum_logs(part, nb) if weights.size == 0 else _dot_logs(part, weights, start, nb)
@@ -1089,15 +1085,12 @@ def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, we
         _add_score(part, phi, nb, ZERO, d, grad)
         if kind2 == 1:
             _add_curvature(part, toward, nb, d, ZERO, out, tmp)
-        _add_score(ez, x, nb, first_mu, d, grad)
-        grad[p - 1] += _sum(ew, nb)
         for block in range(3):
             left, right, row, col = x, x, first_mu, first_mu
             if block == 0:
                 left, right, row, col = phi, phi, ZERO, ZERO
                 for s in range(nb):
                     part[s] = f[s] * (1.0 - f[s]) - h[s] * (1.0 - h[s])
-                _weigh(part, weights, start, nb)
             elif block == 1:
                 right, col = phi, ZERO
                 for s in range(nb):
@@ -1105,14 +1098,21 @@ def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, we
                     last[s] = (1.0 - f[s]) * ew[s]
             else:
                 for s in range(nb):
-                    part[s] = (left_over[s] * ez[s] * residual[s] - e[s]) * precision
-                    last[s] = left_over[s] * ew[s] * residual[s] * precision - ez[s]
+                    part[s] = ((1.0 - e[s]) * ez[s] * residual[s] - e[s]) * precision
+                    last[s] = (1.0 - e[s]) * ew[s] * residual[s] * precision - ez[s]
+            _weigh(part, weights, start, nb)
             _add_pair(part, left, right, nb, d, row, col, out, tmp)
             if block > 0:
+                _weigh(last, weights, start, nb)
                 _add_row(last, right, nb, d, p - 1, col, out)
         for s in range(nb):
-            part[s] = 0.5 * left_over[s] * (ew[s] * residual[s] * residual[s] * precision - ew[s]) - ew[s] - 0.5 * e[s]
+            part[s] = 0.5 * (1.0 - e[s]) * (ew[s] * residual[s] * residual[s] * precision - ew[s]) - ew[s] - 0.5 * e[s]
+        _weigh(part, weights, start, nb)
         out[p - 1, p - 1] -= _sum(part, nb)
+        _weigh(ez, weights, start, nb)
+        _add_score(ez, x, nb, first_mu, d, grad)
+        _weigh(ew, weights, start, nb)
+        grad[p - 1] += _sum(ew, nb)
     for k in range(p):
         for c in range(k):
             out[c, k] = out[k, c]
