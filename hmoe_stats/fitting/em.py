@@ -66,9 +66,13 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weight
     if start is not None and start.k2 != k2:  # exact copies of an expert would stay copies for ever
         start = starts.split(start, k2, X, rng, 0, weights)[0]
     problem = Problem(X, y, gating, k2, start=start, weights=weights)
-    z = problem.from_measure(starts.from_clusters(problem, rng) if start is None else start)
+    if start is None:
+        start = starts.from_clusters(problem, rng)
+        problem.refer_to(start)
+    z = problem.from_measure(start)
     z, path = run(problem, z, 0.0, max_iter, tol)
-    converged = len(path) > 1 and abs(path[-1] - path[-2]) < tol + 1e-12 * abs(path[-1])
+    rounding = 1e-12 * abs(path[-1]) if weights is None else problem.rounding(path[-1], 1e-14)
+    converged = len(path) > 1 and abs(path[-1] - path[-2]) < tol + rounding
 
     _, gradient, information = problem.derivatives(z, 0.0)
     norm = float(np.abs(problem.data_score(np.where(problem.fixed, 0.0, gradient))).max()) / problem.n

@@ -172,8 +172,8 @@ class Problem:
         Number of rows; with weights their sum.
     reference : ndarray, (rows,)
         Under weights, which may be large, values are relative: sums of w (log p - reference), with the log-densities
-        of `start` for reference, so that differences between values keep their digits. `absolute` turns one into a
-        log-likelihood. Without weights values are log-likelihoods.
+        of `start` for reference (0 without), so that differences between values keep their digits. `absolute` turns
+        one into a log-likelihood. Without weights values are log-likelihoods.
     """
 
     def __init__(self, X, y, gating, k2, bounds=None, start=None, home=None, weights=None):
@@ -215,20 +215,22 @@ class Problem:
         if home is not None:
             self.x_mean = mean(self.X, weights)
             self.x_cov = sum(self._products(rows) for rows in batches(self.rows)) / self.n
-        self.reference = np.zeros(self.rows)
-        if weights is not None and start is not None:
-            self.reference = kernels.log_density(self.X, self.y, *self.inside(start).kernel_args(), 0.0)
-        self._measure_up()
+        self.refer_to(start)
 
     def _products(self, rows):
         away = self.X[rows] - self.x_mean
         return away.T @ (away if self.weights is None else self.weights[rows, None] * away)
 
-    def _measure_up(self):
-        """What turns relative values into log-likelihoods, and the rounding of their sums, under weights."""
+    def refer_to(self, G):
+        """Under weights, let values be relative to the measure G, or to nothing."""
         if self.weights is not None:
-            self.offset = float(np.sum(self.weights * self.reference)) - self.n * np.log(self.y_scale)
-            self.grain = np.linalg.norm(self.weights * (1.0 + np.abs(self.reference)))
+            args = None if G is None else (self.X, self.y, *self.inside(G).kernel_args(), 0.0)
+            self._refer(np.zeros(self.rows) if G is None else kernels.log_density(*args))
+
+    def _refer(self, reference):
+        self.reference = reference
+        self.offset = float(np.sum(self.weights * reference)) - self.n * np.log(self.y_scale)
+        self.grain = np.linalg.norm(self.weights * (1.0 + np.abs(reference)))  # of what sums of such terms round to
 
     def _wide(self, vector, name):
         return vector[self.slices[name]].reshape(-1, self.d)
@@ -345,9 +347,10 @@ class Problem:
             take = np.sort(rng.choice(self.rows, size=rows, replace=False))
         else:
             take, times = np.unique(drawn(rng, self.rows, self.weights, rows), return_counts=True)
-            few.weights, few.reference = times.astype(float), self.reference[take]
+            few.weights = times.astype(float)
         few.X, few.y, few.rows, few.n = self.X[take], self.y[take], take.size, rows
-        few._measure_up()
+        if self.weights is not None:
+            few._refer(self.reference[take])
         return few
 
     # -- between measures and coordinates ---------------------------------------------------------------------------

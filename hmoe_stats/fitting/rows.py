@@ -43,5 +43,13 @@ def moments(X, weights=None):
 
 
 def drawn(rng, n, weights=None, size=None):
-    """`size` of n rows, or one, drawn with replacement: each with a probability in proportion to its weight."""
-    return rng.integers(n, size=size) if weights is None else rng.choice(n, size=size, p=weights / weights.sum())
+    """`size` of n rows, or one, drawn with replacement: each with a probability in proportion to its weight.
+
+    Where weights are integers they are the very rows that would be drawn were each written as often as it counts.
+    """
+    if weights is None:
+        return rng.integers(n, size=size)
+    ends = np.cumsum(weights)
+    whole = ends[-1] < 2.0**53 and (weights == np.floor(weights)).all()
+    spots = rng.integers(int(ends[-1]), size=size) if whole else ends[-1] * rng.random(size)
+    return np.minimum(np.searchsorted(ends, spots, side="right"), n - 1)
