@@ -325,20 +325,30 @@ def _sum_log(nb, top, mass, S1, part):
 
 @njit(**_INNER)
 def _workspace(d, k1, K):
-    """x, y, U, G, S1, V, H, S2, E, top, mass, part."""
+    """x, y, U, G, S1, V, H, S2, E, top, mass, part: rows of one array."""
+    rows = np.empty((d + 3 * k1 + 3 * K + 5, BLOCK))
+    y = d
+    U = y + 1
+    G = U + k1
+    S2 = G + k1
+    S1 = S2 + k1
+    V = S1 + 1
+    H = V + K
+    E = H + K
+    top = E + K
     return (
-        np.empty((d, BLOCK)),
-        np.empty(BLOCK),
-        np.empty((k1, BLOCK)),
-        np.empty((k1, BLOCK)),
-        np.empty(BLOCK),
-        np.empty((K, BLOCK)),
-        np.empty((K, BLOCK)),
-        np.empty((k1, BLOCK)),
-        np.empty((K, BLOCK)),
-        np.empty(BLOCK),
-        np.empty(BLOCK),
-        np.empty(BLOCK),
+        rows[:y],
+        rows[y],
+        rows[U:G],
+        rows[G:S2],
+        rows[S1],
+        rows[V:H],
+        rows[H:E],
+        rows[S2:S1],
+        rows[E:top],
+        rows[top],
+        rows[top + 1],
+        rows[top + 2],
     )
 
 
@@ -806,20 +816,20 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
             lo, hi = off[i], off[i + 1]
             for j in range(lo, hi):
                 z, w = Z[j], W[j]
-                for k in range(lo if hi - lo > 1 else hi, hi + 1):
-                    psi, col = x, first_mu + j * (d + 1)
-                    if k < hi:
-                        psi, col = toward[n_toward1 + k] if kind2 == 1 else x, first_v + k * (d + 1)
-                        hk = H[k]
-                        own = 1.0 if k == j else 0.0
-                        for s in range(nb):
-                            part[s] = z[s] * (own - hk[s])
-                            B[s] = w[s] * (own - hk[s])
-                    else:
-                        _expert_terms(x, yb, nb, eta[j], tau[j], nu[j], E[j], part, B, A)
-                        I[first_nu + j, first_nu + j] -= _sum(A, nb)
+                for k in range(lo, hi if hi - lo > 1 else lo):
+                    psi, col = toward[n_toward1 + k] if kind2 == 1 else x, first_v + k * (d + 1)
+                    hk = H[k]
+                    own = 1.0 if k == j else 0.0
+                    for s in range(nb):
+                        part[s] = z[s] * (own - hk[s])
+                        B[s] = w[s] * (own - hk[s])
                     _add_pair(part, x, psi, nb, d, first_mu + j * (d + 1), col, I, A)
                     _add_row(B, psi, nb, d, first_nu + j, col, I)
+                _expert_terms(x, yb, nb, eta[j], tau[j], nu[j], E[j], part, B, A)
+                I[first_nu + j, first_nu + j] -= _sum(A, nb)
+                col = first_mu + j * (d + 1)
+                _add_pair(part, x, x, nb, d, col, col, I, A)
+                _add_row(B, x, nb, d, first_nu + j, col, I)
     if by_row:
         return 0.0, grad, out
     for k in range(p):
