@@ -27,6 +27,7 @@ VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of 
 SPREADS = 1e-18, 1e18  # standard deviations of x and y
 REACH = 1e30  # how far a start may lie from the data, in standard deviations
 BOX_REACH = 1e16  # how far the nearest point of a box may lie from 0, in standard deviations
+LOWEST = -100.0  # of the log-densities that values are relative to: a start may be nowhere near the data
 VARIANCES = 1e-30, 1e12  # nu of a start, and lower end of its box, relative to the variance of y
 
 
@@ -224,8 +225,10 @@ class Problem:
     def refer_to(self, G):
         """Under weights, let values be relative to the measure G, or to nothing."""
         if self.weights is not None:
-            args = None if G is None else (self.X, self.y, *self.inside(G).kernel_args(), 0.0)
-            self._refer(np.zeros(self.rows) if G is None else kernels.log_density(*args))
+            reference = np.zeros(self.rows)
+            if G is not None:
+                reference = kernels.log_density(self.X, self.y, *self.inside(G).kernel_args(), 0.0)
+            self._refer(np.maximum(reference, LOWEST))
 
     def _refer(self, reference):
         self.reference = reference
