@@ -30,8 +30,8 @@ tau (K,), nu (K,); then eps.
 
 Sums over rows may be weighted, row s counting w_s times. With weights all that is linear in the responsibilities is so
 once these are multiplied by w; of the rest each term is. Values are not summed under weights: sums that may be large
-need care, and are taken of `log_density`. Functions of which a kernel has been made take `weights`, (n,) positive
-numbers, or None; the kernel itself takes `UNWEIGHTED` for the latter, so that it is compiled once.
+need care, and are taken of `log_density`. `weights` are (n,) positive numbers or None, and for None kernels are
+compiled without a trace of them: rows that count once pay nothing, and weighted ones are compiled at first use.
 """
 
 import math
@@ -45,7 +45,6 @@ from .compiling import kernel
 
 BLOCK = 256
 ZERO = np.int64(0)  # where a helper takes an integer: for a literal 0 it would be compiled once more
-UNWEIGHTED = np.empty(0)
 WEIGHINGS = 2  # Newton steps on the weight of an expert that may be inserted
 NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs`
 LOG_2PI = math.log(2.0 * math.pi)
@@ -456,8 +455,8 @@ def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0)
 
 @njit(**_INNER)
 def _weigh(f, weights, start, nb):
-    """Multiply f by the weights of rows start : start + nb, if there are any."""
-    if weights.size > 0:
+    """Multiply f by the weights of rows start : start + nb, where there are weights."""
+    if weights is not None:
         for s in range(nb):
             f[s] *= weights[start + s]
 
@@ -569,7 +568,7 @@ def _score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, weight
 
 def score(*args, weights=None):
     """Log-likelihood, of unweighted rows only, and its gradient in `to_vector` order, (p,)."""
-    value, gradient = _score(*args, UNWEIGHTED if weights is None else weights)
+    value, gradient = _score(*args, weights)
     return value if weights is None else np.nan, gradient
 
 
@@ -690,7 +689,7 @@ def _expert_terms(x, y, nb, eta, tau, nu, r, mu_mu, lam_mu, lam_lam):
 
 @kernel(**_OPTIONS)
 def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, weights, by_row):
-    """Log-likelihood, score and observed information; or 0, and log p and score of each row."""
+    """Log-likelihood, score and observed information; or 0, and log p and weighted score of each row."""
     n, d = X.shape
     k1, K = off.size - 1, tau.size
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
@@ -750,7 +749,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
             continue
         for k in range(first_v, p):
             inner[k] += _sum(F[k], nb)
-        if weights.size > 0:  # of w F F', F being weighted already
+        if weights is not None:  # of w F F', F being weighted already
             for s in range(nb):
                 A[s] = math.sqrt(weights[start + s])
             for k in range(p):
@@ -758,7 +757,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
                 for s in range(nb):
                     f[s] /= A[s]
         _add_outer(F, padded, nb, I)
-        if weights.size > 0:
+        if weights is not None:
             for k in range(p):
                 f = F[k]
                 for s in range(nb):
@@ -788,7 +787,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
                         g, other = G[j], G[k]
                         for s in range(nb):
                             part[s] = g[s] * other[s]
-                        if weights.size > 0:
+                        if weights is not None:
                             for s in range(nb):
                                 part[s] /= weights[start + s]
                     else:
@@ -845,13 +844,13 @@ def information(*args, weights=None):
 
     Both are in `to_vector` order.
     """
-    value, gradient, out = _differentiate(*args, UNWEIGHTED if weights is None else weights, False)
+    value, gradient, out = _differentiate(*args, weights, False)
     return value if weights is None else np.nan, gradient, out
 
 
-def row_scores(*args):
-    """log p_G(y | x) of each row, (n,), and its gradient, one parameter of `to_vector` a row, (p, n)."""
-    return _differentiate(*args, UNWEIGHTED, True)[1:]
+def row_scores(*args, weights=None):
+    """log p_G(y | x) of each row, (n,), and w times its gradient, one parameter of `to_vector` a row, (p, n)."""
+    return _differentiate(*args, weights, True)[1:]
 
 
 # -- the M-step of EM -------------------------------------------------------------------------------------------------
@@ -996,7 +995,7 @@ def _insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, e
                 A[start + s] = share[s] * (ratio[s] + rest[start + s])
                 B[start + s] = share[s]
         first, second = 0.0, 0.0
-        if weights.size > 0:
+        if weights is not None:
             for s in range(n):
                 first += weights[s] * (A[s] - B[s])
                 second += weights[s] * (A[s] - B[s]) * (A[s] + B[s])
@@ -1007,7 +1006,7 @@ def _insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, e
         for _ in range(WEIGHINGS):
             w = math.exp(t)
             rise = curve = 0.0
-            if weights.size > 0:
+            if weights is not None:
                 for s in range(n):
                     f, h = A[s] / (1.0 + w * A[s]), B[s] / (1.0 + w * B[s])
                     rise += weights[s] * (f - h)
@@ -1026,7 +1025,7 @@ def _insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, e
             nb = min(BLOCK, n - start)
             for s in range(nb):
                 ratio[s] = (1.0 + w * A[start + s]) / (1.0 + w * B[start + s])
-            total += _sum_logs(ratio, nb) if weights.size == 0 else _dot_logs(ratio, weights, start, nb)
+            total += _sum_logs(ratio, nb) if weights is None else _dot_logs(ratio, weights, start, nb)
         chosen[c], gain[c] = t, total
     return chosen, gain
 
@@ -1038,7 +1037,7 @@ def insertion_gains(*args, weights=None):
     N(eta[c]' x + tau[c], nu[c]); omega, eta (C, d), the others (C,); base is of `insertion_base`. Returns t (C,), after
     `WEIGHINGS` Newton steps, and the gain at it (C,).
     """
-    return _insertion_gains(*args, UNWEIGHTED if weights is None else weights)
+    return _insertion_gains(*args, weights)
 
 
 @kernel(**_OPTIONS)
@@ -1085,7 +1084,7 @@ def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, we
             h[s] /= 1.0 + h[s]
             ez[s] = e[s] * residual[s] * precision  # e comes first: where it is 0, squares of residuals may overflow
             ew[s] = 0.5 * (ez[s] * residual[s] - e[s])
-        total += _sum_logs(part, nb) if weights.size == 0 else _dot_logs(part, weights, start, nb)
+        total += _sum_logs(part, nb) if weights is None else _dot_logs(part, weights, start, nb)
         if kind2 == 1:
             _direction(x, nb, omega, eps * eps, toward)
         phi = toward if kind2 == 1 else x
@@ -1140,4 +1139,4 @@ def insertion_information(*args, weights=None):
         t t    f (1 - f) - h (1 - h),   t mu  e (1 - f) z,   t lam  e (1 - f) w,
         mu mu  e ((1 - e) z^2 - 1/nu),  mu lam  e z ((1 - e) w - 1),  lam lam  e ((1 - e) w^2 - w - 1/2).
     """
-    return _insertion_information(*args, UNWEIGHTED if weights is None else weights)
+    return _insertion_information(*args, weights)

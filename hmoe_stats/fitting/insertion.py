@@ -146,9 +146,9 @@ class Group:
         first, second = np.zeros((2, pivot.size))
         cross, outer = np.zeros((pivot.size, self.G.to_vector().size)), 0.0
         for rows in batches(len(y)):
-            scores = kernels.row_scores(X[rows], y[rows], *self.G.kernel_args(), eps)[1]
             weights = weights_of(self.problem.weights, rows)
-            weighted = scores.T if weights is None else weights[:, None] * scores.T
+            scores = kernels.row_scores(X[rows], y[rows], *self.G.kernel_args(), eps, weights=weights)[1]
+            weighted, scores = scores.T, scores if weights is None else scores / weights
             outer = outer + scores @ weighted
             of_rows = X[rows], y[rows], kind, np.ascontiguousarray(base[:, rows])
             for start in range(0, pivot.size, TOGETHER):
