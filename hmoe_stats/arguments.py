@@ -237,6 +237,52 @@ def check_data(X, y, d=None):
     return rows, entries
 
 
+def check_weights(weights, n, *data):
+    """Return the weights of n rows as float64 (n,), or None where there are none.
+
+    Parameters
+    ----------
+    weights : array_like, (n,) or (n, 1), or None
+    n : int
+    *data : tuple of str and array_like
+        Names and values of the data that the weights belong to: of pandas objects all must have one index.
+
+    Raises
+    ------
+    ValueError
+        If there are not n of them, one is negative or no finite number, all are 0, or the indices differ.
+    """
+    if weights is None:
+        return None
+    out = as_floats("weights", weights, (-1,), copy=False, column=True)
+    wanted = f"weights must be ({n},) non-negative finite numbers, not all 0"
+    if out.size != n:
+        raise ValueError(f"{wanted}; got {out.size} of them")
+    if out.min() < 0:
+        raise ValueError(f"{wanted}; got {(out < 0).sum()} negative ones, the smallest {out.min():g}")
+    if not out.any():
+        raise ValueError(f"{wanted}; got zeros only")
+    for named in data:
+        check_same_index(named, ("weights", weights))
+    return out
+
+
+def check_weighted_data(X, y, weights, d=None):
+    """Return (X, y, weights), as `check_data` and `check_weights` do, of the rows that count.
+
+    A weight of 0 is no row: such rows are left out. Weights that are all 1 are none: they come back as None, and so do
+    weights that are None.
+    """
+    rows, entries = check_data(X, y, d)
+    weights = check_weights(weights, entries.size, ("X", X), ("y", y))
+    if weights is not None and not weights.all():
+        counts = weights > 0
+        rows, entries, weights = rows[counts], entries[counts], weights[counts]
+    if weights is not None and (weights == 1.0).all():
+        weights = None
+    return rows, entries, weights
+
+
 def check_same_index(first, second):
     """Raise a `ValueError` where of two (name, value) pairs both values are pandas objects, of different indices."""
     (name, value), (other, there) = first, second

@@ -27,6 +27,11 @@ sqrt(||x - a||^2 + eps^2); eps = 0 is the model itself, with gradient 0 at x = a
 Gate codes: 0 softmax, 1 Laplace. Arguments common to most functions: X (n, d) and y (n,) C-contiguous float64; then
 `MixingMeasure.kernel_args()`: kind1, kind2, off (k1 + 1,), a (k1, d), b (k1,), omega (K, d), beta (K,), eta (K, d),
 tau (K,), nu (K,); then eps.
+
+Sums over rows may be weighted, row s counting w_s times. With weights all that is linear in the responsibilities is so
+once these are multiplied by w; of the rest each term is. Values are not summed under weights: sums that may be large
+need care, and are taken of `log_density`. `weights` are (n,) positive numbers or None, and for None kernels are
+compiled without a trace of them: rows that count once pay nothing, and weighted ones are compiled at first use.
 """
 
 import math
@@ -304,6 +309,15 @@ def _sum_logs(f, nb):
 
 
 @njit(**_INNER)
+def _dot_logs(f, weights, start, nb):
+    """sum_s w_s log f_s."""
+    total = 0.0
+    for s in range(nb):
+        total += weights[start + s] * math.log(f[s])
+    return total
+
+
+@njit(**_INNER)
 def _sum_log(nb, top, mass, S1, part):
     """sum_s top + log(mass / S1)."""
     for s in range(nb):
@@ -402,9 +416,11 @@ def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wan
     return total - 0.5 * n * LOG_2PI, out
 
 
-def log_likelihood(*args):
+def log_likelihood(*args, weights=None):
     """Sum over rows of log p_G(y | x)."""
-    return _evaluate(*args, TOTAL, 0)[0]
+    if weights is None:
+        return _evaluate(*args, TOTAL, 0)[0]
+    return float(np.sum(weights * log_density(*args)))  # pairwise
 
 
 def log_density(*args):
@@ -434,17 +450,30 @@ def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0)
 
 
 @njit(**_INNER)
-def _posteriors(y, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W):
-    """Turn E into r, G and H into gates; fill R (k1, nb), Z = r z and W = r w (K, nb)."""
+def _weigh(f, weights, start, nb):
+    """Multiply f by the weights of rows start : start + nb, where there are weights."""
+    if weights is not None:
+        for s in range(nb):
+            f[s] *= weights[start + s]
+
+
+@njit(**_INNER)
+def _posteriors(y, x, start, nb, off, eta, tau, nu, weights, G, S1, H, S2, E, mass, R, Z, W):
+    """Turn E into r, G and H into gates; fill R (k1, nb), Z = r z and W = r w (K, nb).
+
+    All but H times the weights.
+    """
     for i in range(off.size - 1):
         g, total, sums = G[i], R[i], S2[i]
         for s in range(nb):
             g[s] /= S1[s]
             total[s] = 0.0
+        _weigh(g, weights, start, nb)
         for j in range(off[i], off[i + 1]):
             r, h, z, w = E[j], H[j], Z[j], W[j]
             _mean(x, nb, eta[j], tau[j], z)
             precision = 1.0 / nu[j]
+            _weigh(r, weights, start, nb)
             for s in range(nb):
                 r[s] /= sums[s] * mass[s]
                 h[s] /= sums[s]
@@ -482,8 +511,7 @@ def _public_order(k1, K, d):
 
 
 @kernel(**_OPTIONS)
-def score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
-    """Log-likelihood and its gradient in `to_vector` order, (p,)."""
+def _score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, weights):
     n, d = X.shape
     k1, K = off.size - 1, tau.size
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
@@ -499,7 +527,7 @@ def score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work, ZERO)
         total += _sum_log(nb, top, mass, S1, part)
-        _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
+        _posteriors(yb, x, start, nb, off, eta, tau, nu, weights, G, S1, H, S2, E, mass, R, Z, W)
         for i in range(k1):
             g, sums = G[i], R[i]
             if k1 > 1:
@@ -521,6 +549,12 @@ def score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
     out = np.empty(inner.size)
     out[_public_order(k1, K, d)] = inner
     return total - 0.5 * n * LOG_2PI, out
+
+
+def score(*args, weights=None):
+    """Log-likelihood, of unweighted rows only, and its gradient in `to_vector` order, (p,)."""
+    value, gradient = _score(*args, weights)
+    return value if weights is None else np.nan, gradient
 
 
 # -- observed information ---------------------------------------------------------------------------------------------
@@ -639,8 +673,8 @@ def _expert_terms(x, y, nb, eta, tau, nu, r, mu_mu, lam_mu, lam_lam):
 
 
 @kernel(**_OPTIONS)
-def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, by_row):
-    """Log-likelihood, score and observed information; or 0, and log p and score of each row."""
+def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, weights, by_row):
+    """Log-likelihood, score and observed information; or 0, and log p and weighted score of each row."""
     n, d = X.shape
     k1, K = off.size - 1, tau.size
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
@@ -668,7 +702,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
                 grad[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
         else:
             total += _sum_log(nb, top, mass, S1, part)
-        _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
+        _posteriors(yb, x, start, nb, off, eta, tau, nu, weights, G, S1, H, S2, E, mass, R, Z, W)
         for i in range(n_toward1 + n_toward2):
             _direction(x, nb, a[i] if i < n_toward1 else omega[i - n_toward1], eps * eps, toward[i])
 
@@ -700,7 +734,19 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
             continue
         for k in range(first_v, p):
             inner[k] += _sum(F[k], nb)
+        if weights is not None:  # of w F F', F being weighted already
+            for s in range(nb):
+                A[s] = math.sqrt(weights[start + s])
+            for k in range(p):
+                f = F[k]
+                for s in range(nb):
+                    f[s] /= A[s]
         _add_outer(F, padded, nb, I)
+        if weights is not None:
+            for k in range(p):
+                f = F[k]
+                for s in range(nb):
+                    f[s] *= A[s]
 
         # u with everything of its own group
         for i in range(k1 if k1 > 1 else 0):
@@ -725,6 +771,9 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
                         g, other = G[j], G[k]
                         for s in range(nb):
                             part[s] = g[s] * other[s]
+                        if weights is not None:
+                            for s in range(nb):
+                                part[s] /= weights[start + s]
                     else:
                         sums, r, h, rk, hk = R[gate - 1], E[j], H[j], E[k], H[k]
                         for s in range(nb):
@@ -774,14 +823,18 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
     return total - 0.5 * n * LOG_2PI, grad, out
 
 
-def information(*args):
-    """Log-likelihood, score (p,) and observed information, minus the Hessian, (p, p), in `to_vector` order."""
-    return _differentiate(*args, False)
+def information(*args, weights=None):
+    """Log-likelihood, of unweighted rows only, score (p,) and observed information, minus the Hessian, (p, p).
+
+    Both are in `to_vector` order.
+    """
+    value, gradient, out = _differentiate(*args, weights, False)
+    return value if weights is None else np.nan, gradient, out
 
 
-def row_scores(*args):
-    """log p_G(y | x) of each row, (n,), and its gradient, one parameter of `to_vector` a row, (p, n)."""
-    return _differentiate(*args, True)[1:]
+def row_scores(*args, weights=None):
+    """log p_G(y | x) of each row, (n,), and w times its gradient, one parameter of `to_vector` a row, (p, n)."""
+    return _differentiate(*args, weights, True)[1:]
 
 
 # -- the M-step of EM -------------------------------------------------------------------------------------------------
@@ -910,7 +963,7 @@ def _insert(X, y, start, nb, kind2, base, expert, eps2, x, residual, share, rati
 
 
 @kernel(**_OPTIONS)
-def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, by_row):
+def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, by_row, weights):
     """What `insertion_gains` returns, and no rows; or, by row, what `insertion_changes` returns, last."""
     n, d = X.shape
     C = tau.size
@@ -933,16 +986,28 @@ def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, 
                     B[start + s] = share[s]
         if by_row:
             continue
-        first, second = _sum(A, n) - _sum(B, n), _dot(A, A, n) - _dot(B, B, n)
+        first, second = 0.0, 0.0
+        if weights is not None:
+            for s in range(n):
+                first += weights[s] * (A[s] - B[s])
+                second += weights[s] * (A[s] - B[s]) * (A[s] + B[s])
+        else:
+            first, second = _sum(A, n) - _sum(B, n), _dot(A, A, n) - _dot(B, B, n)
         t = math.log(first / second) if first > 0.0 and second > 0.0 else low[c]
         t = min(max(t, low[c]), high[c])
         for _ in range(WEIGHINGS):
             w = math.exp(t)
             rise = curve = 0.0
-            for s in range(n):
-                f, h = A[s] / (1.0 + w * A[s]), B[s] / (1.0 + w * B[s])
-                rise += f - h
-                curve += (f - h) * (f + h)
+            if weights is not None:
+                for s in range(n):
+                    f, h = A[s] / (1.0 + w * A[s]), B[s] / (1.0 + w * B[s])
+                    rise += weights[s] * (f - h)
+                    curve += weights[s] * (f - h) * (f + h)
+            else:
+                for s in range(n):
+                    f, h = A[s] / (1.0 + w * A[s]), B[s] / (1.0 + w * B[s])
+                    rise += f - h
+                    curve += (f - h) * (f + h)
             rise *= w
             bend = w * w * curve - rise
             step = rise / bend if bend > abs(rise) else (1.0 if rise > 0.0 else -1.0)
@@ -952,19 +1017,19 @@ def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, 
             nb = min(BLOCK, n - start)
             for s in range(nb):
                 ratio[s] = (1.0 + w * A[start + s]) / (1.0 + w * B[start + s])
-            total += _sum_logs(ratio, nb)
+            total += _sum_logs(ratio, nb) if weights is None else _dot_logs(ratio, weights, start, nb)
         chosen[c], gain[c] = t, total
     return chosen, gain, out
 
 
-def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps):
+def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, weights=None):
     """What each of C experts would add to the log-likelihood at its best weight, all else held.
 
     Expert c has gate score s(x, omega[c]) + pivot[c] + t with t in [low[c], high[c]] to be chosen, and density
     N(eta[c]' x + tau[c], nu[c]); omega, eta (C, d), the others (C,); base is of `insertion_base`. Returns t (C,), after
     `WEIGHINGS` Newton steps, and the gain at it (C,).
     """
-    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, False)[:2]
+    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, False, weights)[:2]
 
 
 def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
@@ -972,21 +1037,11 @@ def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
 
     Arguments are those of `insertion_gains`.
     """
-    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, pivot, pivot, eps, True)[2]
+    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, pivot, pivot, eps, True, None)[2]
 
 
 @kernel(**_OPTIONS)
-def insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps):
-    """Gain of one expert, its gradient and minus its Hessian in (omega, beta, eta, tau, log nu), all else held.
-
-    The expert has gate score s(x, omega) + beta and density N(eta' x + tau, nu); omega, eta (d,); base is of
-    `insertion_base`. With A and B as there, f = A / (1 + A), h = B / (1 + B), the expert's responsibility
-    e = B g_i N / p / (1 + A), and z, w as at the head of this file, its score is  t: f - h,  mu: e z,  lam: e w,  and
-    its Hessian
-
-        t t    f (1 - f) - h (1 - h),   t mu  e (1 - f) z,   t lam  e (1 - f) w,
-        mu mu  e ((1 - e) z^2 - 1/nu),  mu lam  e z ((1 - e) w - 1),  lam lam  e ((1 - e) w^2 - w - 1/2).
-    """
+def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, weights):
     n, d = X.shape
     rest = base[3]
     x, residual, h, part = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
@@ -1008,17 +1063,16 @@ def insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps):
             h[s] /= 1.0 + h[s]
             ez[s] = e[s] * residual[s] * precision  # e comes first: where it is 0, squares of residuals may overflow
             ew[s] = 0.5 * (ez[s] * residual[s] - e[s])
-        total += _sum_logs(part, nb)
+        total += _sum_logs(part, nb) if weights is None else _dot_logs(part, weights, start, nb)
         if kind2 == 1:
             _direction(x, nb, omega, eps * eps, toward)
         phi = toward if kind2 == 1 else x
         for s in range(nb):
             part[s] = f[s] - h[s]
+        _weigh(part, weights, start, nb)
         _add_score(part, phi, nb, ZERO, d, grad)
         if kind2 == 1:
             _add_curvature(part, toward, nb, d, ZERO, out, tmp)
-        _add_score(ez, x, nb, first_mu, d, grad)
-        grad[p - 1] += _sum(ew, nb)
         for block in range(3):
             left, right, row, col = x, x, first_mu, first_mu
             if block == 0:
@@ -1034,13 +1088,34 @@ def insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps):
                 for s in range(nb):
                     part[s] = ((1.0 - e[s]) * ez[s] * residual[s] - e[s]) * precision
                     last[s] = (1.0 - e[s]) * ew[s] * residual[s] * precision - ez[s]
+            _weigh(part, weights, start, nb)
             _add_pair(part, left, right, nb, d, row, col, out, tmp)
             if block > 0:
+                _weigh(last, weights, start, nb)
                 _add_row(last, right, nb, d, p - 1, col, out)
         for s in range(nb):
             part[s] = 0.5 * (1.0 - e[s]) * (ew[s] * residual[s] * residual[s] * precision - ew[s]) - ew[s] - 0.5 * e[s]
+        _weigh(part, weights, start, nb)
         out[p - 1, p - 1] -= _sum(part, nb)
+        _weigh(ez, weights, start, nb)
+        _add_score(ez, x, nb, first_mu, d, grad)
+        _weigh(ew, weights, start, nb)
+        grad[p - 1] += _sum(ew, nb)
     for k in range(p):
         for c in range(k):
             out[c, k] = out[k, c]
     return total, grad, out
+
+
+def insertion_information(*args, weights=None):
+    """Gain of one expert, its gradient and minus its Hessian in (omega, beta, eta, tau, log nu), all else held.
+
+    The expert has gate score s(x, omega) + beta and density N(eta' x + tau, nu); omega, eta (d,); base is of
+    `insertion_base`. With A and B as there, f = A / (1 + A), h = B / (1 + B), the expert's responsibility
+    e = B g_i N / p / (1 + A), and z, w as at the head of this file, its score is  t: f - h,  mu: e z,  lam: e w,  and
+    its Hessian
+
+        t t    f (1 - f) - h (1 - h),   t mu  e (1 - f) z,   t lam  e (1 - f) w,
+        mu mu  e ((1 - e) z^2 - 1/nu),  mu lam  e z ((1 - e) w - 1),  lam lam  e ((1 - e) w^2 - w - 1/2).
+    """
+    return _insertion_information(*args, weights)

@@ -75,7 +75,7 @@ def _model(study, truth, k2):
     bounds = study.fit.bounds.model_dump(exclude_none=True)
     try:
         X, y = sample(truth, min(n, free + TRIED), x=study.law, seed=study.data_seed(n, 0))
-        X, y, gating, k2 = check_problem(X, y, truth.gating, k2)
+        X, y, gating, k2, _ = check_problem(X, y, truth.gating, k2)
         check_start(start, gating, k2, X, y)
         Problem(X, y, gating, k2, bounds or None)
     except ValueError as error:

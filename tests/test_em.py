@@ -78,8 +78,8 @@ def unweighted_line(real):
 def shuffled_gate(real):
     """Rows and components mixed up when the gradient is flattened: the gate climbs towards another one's weights."""
 
-    def update(X, r, kind, slopes, intercepts, eps, steps=5):
-        return real(X, np.ascontiguousarray(np.roll(r, 1, axis=0)), kind, slopes, intercepts, eps, steps)
+    def update(X, r, kind, slopes, intercepts, eps, **options):
+        return real(X, np.ascontiguousarray(np.roll(r, 1, axis=0)), kind, slopes, intercepts, eps, **options)
 
     return update
 
@@ -87,8 +87,8 @@ def shuffled_gate(real):
 def overlong_gate(real):
     """A gate step four times too long, unchecked."""
 
-    def update(X, r, kind, slopes, intercepts, eps, steps=5):
-        new_slopes, new_intercepts = real(X, r, kind, slopes, intercepts, eps, steps)
+    def update(X, r, kind, slopes, intercepts, eps, **options):
+        new_slopes, new_intercepts = real(X, r, kind, slopes, intercepts, eps, **options)
         return slopes + 4 * (new_slopes - slopes), intercepts + 4 * (new_intercepts - intercepts)
 
     return update

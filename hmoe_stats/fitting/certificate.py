@@ -21,7 +21,7 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from .. import kernels
-from .problem import batches
+from .rows import batches, total, weights_of
 
 PROPORTION = 0.1  # of their variances: on a row that is not its own such an expert loses 3 nats and more
 FREEDOM = 4  # degrees of freedom of a variance: with fewer it comes out below a tenth of its value in 1 of 25 cases
@@ -46,8 +46,9 @@ def doubts(problem, z):
     """What the data say against the experts at z, a string for each: handfuls of rows, and spurious experts."""
     *_, nu = args = problem.kernel_args(z)
     held = 0.0
-    for rows in batches(problem.n):
-        held += kernels.responsibilities(problem.X[rows], problem.y[rows], *args, 0.0)[1].sum(axis=1)
+    for rows in batches(problem.rows):
+        r = kernels.responsibilities(problem.X[rows], problem.y[rows], *args, 0.0)[1]
+        held += total(r.T, weights_of(problem.weights, rows))
     said = {}
     for j in np.flatnonzero(held < problem.d + 1 + FREEDOM):
         said[j,] = f"too few for a variance of its own (at least {problem.d + 1 + FREEDOM})"
@@ -59,7 +60,7 @@ def doubts(problem, z):
     unit = problem.y_scale**2
     return [
         f"expert{'s' * (len(experts) > 1)} {', '.join(map(str, experts))} with {held[list(experts)].sum():.1f} of "
-        f"{problem.n} rows and variance {' '.join(f'{unit * v:.3g}' for v in nu[list(experts)])}: {why}"
+        f"{problem.n:.12g} rows and variance {' '.join(f'{unit * v:.3g}' for v in nu[list(experts)])}: {why}"
         for experts, why in sorted(said.items())
     ]
 
@@ -76,15 +77,16 @@ def _spurious(problem, args):
         wide = nu * PROPORTION > nu[j]
         chosen += [(np.arange(nu.size) == j, wide), (~wide, wide)]
     held, gain, taken, around = np.zeros((4, len(chosen)))
-    for rows in batches(problem.n) if chosen else ():
+    for rows in batches(problem.rows) if chosen else ():
+        weights = weights_of(problem.weights, rows)
         weight, joint = _log_densities(problem.X[rows], problem.y[rows], args)
         whole = logsumexp(joint, axis=1, keepdims=True)
         for k, (mask, wide) in enumerate(chosen):
             others = logsumexp(joint[:, ~mask], axis=1, keepdims=True)
-            gain[k] += (whole - others + logsumexp(weight[:, ~mask], axis=1, keepdims=True)).sum()
+            gain[k] += total((whole - others + logsumexp(weight[:, ~mask], axis=1, keepdims=True))[:, 0], weights)
             r = np.exp(joint[:, mask] - whole).sum(axis=1)
-            heirs = r @ np.exp(joint[:, wide] - others)
-            held[k] += r.sum()
+            heirs = (r if weights is None else weights * r) @ np.exp(joint[:, wide] - others)
+            held[k] += total(r, weights)
             taken[k] += heirs.sum()
             around[k] += heirs @ np.log(nu[wide])
     found = {}
@@ -131,7 +133,7 @@ def separated(problem, z):
     for name, kind, slopes, intercepts in gates:
         if kind == 0 and intercepts.size > 1:
             lead = np.inf
-            for rows in batches(problem.n):
+            for rows in batches(problem.rows):
                 top_two = np.sort(problem.X[rows] @ slopes.T + intercepts, axis=1)[:, -2:]
                 lead = min(lead, (top_two[:, 1] - top_two[:, 0]).min())
             if lead > 8.0:

@@ -15,19 +15,20 @@ from . import certificate, starts
 from .newton import spectrum
 from .problem import VARIANCES, Problem, check_problem, one_thread, read_only
 from .result import FitResult
+from .rows import variance
 
 DEFICIENT = 1e-8  # ratio of the singular values of an expert's normal equations below which rounding may spoil a step
 
 
 @one_thread
-def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
+def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weights=None):
     """Fit an HMoE by EM from one start.
 
     Parameters
     ----------
     X : array_like, (n, d); (n,) where d = 1
     y : array_like, (n,) or (n, 1)
-        Two pandas objects X and y must have one index.
+        Pandas objects among X, y and weights must have one index.
     gating : {"SS", "SL", "LS", "LL"}
     k2 : sequence of int, or int
         Number of experts in each group; an integer: of the only one.
@@ -40,6 +41,10 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         EM has converged where an iteration raises the log-likelihood by less than `tol`, in absolute units.
     seed : int or numpy.random.SeedSequence
         Key of the start's random numbers.
+    weights : array_like, (n,), optional
+        How many rows each row counts as, w >= 0, not only integers; without it each counts as one. n is their sum in
+        everything that goes by the number of rows, and a weight of 0 is no row. Rows of positive weight, and the sum
+        of weights, must be more than the model has free parameters.
 
     Returns
     -------
@@ -54,16 +59,20 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         If the data are not finite, do not vary, are too few, or an argument does not fit.
     """
     called = names.of_data(X, y)
-    X, y, gating, k2 = check_problem(X, y, gating, k2)
+    X, y, gating, k2, weights = check_problem(X, y, gating, k2, weights)
     max_iter, tol = check_whole("max_iter", max_iter), check_positive("tol", tol)
-    start = starts.check_start(start, gating, k2, X, y)
+    start = starts.check_start(start, gating, k2, X, y, weights)
     rng = np.random.default_rng(starts.key(seed, gating, k2))
     if start is not None and start.k2 != k2:  # exact copies of an expert would stay copies for ever
-        start = starts.split(start, k2, X, rng, number=0)[0]
-    problem = Problem(X, y, gating, k2, start=start)
-    z = problem.from_measure(starts.from_clusters(problem, rng) if start is None else start)
+        start = starts.split(start, k2, X, rng, 0, weights)[0]
+    problem = Problem(X, y, gating, k2, start=start, weights=weights)
+    if start is None:
+        start = starts.from_clusters(problem, rng)
+        problem.refer_to(start)
+    z = problem.from_measure(start)
     z, path = run(problem, z, 0.0, max_iter, tol)
-    converged = len(path) > 1 and abs(path[-1] - path[-2]) < tol + 1e-12 * abs(path[-1])
+    rounding = 1e-12 * abs(path[-1]) if weights is None else problem.rounding(path[-1], 1e-14)
+    converged = len(path) > 1 and abs(path[-1] - path[-2]) < tol + rounding
 
     _, gradient, information = problem.derivatives(z, 0.0)
     norm = float(np.abs(problem.data_score(np.where(problem.fixed, 0.0, gradient))).max()) / problem.n
@@ -75,6 +84,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
         "max_iter": f"{max_iter} iterations were not enough",
     }
     eigenvalues, eigenvectors = spectrum(problem, z, gradient, information)
+    path = [problem.absolute(value) for value in path]
     row = {"kind": "start", "log_likelihood": path[-1], "score_norm": norm, "status": status, "n_iter": len(path) - 1}
     row["note"] = flaw
     return FitResult(
@@ -93,7 +103,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0):
 
 
 def run(problem, z, eps, max_iter, tol):
-    """EM from z: the last coordinates, and the log-likelihood before the first and after every iteration."""
+    """EM from z: the last coordinates, and the value (see `Problem`) before the first and after every iteration."""
     _, _, off, a, b, omega, beta, eta, tau, nu = problem.kernel_args(z)
     shift = problem.n * np.log(problem.y_scale)
     kinds, floor = problem.kinds, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
@@ -101,18 +111,24 @@ def run(problem, z, eps, max_iter, tol):
     unit = np.append(np.where(problem.constant, 1.0, problem.spread), 1.0)
     path = []
     for iteration in range(max_iter + 1):
-        arrays = read_only(a, b, omega, beta, eta, tau, nu)
-        value, r = kernels.responsibilities(problem.X, problem.y, *kinds, off, *arrays, eps)
-        path.append(float(value - shift))
+        args = problem.X, problem.y, *kinds, off, *read_only(a, b, omega, beta, eta, tau, nu), eps
+        value, r = kernels.responsibilities(*args)
+        if problem.weights is None:
+            path.append(float(value - shift))
+        else:
+            path.append(problem.relative(kernels.log_density(*args)))
+            r *= problem.weights
         if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
             break
         eta, tau, nu = update_experts(problem.X, problem.y, r, eta, tau, nu, floor, ceiling, unit)
         if problem.k1 > 1:
-            a, b = update_gate(problem.X, np.add.reduceat(r, off[:-1], axis=0), kinds[0], a, b, eps)
+            r_groups = np.add.reduceat(r, off[:-1], axis=0)
+            a, b = update_gate(problem.X, r_groups, kinds[0], a, b, eps, weights=problem.weights)
         omega, beta = omega.copy(), beta.copy()
         for lo, hi in zip(off[:-1], off[1:], strict=True):
             if hi - lo > 1:
-                omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], kinds[1], omega[lo:hi], beta[lo:hi], eps)
+                gate = kinds[1], omega[lo:hi], beta[lo:hi]
+                omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], *gate, eps, weights=problem.weights)
     v = np.concatenate([part.ravel() for part in (a, b, omega, beta, eta, tau, np.log(nu))])
     return v / problem.scale, path
 
@@ -154,14 +170,16 @@ def least_squares(xx, xy, unit):
     return solution / size, deficient
 
 
-def update_gate(X, r, kind, slopes, intercepts, eps, steps=5):
+def update_gate(X, r, kind, slopes, intercepts, eps, steps=5, weights=None):
     """Raise sum_rows sum_i r_i log g_i(x) in one gate by damped Newton steps: new slopes (m, d), intercepts (m,).
 
     Softmax gates: the function is concave and Newton with halving finds its maximum. Laplace gates: negative curvature
-    is reflected and the distance smoothed in the direction, never in the value that a step must raise.
+    is reflected and the distance smoothed in the direction, never in the value that a step must raise. The `weights`
+    of the rows, of which r is made already, tell how far to smooth.
     """
     m, d = slopes.shape
-    aim = max(eps, np.mean(X.std(axis=0)) / np.sqrt(len(X))) if kind == 1 else 0.0
+    n = len(X) if weights is None else weights.sum()
+    aim = max(eps, np.mean(np.sqrt(variance(X, weights))) / np.sqrt(n)) if kind == 1 else 0.0
     slopes, intercepts = read_only(np.ascontiguousarray(slopes), np.ascontiguousarray(intercepts))
     # a change of logits by so much takes a gate from one end to the other; where it is saturated, curvature vanishes
     limit = 1e3 + (np.linalg.norm(np.ptp(X, axis=0)) if kind == 1 else 0.0)

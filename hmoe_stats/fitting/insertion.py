@@ -4,7 +4,8 @@ import numpy as np
 
 from .. import kernels
 from .newton import maximise
-from .problem import Problem, batches, read_only
+from .problem import Problem, read_only
+from .rows import batches, drawn, total, weights_of
 from .shapes import EXPERT
 from .starts import centre_and_units
 
@@ -68,7 +69,7 @@ class Group:
         self.problem, self.G = problem, problem.inside(G)
         self.i, self.kind = i, problem.kinds[1]
         self.lo, self.hi = G.offsets[i], G.offsets[i + 1]
-        self.centre, self.spread, _ = centre_and_units(problem.X)
+        self.centre, self.spread, _ = centre_and_units(problem.X, problem.weights)
         self.low, self.high = problem.X.min(axis=0), problem.X.max(axis=0)
         self.box = {}
         for name in PARTS:
@@ -86,7 +87,7 @@ class Group:
         own, any_ = rng.integers(self.lo, self.hi, count), rng.integers(G.n_experts, size=count)
         j = own if self.problem.home is not None else np.where(np.arange(count) % 2, own, any_)
         omega = rng.uniform(self.low, self.high, size) if self.kind == 1 else rng.uniform(-4, 4, size) / self.spread
-        rows, sd = rng.integers(self.problem.n, size=count), np.sqrt(G.nu[j])
+        rows, sd = drawn(rng, self.problem.rows, self.problem.weights, count), np.sqrt(G.nu[j])
         steep = np.exp(rng.standard_normal(size))  # a few aligned points may ask for a line far steeper than G's
         eta = G.eta[j] + 1.2 * steep * sd[:, None] / self.spread * rng.standard_normal(size)
         constant = self.problem.constant
@@ -125,7 +126,8 @@ class Group:
         """The experts with their `beta` and `gain`: the best intercept in the box and what it adds, all else held."""
         pivot, low, high = self._intercepts(experts)
         args = read_only(experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"], low, high)
-        chosen, gain = kernels.insertion_gains(*self._data(), *args, self.problem.smoothing)
+        weights = self.problem.weights
+        chosen, gain = kernels.insertion_gains(*self._data(), *args, self.problem.smoothing, weights=weights)
         return self._judged(experts | {"beta": pivot + chosen, "gain": gain})
 
     def climb(self, experts):
@@ -144,15 +146,17 @@ class Group:
         first, second = np.zeros((2, pivot.size))
         cross, outer = np.zeros((pivot.size, self.G.to_vector().size)), 0.0
         for rows in batches(len(y)):
-            scores = kernels.row_scores(X[rows], y[rows], *self.G.kernel_args(), eps)[1]
-            outer = outer + scores @ scores.T
+            weights = weights_of(self.problem.weights, rows)
+            scores = kernels.row_scores(X[rows], y[rows], *self.G.kernel_args(), eps, weights=weights)[1]
+            weighted, scores = scores.T, scores if weights is None else scores / weights
+            outer = outer + scores @ weighted
             of_rows = X[rows], y[rows], kind, np.ascontiguousarray(base[:, rows])
             for start in range(0, pivot.size, TOGETHER):
                 part = slice(start, start + TOGETHER)
                 change = kernels.insertion_changes(*of_rows, *(values[part] for values in all_args), eps)
-                first[part] += change.sum(axis=1)
-                second[part] += (change**2).sum(axis=1)
-                cross[part] += change @ scores.T
+                first[part] += total(change.T, weights)
+                second[part] += total((change**2).T, weights)
+                cross[part] += change @ weighted
         values, vectors = np.linalg.eigh(outer)
         known = values > 1e-10 * values[-1]
         own = second - ((cross @ vectors[:, known]) ** 2 / values[known]).sum(axis=1)
@@ -195,7 +199,7 @@ class _Place:
     gauges, active = (), Problem.active
 
     def __init__(self, group):
-        self.group, self.n, d = group, group.problem.n, group.G.d
+        self.group, self.n, self.rounding, d = group, group.problem.n, group.problem.rounding, group.G.d
         unit = group.spread if group.kind == 1 else 1.0 / group.spread
         sd = np.sqrt(group.G.nu[group.lo : group.hi].min())
         self.scale = np.concatenate([unit, [1.0], sd / group.spread, [sd, 1.0]])
@@ -221,5 +225,7 @@ class _Place:
         return np.clip(z, self.lower, self.upper)
 
     def derivatives(self, z, eps):
-        value, gradient, information = kernels.insertion_information(*self.group._data(), *self.read(z).values(), eps)
+        value, gradient, information = kernels.insertion_information(
+            *self.group._data(), *self.read(z).values(), eps, weights=self.group.problem.weights
+        )
         return value, gradient * self.scale, information * (self.scale[:, None] * self.scale)

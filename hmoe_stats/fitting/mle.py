@@ -46,15 +46,16 @@ REGROUPED = 5  # regroupings or shakes in a row at most
 
 @one_thread
 def fit_mle(
-    X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False, effort=None
-):
+    X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False, effort=None,
+    weights=None,
+):  # fmt: skip
     """Maximum-likelihood fit of an HMoE in a box, with a certificate.
 
     Parameters
     ----------
     X : array_like, (n, d); (n,) where d = 1
     y : array_like, (n,) or (n, 1)
-        Two pandas objects X and y must have one index.
+        Pandas objects among X, y and weights must have one index.
     gating : {"SS", "SL", "LS", "LL"}
     k2 : sequence of int, or int
         Number of experts in each group; an integer: of the only one.
@@ -84,6 +85,10 @@ def fit_mle(
         How widely optima are sought; by default "usual", 8 starts of the smallest model and 80 at every stage of
         growth. "quick" takes 12 and the likeliest moves only, as the studies do; "wide" takes 200.
         `hmoe_stats.fitting.moves.Effort` has the presets; the result says which one it had.
+    weights : array_like, (n,), optional
+        How many rows each row counts as, w >= 0, not only integers; without it each counts as one. n is their sum in
+        everything that goes by the number of rows, and a weight of 0 is no row. Rows of positive weight, and the sum
+        of weights, must be more than the model has free parameters.
 
     Returns
     -------
@@ -104,17 +109,17 @@ def fit_mle(
     say against its experts.
     """
     called = names.of_data(X, y)
-    X, y, gating, k2 = check_problem(X, y, gating, k2)
+    X, y, gating, k2, weights = check_problem(X, y, gating, k2, weights)
     if check_flag("local", local) and start is None:
         raise ValueError("local must be False without a start; got True")
-    start = starts.check_start(start, gating, k2, X, y)
+    start = starts.check_start(start, gating, k2, X, y, weights)
     tol, max_iter = check_positive("tol", tol), check_whole("max_iter", max_iter)
     if n_starts is not None:
         n_starts = check_whole("n_starts", n_starts)
     if effort is not None:
         effort = check_known("effort", effort, tuple(moves.EFFORTS))
     effort = moves.effort_of(effort, n_starts)
-    search = Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local)
+    search = Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local, weights)
     return search.fit(k2)[0].named(*called)
 
 
@@ -132,6 +137,7 @@ class Search:
     max_iter: int
     seed: int | np.random.SeedSequence
     local: bool
+    weights: np.ndarray | None = None
     seen: dict = field(default_factory=dict)  # shape -> best optima
 
     def fit(self, k2):
@@ -162,7 +168,7 @@ class Search:
     def problem(self, k2, inside=None):
         """The `Problem` of one size, its box wide enough for the measure `inside`."""
         home = self.start if self.local else None
-        return Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home)
+        return Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, self.weights)
 
     def repeat(self, move, pool, rng):
         """Race the starts of a move, and of what they lead to, until that helps no more."""
@@ -263,7 +269,7 @@ def _result(search, pool, optima, finals):
     rows = [
         {
             "kind": run.kind,
-            "log_likelihood": run.value,
+            "log_likelihood": problem.absolute(run.value),
             "score_norm": run.optimum.norm,
             "status": run.status,
             "n_iter": run.optimum.n_iter,
@@ -273,11 +279,13 @@ def _result(search, pool, optima, finals):
     ]
     return FitResult(
         measure=measure,
-        log_likelihood=float(kernels.log_likelihood(search.X, search.y, *measure.kernel_args(), 0.0)),
+        log_likelihood=float(
+            kernels.log_likelihood(search.X, search.y, *measure.kernel_args(), 0.0, weights=search.weights)
+        ),
         score_norm=float(np.abs(score).max()) / problem.n,
         status=status,
         n_iter=best.n_iter,
-        path=np.array(best.path),
+        path=problem.absolute(np.array(best.path)),
         start_rows=rows,
         active_bounds=on_bound,
         n_optima=len(optima),
@@ -298,5 +306,5 @@ def _passed_over(run, final):
     if final.flaw or run.value <= final.exact + AGREE:
         return ""
     if run.exact <= final.exact + AGREE:
-        return f"by smoothed distances; by the model's own {run.exact:.4f}"
+        return f"by smoothed distances; by the model's own {run.problem.absolute(run.exact):.4f}"
     return f"not among the {FINISHED} best that were climbed to the end"

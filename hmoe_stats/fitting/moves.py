@@ -123,7 +123,7 @@ def growth(search, pool, rng, leaders):
         out += [("insert", z) for z in insertions(problem, H, rng, room, effort.drawn)]
     missing = 0 if met else grown - len(out)  # whole groups, or no room for an expert
     for number in range(missing):
-        measure, kind = starts.split(best, problem.k2, search.X, rng, number)
+        measure, kind = starts.split(best, problem.k2, search.X, rng, number, search.weights)
         out.append((f"split:{kind}", problem.from_measure(measure)))
     return out + from_data(search, pool, rng, count - grown)
 
@@ -219,7 +219,7 @@ def shakes(search, pool, rng, optimum=None, jittered=JITTERED, together=RECENTRE
     G = problem.to_measure((optimum or pool.best.optimum).z)
     moved = [("jitter", z) for z in _around(search, problem, G, rng, jittered + 1)[1:]]
     if problem.laplace:
-        recentred = [starts.recentre(G, search.X, rng, k >= together) for k in range(together + apart)]
+        recentred = [starts.recentre(G, search.X, rng, k >= together, search.weights) for k in range(together + apart)]
         moved += [("recentre", problem.project(problem.from_measure(H))) for H in recentred]
     return moved
 
@@ -231,7 +231,7 @@ def warmed(few, G):
 
 def _regated(search, few, G, rng):
     """Coordinates of where the measure G leads to on a few rows, by the best of several places for its centres."""
-    tried = [G, *(starts.scatter(G, search.X, rng) for _ in range(SCATTERED - 1))]
+    tried = [G, *(starts.scatter(G, search.X, rng, search.weights) for _ in range(SCATTERED - 1))]
     pool = Pool(few, search.max_iter)
     pool.race([("", few.project(few.from_measure(H))) for H in tried])
     return few.draw_in(pool.best.optimum.z)
@@ -239,5 +239,5 @@ def _regated(search, few, G, rng):
 
 def _around(search, problem, G, rng, count):
     """G and jittered copies of it."""
-    moved = [starts.jitter(G, search.X, rng, 0.1 * (1 + number % 4)) for number in range(1, count)]
+    moved = [starts.jitter(G, search.X, rng, 0.1 * (1 + number % 4), search.weights) for number in range(1, count)]
     return [problem.from_measure(measure) for measure in (G, *moved)]

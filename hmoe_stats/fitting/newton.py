@@ -69,7 +69,7 @@ def climb_on(problem, optimum, eps, tol, max_iter, gain=1e-9):
     for spent in range(max_iter + 1):
         step = _step(problem, z, gradient, information, radius)
         predicted = gradient @ step - 0.5 * step @ information @ step
-        rounding = 1e-15 * np.sqrt(problem.n) * (1.0 + abs(value))
+        rounding = problem.rounding(value)
         if norm <= tol and predicted <= max(gain, rounding):
             converged = True
             break
@@ -107,7 +107,7 @@ def polish(problem, optimum, eps, steps=3):
         trial = problem.project(optimum.z + step)
         value, gradient, information = problem.derivatives(trial, eps)
         norm = projected_norm(problem, trial, gradient)
-        if not (norm < optimum.norm and value >= optimum.value - 1e-14 * np.sqrt(problem.n) * (1.0 + abs(value))):
+        if not (norm < optimum.norm and value >= optimum.value - problem.rounding(value, 1e-14)):
             break
         optimum = Optimum(trial, value, gradient, information, norm, optimum.converged, [*optimum.path, value])
     return optimum

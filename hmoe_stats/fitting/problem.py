@@ -16,17 +16,18 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from .. import kernels
-from ..arguments import LARGEST, as_numbers, check_data, check_gating, check_k2, check_known, shown
+from ..arguments import LARGEST, as_numbers, check_gating, check_k2, check_known, check_weighted_data, shown
 from ..measure import MixingMeasure, vector_slices
+from .rows import batches, drawn, mean, moments
 
 WIDE = ("a", "omega", "eta")
 SLOPE_LIMIT = 1000.0  # default bound of softmax slopes, per standard deviation of x: a step between neighbours
 VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of y
-ROWS = 1 << 16  # of data worked on at once
 # What a fit accepts; products and squares of such numbers stay far inside double precision and `LARGEST`.
 SPREADS = 1e-18, 1e18  # standard deviations of x and y
 REACH = 1e30  # how far a start may lie from the data, in standard deviations
 BOX_REACH = 1e16  # how far the nearest point of a box may lie from 0, in standard deviations
+LOWEST = -100.0  # of the log-densities that values are relative to: a start may be nowhere near the data
 VARIANCES = 1e-30, 1e12  # nu of a start, and lower end of its box, relative to the variance of y
 
 
@@ -100,41 +101,36 @@ def free_parameters(k2, d):
     return (sum(k2) - 1) * (d + 1) + sum(k2) * (d + 2)
 
 
-def check_problem(X, y, gating, k2):
-    """Checked (X, y, gating, k2) of a fit; `ValueError` where no fit makes sense (too few rows, constant y)."""
-    X, y = check_data(X, y)
+def check_problem(X, y, gating, k2, weights=None):
+    """Checked (X, y, gating, k2, weights) of a fit; `ValueError` where none makes sense (too few rows, constant y).
+
+    Rows of weight 0 are left out, and weights that are all 1 are None. Of the others there must be more than the model
+    has free parameters, and the weights must sum to more than that, too: a sum is a number of rows.
+    """
+    X, y, weights = check_weighted_data(X, y, weights)
     gating, k2 = check_gating(gating), check_k2(k2)
     free = free_parameters(k2, X.shape[1])
     if y.size <= free:
-        raise ValueError(f"X and y must have more rows than the model has free parameters, {free}; got {y.size}")
+        of_weight = "" if weights is None else " of positive weight"
+        wanted = f"more rows{of_weight} than the model has free parameters, {free}"
+        raise ValueError(f"X and y must have {wanted}; got {y.size}")
+    if weights is not None and weights.sum() <= free:
+        wanted = f"sum to more than the number of free parameters, {free}, as a row of weight w counts as w rows"
+        raise ValueError(f"weights must {wanted}; got {weights.sum():g}")
     for name, columns in (("X", X), ("y", y[:, None])):
-        _, spread, varies = moments(columns)
+        _, spread, varies = moments(columns, weights)
         if name == "y" and not varies.all():
             raise ValueError(f"y must vary: all entries equal {y[0]:g}, and the likelihood is unbounded")
         wrong = varies & ((spread < SPREADS[0]) | (spread > SPREADS[1]))
         if wrong.any():
             wanted = f"between {SPREADS[0]:g} and {SPREADS[1]:g}"
             raise ValueError(f"{name} must have a standard deviation {wanted}, rescale it; got {spread[wrong][0]:g}")
-    return X, y, gating, k2
+    return X, y, gating, k2, weights
 
 
-def batches(n):
-    """Slices that cover n rows, `ROWS` each."""
-    return (slice(first, first + ROWS) for first in range(0, n, ROWS))
-
-
-def moments(X):
-    """Mean, standard deviation and whether that is more than rounding, of each column of X (n, d); X is not copied."""
-    mean, top = X.mean(axis=0), np.maximum(X.max(axis=0), -X.min(axis=0))
-    unit = np.where(top > 0, top, 1.0)  # squares of the entries may underflow
-    squares = sum((((X[rows] - mean) / unit) ** 2).sum(axis=0) for rows in batches(len(X)))
-    relative = np.sqrt(squares / len(X))
-    return mean, relative * unit, relative > 1e-13
-
-
-def check_reach(start, X, y):
+def check_reach(start, X, y, weights=None):
     """Raise a `ValueError` where a start is so far from the data that squares of residuals would overflow."""
-    (centre, spread, varies), (y_mean, y_spread, _) = moments(X), moments(y[:, None])
+    (centre, spread, varies), (y_mean, y_spread, _) = moments(X, weights), moments(y[:, None], weights)
     sx, unit = np.where(varies, spread, 0.0), np.where(varies, spread, 1.0)
     parts = [start.eta * sx / y_spread, (start.tau + start.eta @ centre - y_mean) / y_spread]
     levels = (start.gating[0], start.a, start.b), (start.gating[1], start.omega, start.beta)
@@ -162,7 +158,7 @@ class Problem:
 
     Parameters
     ----------
-    X, y, gating, k2
+    X, y, gating, k2, weights
         As checked by `check_problem`.
     bounds : dict or None
         Parameter -> half-width or (low, high), in the units of the data; None for the default box.
@@ -170,19 +166,29 @@ class Problem:
         A measure of this shape; the default box is widened to contain it.
     home : MixingMeasure, optional
         Of any shape: the measure that a local estimator stays with, see `is_home`.
+
+    Attributes
+    ----------
+    n : int or float
+        Number of rows; with weights their sum.
+    reference : ndarray, (rows,)
+        Under weights, which may be large, values are relative: sums of w (log p - reference), with the log-densities
+        of `start` for reference (0 without), so that differences between values keep their digits. `absolute` turns
+        one into a log-likelihood. Without weights values are log-likelihoods.
     """
 
-    def __init__(self, X, y, gating, k2, bounds=None, start=None, home=None):
-        self.gating, self.k2 = gating, k2
-        self.k1, self.K, (self.n, self.d) = len(k2), sum(k2), X.shape
+    def __init__(self, X, y, gating, k2, bounds=None, start=None, home=None, weights=None):
+        self.gating, self.k2, self.weights = gating, k2, weights
+        self.k1, self.K, (self.rows, self.d) = len(k2), sum(k2), X.shape
+        self.n = self.rows if weights is None else weights.sum()
         self.offsets = np.concatenate([[0], np.cumsum(k2)])
         self.kinds = tuple(0 if letter == "S" else 1 for letter in gating)
         self.slices = vector_slices(self.k1, self.K, self.d)
         self.p = self.slices["log_nu"].stop
         self.laplace = (self.kinds[0] == 1 and self.k1 > 1) or (self.kinds[1] == 1 and max(k2) > 1)
 
-        centre, spread, varies = moments(X)
-        (y_mean,), (y_spread,), _ = moments(y[:, None])
+        centre, spread, varies = moments(X, weights)
+        (y_mean,), (y_spread,), _ = moments(y[:, None], weights)
         self.constant = ~varies
         width = np.where(varies, spread, 0.0)
         spread = np.where(varies, spread, 1.0)
@@ -208,9 +214,26 @@ class Problem:
         self._make_box(bounds, start, sy)
         self.home = None if home is None else self.inside(home)
         if home is not None:
-            self.x_mean = self.X.mean(axis=0)
-            self.x_cov = sum((self.X[rows] - self.x_mean).T @ (self.X[rows] - self.x_mean) for rows in batches(self.n))
-            self.x_cov = self.x_cov / self.n
+            self.x_mean = mean(self.X, weights)
+            self.x_cov = sum(self._products(rows) for rows in batches(self.rows)) / self.n
+        self.refer_to(start)
+
+    def _products(self, rows):
+        away = self.X[rows] - self.x_mean
+        return away.T @ (away if self.weights is None else self.weights[rows, None] * away)
+
+    def refer_to(self, G):
+        """Under weights, let values be relative to the measure G, or to nothing."""
+        if self.weights is not None:
+            reference = np.zeros(self.rows)
+            if G is not None:
+                reference = kernels.log_density(self.X, self.y, *self.inside(G).kernel_args(), 0.0)
+            self._refer(np.maximum(reference, LOWEST))
+
+    def _refer(self, reference):
+        self.reference = reference
+        self.offset = float(np.sum(self.weights * reference)) - self.n * np.log(self.y_scale)
+        self.grain = np.linalg.norm(self.weights * (1.0 + np.abs(reference)))  # of what sums of such terms round to
 
     def _wide(self, vector, name):
         return vector[self.slices[name]].reshape(-1, self.d)
@@ -320,11 +343,17 @@ class Problem:
 
     def thinned(self, rng, rows):
         """The problem itself, or where it has more than `rows` rows a copy on that many of them, drawn."""
-        if self.n <= rows:
+        if self.rows <= rows:
             return self
-        take = np.sort(rng.choice(self.n, size=rows, replace=False))
         few = copy.copy(self)
-        few.X, few.y, few.n = self.X[take], self.y[take], rows
+        if self.weights is None:
+            take = np.sort(rng.choice(self.rows, size=rows, replace=False))
+        else:
+            take, times = np.unique(drawn(rng, self.rows, self.weights, rows), return_counts=True)
+            few.weights = times.astype(float)
+        few.X, few.y, few.rows, few.n = self.X[take], self.y[take], take.size, rows
+        if self.weights is not None:
+            few._refer(self.reference[take])
         return few
 
     # -- between measures and coordinates ---------------------------------------------------------------------------
@@ -383,7 +412,7 @@ class Problem:
         v = z * self.scale
         for wide, flat, kind in (("a", "b", self.kinds[0]), ("omega", "beta", self.kinds[1])):
             if kind == 1:
-                where, middle = self.slices[wide], self.X.mean(axis=0)
+                where, middle = self.slices[wide], mean(self.X, self.weights)
                 held = np.clip(z[where], self.lower[where], self.upper[where]) * self.scale[where]
                 far, near = (np.linalg.norm(c.reshape(-1, self.d) - middle, axis=1) for c in (v[where], held))
                 v[self.slices[flat]] += near - far
@@ -421,17 +450,35 @@ class Problem:
 
     # -- the function and its derivatives ---------------------------------------------------------------------------
     def log_likelihood(self, z, eps):
-        """Log-likelihood at z in the units of the data."""
-        return kernels.log_likelihood(self.X, self.y, *self.kernel_args(z), eps) - self.n * np.log(self.y_scale)
+        """Log-likelihood at z in the units of the data; under weights relative to the `reference`."""
+        args = self.X, self.y, *self.kernel_args(z), eps
+        if self.weights is None:
+            return kernels.log_likelihood(*args) - self.n * np.log(self.y_scale)
+        return self.relative(kernels.log_density(*args))
+
+    def relative(self, log_density):
+        """The value under weights of the log-densities of the rows."""
+        return float(np.sum(self.weights * (log_density - self.reference)))  # pairwise
 
     def derivatives(self, z, eps):
-        """Log-likelihood in the units of the data, its gradient in z and minus its Hessian in z."""
-        value, gradient, information = kernels.information(self.X, self.y, *self.kernel_args(z), eps)
+        """`log_likelihood` at z, its gradient in z and minus its Hessian in z."""
+        args = self.X, self.y, *self.kernel_args(z), eps
+        value, gradient, information = kernels.information(*args, weights=self.weights)
         return (
-            value - self.n * np.log(self.y_scale),
+            value - self.n * np.log(self.y_scale) if self.weights is None else self.log_likelihood(z, eps),
             gradient * self.scale,
             information * (self.scale[:, None] * self.scale),
         )
+
+    def absolute(self, value):
+        """The log-likelihood that a value stands for."""
+        return value if self.weights is None else value + self.offset
+
+    def rounding(self, value, unit=1e-15):
+        """Differences between values near this one that double precision may not tell."""
+        if self.weights is None:
+            return unit * np.sqrt(self.n) * (1.0 + abs(value))
+        return unit * (self.grain + np.sqrt(self.rows) * abs(value))
 
     def active(self, z, gradient):
         """(p,) bool: coordinates on a bound whose gradient presses outward."""

@@ -31,7 +31,7 @@ class Run:
 
     @property
     def entry(self):
-        return self.value, self.problem.to_measure(self.optimum.z)
+        return self.problem.absolute(self.value), self.problem.to_measure(self.optimum.z)
 
     @property
     def experts(self):

@@ -22,7 +22,9 @@ class FitResult:
     measure : MixingMeasure
         The fitted parameters, in the units of the data.
     log_likelihood : float
-        Log-likelihood of `measure` under the model itself (unsmoothed), natural log, constants included.
+        Log-likelihood of `measure` under the model itself (unsmoothed), natural log, constants included. With weights
+        of large sum n only about 1e-16 n of it is known; `gap` is reckoned by differences, and so is
+        `hmoe_stats.log_likelihood` relative to another measure.
     score_norm : float
         Largest absolute entry of the projected score, divided by n, in the unconstrained parameters of `measure`,
         reckoned in standardised coordinates and converted. Projected: what presses against a bound is left out. Under

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..arguments import GATINGS, check_seed
 from ..measure import as_measure
-from .problem import check_reach, moments
+from .problem import check_reach
+from .rows import drawn, moments, variance
 from .shapes import contains, embedding, strata, translate
 
 
@@ -27,7 +28,7 @@ def key(seed, gating, k2):
     return np.random.SeedSequence(seed.entropy, spawn_key=spawn)
 
 
-def check_start(start, gating, k2, X, y):
+def check_start(start, gating, k2, X, y, weights=None):
     """Return `start`, of a fit its measure; a `ValueError` unless it is None or a start of this model on these data."""
     if start is None:
         return None
@@ -36,25 +37,25 @@ def check_start(start, gating, k2, X, y):
         raise ValueError(f"start must have gating {gating!r} and d = {d}; got {start.gating!r} and d = {start.d}")
     if start.k2 != k2 and not contains(k2, start.k2):
         raise ValueError(f"start must have k2 = {k2} or fit inside it group by group; got {start.k2}")
-    check_reach(start, X, y)
+    check_reach(start, X, y, weights)
     return start
 
 
-def centre_and_units(X):
+def centre_and_units(X, weights=None):
     """Mean of each covariate, the unit of centres on it and one over that of slopes, (d,) each: its standard deviation.
 
     A constant one has 1 and infinity: slopes on it do nothing, and stay where they are.
     """
-    mean, spread, varies = moments(X)
-    return mean, np.where(varies, spread, 1.0), np.where(varies, spread, np.inf)
+    centre, spread, varies = moments(X, weights)
+    return centre, np.where(varies, spread, 1.0), np.where(varies, spread, np.inf)
 
 
-def jitter(G, X, rng, size):
+def jitter(G, X, rng, size, weights=None):
     """Every parameter of G moved by about `size` of its natural unit (logits, or standard deviations of noise or x).
 
     Slopes turn about the centre of the covariates X (n, d), so that starts do not depend on the origin of x.
     """
-    centre, x_spread, run = centre_and_units(X)
+    centre, x_spread, run = centre_and_units(X, weights)
     G = translate(G, centre)
     noise = lambda *shape: size * rng.standard_normal(shape)  # noqa: E731
     sd = np.sqrt(G.nu)
@@ -71,7 +72,7 @@ def jitter(G, X, rng, size):
     return translate(moved, -centre)
 
 
-def recentre(G, X, rng, apart=False):
+def recentre(G, X, rng, apart=False, weights=None):
     """G with all centres of one of its Laplace gates, of which it has one at least, moved alike, about a row of X.
 
     With `apart` each goes to a row of its own instead.
@@ -82,15 +83,15 @@ def recentre(G, X, rng, apart=False):
     name, members = gates[rng.integers(len(gates))]
     centres = getattr(G, name).copy()
     if apart:
-        centres[members] = X[rng.integers(len(X), size=len(centres[members]))]
+        centres[members] = X[drawn(rng, len(X), weights, len(centres[members]))]
     else:
-        centres[members] += X[rng.integers(len(X))] - centres[members].mean(axis=0)
+        centres[members] += X[drawn(rng, len(X), weights)] - centres[members].mean(axis=0)
     return G.replace(**{name: centres})
 
 
-def scatter(G, X, rng):
+def scatter(G, X, rng, weights=None):
     """G with all centres of its Laplace gates at rows drawn from X."""
-    rows = X[rng.integers(len(X), size=G.k1 + G.n_experts)]
+    rows = X[drawn(rng, len(X), weights, G.k1 + G.n_experts)]
     fields = {"a": rows[: G.k1], "omega": rows[G.k1 :]}
     return G.replace(**{name: fields[name] for name, letter in zip(fields, G.gating, strict=True) if letter == "L"})
 
@@ -98,7 +99,7 @@ def scatter(G, X, rng):
 KINDS = ("location", "slope", "gate", "scale", "mixed")
 
 
-def split(G, k2, X, rng, number):
+def split(G, k2, X, rng, number, weights=None):
     """A measure of shape `k2` near G: experts (and groups) copied as `embed` does, and the copies pulled apart.
 
     The start's `number` decides the stratum (which experts are copied) and, slower, the kind of pull: in location
@@ -112,7 +113,7 @@ def split(G, k2, X, rng, number):
     """
     n_strata = strata(k2, G.k2)
     kind = KINDS[(number // n_strata) % len(KINDS)]
-    centre, x_spread, run = centre_and_units(X)
+    centre, x_spread, run = centre_and_units(X, weights)
     G = translate(G, centre)
     measure, groups, leaves = embedding(G, k2, rng, number % n_strata, lambda m: rng.dirichlet(np.full(m, 4.0)))
     fields = {name: getattr(measure, name).copy() for name in ("a", "b", "omega", "eta", "tau", "nu")}
@@ -156,9 +157,13 @@ def _pull(rng, weight, d):
 def from_clusters(problem, rng):
     """k-means++ clusters of standardised (x, y), a regression in each; clusters near in x share a group."""
     X, y, K = problem.X, problem.y, problem.K
-    spread = np.where(X.std(axis=0) > 0, X.std(axis=0), 1.0)
-    points = np.column_stack([X / spread, y / y.std() * rng.uniform(0.5, 3.0)])
-    take = rng.choice(len(y), size=min(len(y), 2000), replace=False)
+    spread, y_spread = (np.sqrt(variance(values, problem.weights)) for values in (X, y))
+    spread = np.where(spread > 0, spread, 1.0)
+    points = np.column_stack([X / spread, y / y_spread * rng.uniform(0.5, 3.0)])
+    if problem.weights is None:
+        take = rng.choice(len(y), size=min(len(y), 2000), replace=False)
+    else:
+        take = drawn(rng, len(y), problem.weights, 2000)
     from scipy.cluster.vq import kmeans2  # loads what other starts do not need
 
     with warnings.catch_warnings():
@@ -176,23 +181,35 @@ def random(problem, rng):
     X, y, K = problem.X, problem.y, problem.K
     weights = np.full((K, len(y)), 1e-3)
     for j in range(K):
-        near = rng.integers(len(y))
+        near = drawn(rng, len(y), problem.weights)
         distance = ((X - X[near]) ** 2).sum(axis=1)
-        pool = np.argsort(distance, kind="stable")[: max(problem.d + 2, int(len(y) * rng.uniform(0.05, 0.6)))]
-        weights[j, rng.choice(pool, size=min(pool.size, 2 * (problem.d + 2)), replace=False)] = 1.0
+        order, share, chances = np.argsort(distance, kind="stable"), rng.uniform(0.05, 0.6), None
+        if problem.weights is None:
+            size = int(len(y) * share)
+        else:
+            size = int(np.searchsorted(np.cumsum(problem.weights[order]), share * problem.n))
+        pool = order[: max(problem.d + 2, size)]
+        if problem.weights is not None:
+            chances = problem.weights[pool] / problem.weights[pool].sum()
+        weights[j, rng.choice(pool, size=min(pool.size, 2 * (problem.d + 2)), replace=False, p=chances)] = 1.0
     return from_weights(problem, weights)
 
 
 def from_weights(problem, weights):
-    """Experts by weighted regression; gates flat (softmax) or centred at the experts' covariates (Laplace)."""
+    """Experts by weighted regression; gates flat (softmax) or centred at the experts' covariates (Laplace).
+
+    Weights (K, rows) of the experts come on top of those of the rows.
+    """
     K, d, k1 = problem.K, problem.d, problem.k1
-    design = np.column_stack([problem.X, np.ones(problem.n)])
+    if problem.weights is not None:
+        weights = weights * (problem.weights / problem.weights.mean())
+    design = np.column_stack([problem.X, np.ones(problem.rows)])
     lines, nu = np.empty((K, d + 1)), np.empty(K)
     for j, weight in enumerate(weights):
         root = np.sqrt(weight)
         lines[j] = np.linalg.lstsq(design * root[:, None], problem.y * root, rcond=1e-10)[0]
         nu[j] = weight @ (problem.y - design @ lines[j]) ** 2 / weight.sum()
-    nu = np.maximum(nu, 1e-3 * problem.y.var())
+    nu = np.maximum(nu, 1e-3 * variance(problem.y, problem.weights))
     centres = (weights @ problem.X) / weights.sum(axis=1)[:, None]
     off = problem.offsets
     group_centres = np.stack([centres[lo:hi].mean(axis=0) for lo, hi in zip(off[:-1], off[1:], strict=True)])
