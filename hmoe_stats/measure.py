@@ -15,9 +15,9 @@ from dataclasses import dataclass, fields
 from itertools import accumulate
 
 import numpy as np
-from scipy.special import logsumexp
 
-from .arguments import GATINGS, as_floats, as_numbers, check_gating, check_k2, check_number, cut, shape_words, shown
+from . import gates
+from .arguments import as_floats, as_numbers, check_gating, check_k2, check_number, cut, shape_words, shown
 from .names import visible
 
 LINE = 120  # characters of a printed line: wider tables are printed in blocks of columns
@@ -162,9 +162,9 @@ class MixingMeasure:
             As `check`: kernels read memory by these shapes.
         """
         self.check()
-        kinds = tuple(0 if letter == "S" else 1 for letter in self.gating)
+        codes = (gate.code for gate in gates.of(self.gating))
         offsets = np.array([0, *accumulate(self.k2)])
-        return *kinds, offsets, self.a, self.b, self.omega, self.beta, self.eta, self.tau, self.nu
+        return *codes, offsets, self.a, self.b, self.omega, self.beta, self.eta, self.tau, self.nu
 
     def check(self):
         """Return the measure itself if it is as it was made, else raise a `ValueError`.
@@ -173,7 +173,7 @@ class MixingMeasure:
         """
         values = vars(self)
         gating, k2, eta = values.get("gating"), values.get("k2"), values.get("eta")
-        if type(gating) is not str or gating not in GATINGS:
+        if type(gating) is not str or gating not in gates.GATINGS:
             raise ValueError(f"gating must be what it was made; got {shown(gating)}")
         if type(k2) is not tuple or set(map(type, k2)) != {int} or min(k2) < 1:
             raise ValueError(f"k2 must be the tuple of positive integers it was made; got {shown(k2)}")
@@ -219,11 +219,11 @@ class MixingMeasure:
         bounded = np.isfinite(low) & np.isfinite(high)
         centre = np.zeros(self.d)
         centre[bounded] = 0.5 * low[bounded] + 0.5 * high[bounded]
-        a, b = _canonical_gate(self.gating[0], self.a, self.b, low, high, centre)
+        first, second = gates.of(self.gating)
+        a, b = first.canonical(self.a, self.b, low, high, centre)
         omega, beta = np.empty_like(self.omega), np.empty_like(self.beta)
         for lo, hi in zip(self.offsets[:-1], self.offsets[1:], strict=True):
-            gate = _canonical_gate(self.gating[1], self.omega[lo:hi], self.beta[lo:hi], low, high, centre)
-            omega[lo:hi], beta[lo:hi] = gate
+            omega[lo:hi], beta[lo:hi] = second.canonical(self.omega[lo:hi], self.beta[lo:hi], low, high, centre)
         return self.replace(a=a, b=b, omega=omega, beta=beta)
 
     def __reduce__(self):
@@ -348,19 +348,3 @@ def _check_support(support, d):
         i = int(np.argmin(low < high))
         raise ValueError(f"support must have low < high in every coordinate; got {low[i]:g}, {high[i]:g} at {i}")
     return low, high
-
-
-def _canonical_gate(letter, slopes, intercepts, low, high, centre):
-    """One gate in canonical form: `slopes` (m, d), `intercepts` (m,)."""
-    if letter == "S":
-        at_centre = intercepts + slopes @ centre
-        at_centre = at_centre - logsumexp(at_centre)
-        slopes = slopes - np.exp(at_centre) @ slopes
-        return slopes, at_centre - slopes @ centre
-    if slopes.shape[1] == 1:
-        clipped = np.clip(slopes, low, high)
-        intercepts = intercepts - np.abs(slopes - clipped)[:, 0]
-        slopes = clipped
-    if (slopes == slopes[0]).all():
-        slopes = np.broadcast_to(centre, slopes.shape)
-    return slopes, intercepts - logsumexp(intercepts)

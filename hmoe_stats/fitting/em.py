@@ -96,22 +96,23 @@ def run(problem, z, eps, max_iter, tol):
     """EM from z: the last coordinates, and the log-likelihood before the first and after every iteration."""
     _, _, off, a, b, omega, beta, eta, tau, nu = problem.kernel_args(z)
     shift = problem.n * np.log(problem.y_scale)
-    kinds, floor = problem.kinds, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
+    (first, second), floor = problem.gates, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
     ceiling = VARIANCES[1] * problem.scale[problem.slices["tau"]] ** 2  # rounding of a far line may leave more
     unit = np.append(np.where(problem.constant, 1.0, problem.spread), 1.0)
     path = []
     for iteration in range(max_iter + 1):
-        value, r = kernels.responsibilities(problem.X, problem.y, *kinds, off, a, b, omega, beta, eta, tau, nu, eps)
+        arrays = a, b, omega, beta, eta, tau, nu
+        value, r = kernels.responsibilities(problem.X, problem.y, *problem.kinds, off, *arrays, eps)
         path.append(float(value - shift))
         if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
             break
         eta, tau, nu = update_experts(problem.X, problem.y, r, eta, tau, nu, floor, ceiling, unit)
         if problem.k1 > 1:
-            a, b = update_gate(problem.X, np.add.reduceat(r, off[:-1], axis=0), kinds[0], a, b, eps)
+            a, b = update_gate(problem.X, np.add.reduceat(r, off[:-1], axis=0), first, a, b, eps)
         omega, beta = omega.copy(), beta.copy()
         for lo, hi in zip(off[:-1], off[1:], strict=True):
             if hi - lo > 1:
-                omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], kinds[1], omega[lo:hi], beta[lo:hi], eps)
+                omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], second, omega[lo:hi], beta[lo:hi], eps)
     v = np.concatenate([part.ravel() for part in (a, b, omega, beta, eta, tau, np.log(nu))])
     return v / problem.scale, path
 
@@ -153,21 +154,21 @@ def least_squares(xx, xy, unit):
     return solution / size, deficient
 
 
-def update_gate(X, r, kind, slopes, intercepts, eps, steps=5):
+def update_gate(X, r, gate, slopes, intercepts, eps, steps=5):
     """Raise sum_rows sum_i r_i log g_i(x) in one gate by damped Newton steps: new slopes (m, d), intercepts (m,).
 
-    Softmax gates: the function is concave and Newton with halving finds its maximum. Laplace gates: negative curvature
-    is reflected and the distance smoothed in the direction, never in the value that a step must raise.
+    Log-linear gates: the function is concave and Newton with halving finds its maximum. Laplace gates: negative
+    curvature is reflected and the distance smoothed in the direction, never in the value that a step must raise.
     """
-    m, d = slopes.shape
-    aim = max(eps, np.mean(X.std(axis=0)) / np.sqrt(len(X))) if kind == 1 else 0.0
+    (m, d), code = slopes.shape, gate.code
+    aim = max(eps, np.mean(X.std(axis=0)) / np.sqrt(len(X))) if gate.kinked else 0.0
     slopes, intercepts = np.ascontiguousarray(slopes), np.ascontiguousarray(intercepts)
     # a change of logits by so much takes a gate from one end to the other; where it is saturated, curvature vanishes
-    limit = 1e3 + (np.linalg.norm(np.ptp(X, axis=0)) if kind == 1 else 0.0)
-    size_of_x = np.abs(X).max(axis=0) if kind == 0 else np.ones(d)
-    value, gradient, information = kernels.gate_information(X, r, kind, slopes, intercepts, aim)
+    limit = 1e3 + (np.linalg.norm(np.ptp(X, axis=0)) if gate.located else 0.0)
+    size_of_x = np.ones(d) if gate.located else np.abs(gate.features(X)).max(axis=0)
+    value, gradient, information = kernels.gate_information(X, r, code, slopes, intercepts, aim)
     if aim != eps:
-        value = kernels.gate_information(X, r, kind, slopes, intercepts, eps)[0]
+        value = kernels.gate_information(X, r, code, slopes, intercepts, eps)[0]
     for _ in range(steps):
         values, vectors = np.linalg.eigh(information)
         size = np.abs(values)
@@ -183,9 +184,9 @@ def update_gate(X, r, kind, slopes, intercepts, eps, steps=5):
         while fraction > 1e-6:
             new_slopes = slopes + fraction * step[: m * d].reshape(m, d)
             new_intercepts = intercepts + fraction * step[m * d :]
-            new_value, gradient, information = kernels.gate_information(X, r, kind, new_slopes, new_intercepts, aim)
+            new_value, gradient, information = kernels.gate_information(X, r, code, new_slopes, new_intercepts, aim)
             if aim != eps:
-                new_value = kernels.gate_information(X, r, kind, new_slopes, new_intercepts, eps)[0]
+                new_value = kernels.gate_information(X, r, code, new_slopes, new_intercepts, eps)[0]
             if new_value > value:
                 break
             fraction *= 0.3

@@ -231,7 +231,7 @@ class Search:
         """Climb on to the tight tolerance; the path so far stays the head of the new one if both have one eps."""
         optimum = maximise(problem, run.optimum.z, eps, min(self.tol, 1e-9), self.max_iter)
         optimum = polish(problem, optimum, eps)
-        if not problem.laplace:
+        if not problem.kinked:
             optimum = replace(optimum, path=[*run.optimum.path, *optimum.path[1:]])
         return replace(run, optimum=optimum, flaw=certificate.flaw(problem, optimum.z))
 

@@ -92,7 +92,7 @@ def unit(P):
     """A value of the discrepancy that is neither large nor small."""
     sd = np.sqrt(P.G0.nu[P.true])
     if P.parameter in ("omega", "a"):
-        return 1.0 / P.x_sd if P.kinds[P.level - 1] == 0 else P.x_sd
+        return P.gate_units[P.level - 1]
     return float({"tau": sd, "nu": sd**2, "eta": sd / P.x_sd}[P.parameter])
 
 
@@ -131,8 +131,8 @@ def _tilted(P, t, rng):
         "tau": sd * np.sqrt(v) * z,
         "nu": -(sd**2) * v,
         "beta": np.log(w / w.mean()),
-        "omega": tilt / P.x_sd * np.sqrt(v) * z * (P.kinds[1] == 0),
-        "eta": -tilt * sd / P.x_sd * v * (P.kinds[1] == 0),
+        "omega": tilt / P.x_sd * np.sqrt(v) * z * (P.gates[1].interaction == 1),
+        "eta": -tilt * sd / P.x_sd * v * (P.gates[1].interaction == 1),
     }.items():
         point[P.at[name].start + members] += move
     return _moved(P, point, rng)
@@ -143,7 +143,7 @@ def _scattered(P, t, rng):
     m = max(2, np.bincount(P.split.leaf).max())
     h = t ** rng.uniform(1.0, 2.0 * m)
     sd = np.sqrt(P.G0.nu[P.split.leaf])
-    gate1, gate2 = (1.0 / P.x_sd if kind == 0 else P.x_sd for kind in P.kinds)
+    gate1, gate2 = P.gate_units
     v = P.base.copy()
     for name, scale, power, level in (
         ("a", gate1, 1 / 2, 1),
