@@ -1,10 +1,11 @@
-"""``python -m benchmarks [kernels] [fits] [growth] [cold] [driver] [figure]``: medians, and ratios within one run.
+"""``python -m benchmarks [NAME]...``, names as below, or all: medians, and ratios within one run.
 
 kernels: against the cost of their exponentials and logarithms in NumPy (the roofline) and against NumPy with logsumexp.
 fits: one fit from one start, against a NumPy EM and against SciPy's L-BFGS on our own score, in CPU time; EM is given
 up to a thousand times as long, half an hour in all.
 growth: time and memory over n, K and d. cold: the first fit of a fresh process. driver: what a study costs a cell
-besides its fits, and how fast `hmoe status` answers. figure: what the tables show.
+besides its fits, and how fast `hmoe status` answers. stored: `hmoe status`, `table` and `rates` on 1e5 stored cells.
+figure: what the tables show.
 Tables go to the screen and to benchmarks/<name>.csv. `python -m benchmarks.optimum` asks whether fits find the optimum.
 """
 
@@ -31,6 +32,7 @@ from hmoe_stats.fitting.problem import Problem  # noqa: E402
 
 from . import numpy_em  # noqa: E402
 from .driver import bench_driver  # noqa: E402
+from .stored import bench_stored  # noqa: E402
 
 HERE = Path(__file__).parent
 BOX = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
@@ -295,7 +297,7 @@ def bench_figure():
 
 def main(names):
     jobs = {"kernels": bench_kernels, "fits": bench_fits, "growth": bench_growth, "cold": bench_cold}
-    jobs |= {"driver": bench_driver, "figure": bench_figure}
+    jobs |= {"driver": bench_driver, "stored": bench_stored, "figure": bench_figure}
     for name in names or jobs:
         if name not in jobs:
             sys.exit(f"benchmarks: {name}: expected some of {', '.join(jobs)}")

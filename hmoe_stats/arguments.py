@@ -138,7 +138,7 @@ def _disguised(value, depth=0):
     if isinstance(value, bytes | bytearray):
         return "bytes"
     frame = hasattr(value, "iloc")
-    if frame and value.ndim == 2:
+    if frame and getattr(value, "ndim", 1) == 2:
         columns = zip(value.columns, value.dtypes, strict=True)
         return next((f"{_of(d)} in column {_label(c)}" for c, d in columns if not _may_be_numeric(d)), None)
     dtype = getattr(value, "dtype", None)
@@ -175,7 +175,7 @@ def _from_objects(value, array, missing):
         if type(entry) not in gaps:
             try:
                 out.flat[i] = float(entry)
-            except (ValueError, OverflowError):  # of integers and fractions beyond a float; of signalling NaN
+            except (TypeError, ValueError, ArithmeticError):  # beyond the floats, or a signalling NaN
                 return f"a number beyond the floats {_place(value, np.unravel_index(i, array.shape))}", None
     return None, out
 
@@ -199,8 +199,9 @@ def _label(label):
 
 def _place(value, index):
     """Where an entry stands: the column of a frame by its name, else the index."""
-    if len(index) == 2 and hasattr(value, "columns"):
-        return f"in column {_label(list(value.columns)[index[1]])}"
+    columns = getattr(value, "columns", None) if len(index) == 2 else None
+    if hasattr(columns, "__len__") and len(columns) > index[1]:
+        return f"in column {_label(columns[index[1]])}"
     return f"at {[int(i) for i in index]}" if len(index) else ""
 
 
@@ -241,7 +242,8 @@ def check_same_index(first, second):
     """Raise a `ValueError` where of two (name, value) pairs both values are pandas objects, of different indices."""
     (name, value), (other, there) = first, second
     index = getattr(value, "index", None)
-    if hasattr(value, "iloc") and hasattr(there, "iloc") and not index.equals(there.index):
+    pandas = hasattr(value, "iloc") and hasattr(there, "iloc") and hasattr(index, "equals")
+    if pandas and not index.equals(there.index):
         raise ValueError(
             f"{other} must have the index of {name}, as a row is one observation; got another one: align them, "
             f"or give {name}.to_numpy() and {other}.to_numpy() if rows are paired by position"
@@ -311,6 +313,13 @@ def check_known(name, value, known, wanted=None):
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name} must be {wanted or 'one of ' + ', '.join(known)}; got {shown(value)}")
     return str(value)
+
+
+def check_text(name, value):
+    """Return `value` if it is text, else raise a `ValueError` that names it."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be text; got {shown(value)}")
+    return value
 
 
 def check_flag(name, value):

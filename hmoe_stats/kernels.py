@@ -36,18 +36,21 @@ from llvmlite import ir
 from numba import config, njit, types
 from numba.extending import intrinsic
 
+from .compiling import kernel
+
 BLOCK = 256
+ZERO = np.int64(0)  # where a helper takes an integer: for a literal 0 it would be compiled once more
 WEIGHINGS = 2  # Newton steps on the weight of an expert that may be inserted
 NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs`
 LOG_2PI = math.log(2.0 * math.pi)
 
 # Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
-_OPTIONS = dict(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"})
-# The exponential adds and subtracts a large constant to round; reassociation would cancel it.
-_EXACT = _OPTIONS | dict(fastmath={"contract", "nsz"}, forceinline=True)
+_OPTIONS = dict(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}, no_cfunc_wrapper=True)
 # Helpers are inlined into the kernels that use them: shared as symbols, which of several equal but differently
 # optimised copies runs would depend on what was compiled and what was loaded from the cache, and show in the last bit.
-_INNER = _OPTIONS | dict(forceinline=True)
+_INNER = _OPTIONS | dict(forceinline=True, no_cpython_wrapper=True)
+# The exponential adds and subtracts a large constant to round; reassociation would cancel it.
+_EXACT = _INNER | dict(fastmath={"contract", "nsz"})
 
 
 @intrinsic
@@ -183,12 +186,12 @@ def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total,
     """
     one, g = logits[lo], weights[lo]
     if hi - lo > 1:
-        _logit(kind, x, nb, slopes[lo], intercepts[lo], eps2, one)
+        for j in range(lo, hi):
+            _logit(kind, x, nb, slopes[j], intercepts[j], eps2, logits[j])
         for s in range(nb):
             top[s] = 0.0
         for j in range(lo + 1, hi):
             row = logits[j]
-            _logit(kind, x, nb, slopes[j], intercepts[j], eps2, row)
             for s in range(nb):
                 row[s] -= one[s]
                 top[s] = max(top[s], abs(row[s]))
@@ -210,13 +213,12 @@ def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total,
                 top[s] = max(top[s], row[s])
         for s in range(nb):
             one[s] = -top[s]
-            g[s] = _exp(one[s])
-            total[s] = g[s]
+            total[s] = 0.0
         for j in range(lo + 1, hi):
             row = logits[j]
             for s in range(nb):
                 row[s] -= top[s]
-    for j in range(lo + 1, hi):
+    for j in range(lo if far > 0.0 else lo + 1, hi):
         row, g = logits[j], weights[j]
         for s in range(nb):
             g[s] = _exp(row[s])
@@ -249,7 +251,7 @@ def _forward(X, y, start, model, work):
     _load(X, start, nb, x)
     for s in range(nb):
         yb[s] = y[start + s]
-    _gate(kind1, x, nb, a, b, 0, k1, eps2, U, G, S1, top)
+    _gate(kind1, x, nb, a, b, ZERO, k1, eps2, U, G, S1, top)
     for i in range(k1):
         _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps2, V, H, S2[i], top)
     for i in range(k1):
@@ -328,38 +330,84 @@ def _workspace(d, k1, K):
 # -- what the library calls -------------------------------------------------------------------------------------------
 
 
-@njit(**_OPTIONS)
-def log_likelihood(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
-    """Sum over rows of log p_G(y | x)."""
+TOTAL, DENSITY, RESPONSIBILITIES, INSERTION = range(4)  # what `_evaluate` is asked for
+
+
+@kernel(**_OPTIONS)
+def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wanted, i):
+    """Log-likelihood, if asked for alone or with responsibilities, and what is wanted of each row, one row a column.
+
+    One function for all that needs one run through gates and experts, as that is most of what there is to compile.
+    """
     n, d = X.shape
     k1, K = off.size - 1, tau.size
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
     work = _workspace(d, k1, K)
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    height = 0
+    if wanted != TOTAL:
+        height = 1 if wanted == DENSITY else K if wanted == RESPONSIBILITIES else 4
+    out = np.empty((height, n))
     total = 0.0
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work)
-        total += _sum_log(nb, top, mass, S1, part)
-    return total - 0.5 * n * LOG_2PI
+        if wanted == TOTAL or wanted == RESPONSIBILITIES:
+            total += _sum_log(nb, top, mass, S1, part)
+        if wanted == DENSITY:
+            o = out[0]
+            for s in range(nb):
+                o[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
+        elif wanted == RESPONSIBILITIES:
+            for g in range(k1):
+                share = S2[g]
+                for j in range(off[g], off[g + 1]):
+                    e, o = E[j], out[j]
+                    for s in range(nb):
+                        o[start + s] = e[s] / (share[s] * mass[s])
+        elif wanted == INSERTION:
+            log_sum, log_p, gate, rest = out[0], out[1], out[2], out[3]
+            # V holds logits less a common number, which one logit gives back
+            _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, part)
+            for s in range(nb):
+                log_sum[start + s] = part[s] + math.log(S2[i, s]) - V[off[i], s]
+                log_p[start + s] = top[s] + math.log(mass[s] / S1[s])
+                gate[start + s] = G[i, s] / S1[s]
+                rest[start + s] = 1.0
+            for j in range(off[i], off[i + 1]):
+                for s in range(nb):
+                    rest[start + s] -= E[j, s] / (S2[i, s] * mass[s])
+            for s in range(nb):
+                rest[start + s] = max(rest[start + s], 0.0)
+    return total - 0.5 * n * LOG_2PI, out
 
 
-@njit(**_OPTIONS)
-def log_density(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
+def log_likelihood(*args):
+    """Sum over rows of log p_G(y | x)."""
+    return _evaluate(*args, TOTAL, 0)[0]
+
+
+def log_density(*args):
     """log p_G(y | x) of each row, (n,)."""
-    n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    out = np.empty(n)
-    for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
-        for s in range(nb):
-            out[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
-    return out
+    return _evaluate(*args, DENSITY, 0)[1][0]
 
 
-@njit(**_OPTIONS)
+def responsibilities(*args):
+    """The E-step: log-likelihood, and r_j of each expert and row as (K, n), one expert a row."""
+    return _evaluate(*args, RESPONSIBILITIES, 0)
+
+
+def insertion_base(*args):
+    """What adding an expert to group i takes of each row (4, n): log sum_l exp(v_l) of the group, log p, g_i, 1 - R_i.
+
+    Arguments are the common ones and, last, i. An expert with gate score t and density N turns p into p_new, all else
+    held:
+
+        p_new / p = (1 + A) / (1 + B),   B = exp(t) / sum_l exp(v_l),   A = B (g_i N / p + 1 - R_i).
+    """
+    return _evaluate(*args[:-1], INSERTION, args[-1])[1]
+
+
+@kernel(**_OPTIONS)
 def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0):
     """g_i(x) h_j(x) of each row and expert, (n, K)."""
     n, d = X.shape
@@ -370,35 +418,13 @@ def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0)
     for start in range(0, n, BLOCK):
         nb = min(BLOCK, n - start)
         _load(X, start, nb, x)
-        _gate(kind1, x, nb, a, b, 0, k1, eps * eps, U, G, S1, top)
+        _gate(kind1, x, nb, a, b, ZERO, k1, eps * eps, U, G, S1, top)
         for i in range(k1):
             _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps * eps, V, H, S2[i], top)
             for j in range(off[i], off[i + 1]):
                 for s in range(nb):
                     out[start + s, j] = G[i, s] / S1[s] * (H[j, s] / S2[i, s])
     return out
-
-
-@njit(**_OPTIONS)
-def responsibilities(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
-    """The E-step: log-likelihood, and r_j of each expert and row as (K, n), one expert a row."""
-    n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    out = np.empty((K, n))
-    total = 0.0
-    for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
-        total += _sum_log(nb, top, mass, S1, part)
-        for i in range(k1):
-            sums = S2[i]
-            for j in range(off[i], off[i + 1]):
-                e, o = E[j], out[j]
-                for s in range(nb):
-                    o[start + s] = e[s] / (sums[s] * mass[s])
-    return total - 0.5 * n * LOG_2PI, out
 
 
 @njit(**_INNER)
@@ -460,7 +486,7 @@ def _public_order(k1, K, d):
     return order
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
     """Log-likelihood and its gradient in `to_vector` order, (p,)."""
     n, d = X.shape
@@ -600,30 +626,26 @@ def _add_curvature(w, toward, nb, d, row, H, tmp):
 
 
 @njit(**_INNER)
-def _add_expert(x, y, nb, eta, tau, nu, r, row_mu, row_nu, I, part, tmp):  # noqa: E741
-    """Second derivatives of one expert's log-density, weighted by r: mu mu, lam mu, lam lam."""
-    d = x.shape[0]
-    res = tmp
+def _expert_terms(x, y, nb, eta, tau, nu, r, mu_mu, lam_mu, lam_lam):
+    """Second derivatives of one expert's log-density, sample by sample and weighted by r."""
+    res = mu_mu
     _mean(x, nb, eta, tau, res)
     precision = 1.0 / nu
     for s in range(nb):
         res[s] = y[s] - res[s]
         q = res[s] * res[s] * precision
         w = 0.5 * (q - 1.0)
-        part[s] = r[s] * (w * w - w - 0.5)
-    I[row_nu, row_nu] -= _sum(part, nb)
+        lam_lam[s] = r[s] * (w * w - w - 0.5)
     for s in range(nb):
         q = res[s] * res[s] * precision
-        part[s] = r[s] * res[s] * precision * (0.5 * q - 1.5)
-    _add_row(part, x, nb, d, row_nu, row_mu, I)
+        lam_mu[s] = r[s] * res[s] * precision * (0.5 * q - 1.5)
     for s in range(nb):
-        part[s] = r[s] * precision * (res[s] * res[s] * precision - 1.0)
-    _add_pair(part, x, x, nb, d, row_mu, row_mu, I, tmp)
+        mu_mu[s] = r[s] * precision * (res[s] * res[s] * precision - 1.0)
 
 
-@njit(**_OPTIONS)
-def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
-    """Log-likelihood, score (p,) and observed information, minus the Hessian, (p, p), in `to_vector` order."""
+@kernel(**_OPTIONS)
+def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, by_row):
+    """Log-likelihood, score and observed information; or 0, and log p and score of each row."""
     n, d = X.shape
     k1, K = off.size - 1, tau.size
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
@@ -632,106 +654,124 @@ def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
     R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
     A, B = np.empty(BLOCK), np.empty(BLOCK)
     n_toward1, n_toward2 = k1 if kind1 == 1 else 0, K if kind2 == 1 else 0
-    toward1, toward2 = np.empty((n_toward1, d + 1, BLOCK)), np.empty((n_toward2, d + 1, BLOCK))
+    toward = np.empty((n_toward1 + n_toward2, d + 1, BLOCK))
     p = k1 * (d + 1) + K * (2 * d + 3)
     padded = (p + 3) // 4 * 4
     F = np.zeros((padded, BLOCK))
     I = np.zeros((padded, padded))  # noqa: E741 - the information; its lower triangle is filled
     inner = np.zeros(p)
+    order = _public_order(k1, K, d)
+    grad, out = np.empty(n if by_row else p), np.empty((p, n if by_row else p))
     first_v = k1 * (d + 1)
     first_mu = first_v + K * (d + 1)
     first_nu = first_mu + K * (d + 1)
     total = 0.0
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work)
-        total += _sum_log(nb, top, mass, S1, part)
+        if by_row:
+            for s in range(nb):
+                grad[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
+        else:
+            total += _sum_log(nb, top, mass, S1, part)
         _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
-        for i in range(n_toward1):
-            _direction(x, nb, a[i], eps * eps, toward1[i])
-        for j in range(n_toward2):
-            _direction(x, nb, omega[j], eps * eps, toward2[j])
+        for i in range(n_toward1 + n_toward2):
+            _direction(x, nb, a[i] if i < n_toward1 else omega[i - n_toward1], eps * eps, toward[i])
 
-        # the vector (R, S), a row an inner parameter, and the score
+        # the score's terms (R - g, S), or (R, S) and the score: a row an inner parameter
         for i in range(k1):
             g, sums = G[i], R[i]
             if k1 > 1:
-                phi = toward1[i] if kind1 == 1 else x
-                _fill(sums, phi, nb, i * (d + 1), d, F)
+                phi = toward[i] if kind1 == 1 else x
                 for s in range(nb):
                     part[s] = sums[s] - g[s]
-                _add_score(part, phi, nb, i * (d + 1), d, inner)
+                _fill(part if by_row else sums, phi, nb, i * (d + 1), d, F)
+                if not by_row:
+                    _add_score(part, phi, nb, i * (d + 1), d, inner)
             for j in range(off[i], off[i + 1]):
                 if off[i + 1] - off[i] > 1:
                     r, h = E[j], H[j]
                     for s in range(nb):
                         part[s] = r[s] - sums[s] * h[s]
-                    _fill(part, toward2[j] if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
+                    _fill(part, toward[n_toward1 + j] if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
                 _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
                 w, row = W[j], F[first_nu + j]
                 for s in range(nb):
                     row[s] = w[s]
+        if by_row:
+            for k in range(p):
+                f, o = F[k], out[order[k]]
+                for s in range(nb):
+                    o[start + s] = f[s]
+            continue
         for k in range(first_v, p):
             inner[k] += _sum(F[k], nb)
         _add_outer(F, padded, nb, I)
 
-        # level 1: u with u, and u with everything of its own group
-        if k1 > 1:
-            for i in range(k1):
-                g, sums = G[i], R[i]
-                phi = toward1[i] if kind1 == 1 else x
-                for k in range(i + 1):
-                    other = G[k]
-                    for s in range(nb):
-                        part[s] = g[s] * other[s]
-                    if k == i:
-                        for s in range(nb):
-                            part[s] += sums[s] - g[s]
-                    _add_pair(part, phi, toward1[k] if kind1 == 1 else x, nb, d, i * (d + 1), k * (d + 1), I, A)
-                if kind1 == 1:
-                    for s in range(nb):
-                        part[s] = sums[s] - g[s]
-                    _add_curvature(part, phi, nb, d, i * (d + 1), I, A)
-                for j in range(off[i], off[i + 1]):
-                    for block in range(2):
-                        k0 = (first_v if block == 0 else first_mu) + j * (d + 1)
-                        if block == 1 or off[i + 1] - off[i] > 1:
-                            for k in range(k0, k0 + d + 1):
-                                _add_row(F[k], phi, nb, d, k, i * (d + 1), I)
-                    _add_row(F[first_nu + j], phi, nb, d, first_nu + j, i * (d + 1), I)
-
-        # level 2: within each group
-        for i in range(k1):
-            sums = R[i]
+        # u with everything of its own group
+        for i in range(k1 if k1 > 1 else 0):
+            phi = toward[i] if kind1 == 1 else x
             for j in range(off[i], off[i + 1]):
-                r, h, z, w = E[j], H[j], Z[j], W[j]
-                if off[i + 1] - off[i] > 1:
-                    phi = toward2[j] if kind2 == 1 else x
-                    for k in range(off[i], j + 1):
-                        rk, hk = E[k], H[k]
+                for block in range(3):
+                    first, size = first_nu + j, 1
+                    if block < 2:
+                        first, size = (first_v if block == 0 else first_mu) + j * (d + 1), d + 1
+                    if block > 0 or off[i + 1] - off[i] > 1:
+                        for k in range(first, first + size):
+                            _add_row(F[k], phi, nb, d, k, i * (d + 1), I)
+
+        # scores of each gate with each other: gate 0 is that of level 1, gate i + 1 that of group i
+        for gate in range(k1 + 1):
+            lo, hi, kind, first, shift = 0, k1, kind1, 0, 0
+            if gate > 0:
+                lo, hi, kind, first, shift = off[gate - 1], off[gate], kind2, first_v, n_toward1
+            for j in range(lo, hi if hi - lo > 1 else lo):
+                phi = toward[shift + j] if kind == 1 else x
+                for k in range(lo, j + 1):
+                    if gate == 0:
+                        g, other = G[j], G[k]
+                        for s in range(nb):
+                            part[s] = g[s] * other[s]
+                    else:
+                        sums, r, h, rk, hk = R[gate - 1], E[j], H[j], E[k], H[k]
                         for s in range(nb):
                             part[s] = 2.0 * sums[s] * h[s] * hk[s] - r[s] * hk[s] - h[s] * rk[s]
-                        if k == j:
+                    if k == j:
+                        if gate == 0:
+                            sums, g = R[j], G[j]
+                            for s in range(nb):
+                                part[s] += sums[s] - g[s]
+                                B[s] = sums[s] - g[s]
+                        else:
+                            sums, r, h = R[gate - 1], E[j], H[j]
                             for s in range(nb):
                                 part[s] += r[s] - sums[s] * h[s]
-                        psi = toward2[k] if kind2 == 1 else x
-                        _add_pair(part, phi, psi, nb, d, first_v + j * (d + 1), first_v + k * (d + 1), I, A)
-                    if kind2 == 1:
-                        for s in range(nb):
-                            part[s] = r[s] - sums[s] * h[s]
-                        _add_curvature(part, phi, nb, d, first_v + j * (d + 1), I, A)
-                    for k in range(off[i], off[i + 1]):
+                                B[s] = r[s] - sums[s] * h[s]
+                    psi = toward[shift + k] if kind == 1 else x
+                    _add_pair(part, phi, psi, nb, d, first + j * (d + 1), first + k * (d + 1), I, A)
+                if kind == 1:
+                    _add_curvature(B, phi, nb, d, first + j * (d + 1), I, A)
+
+        # mean and variance of each expert, with the gate of its group and, last, with each other
+        for i in range(k1):
+            lo, hi = off[i], off[i + 1]
+            for j in range(lo, hi):
+                z, w = Z[j], W[j]
+                for k in range(lo if hi - lo > 1 else hi, hi + 1):
+                    psi, col = x, first_mu + j * (d + 1)
+                    if k < hi:
+                        psi, col = toward[n_toward1 + k] if kind2 == 1 else x, first_v + k * (d + 1)
                         hk = H[k]
                         own = 1.0 if k == j else 0.0
                         for s in range(nb):
                             part[s] = z[s] * (own - hk[s])
                             B[s] = w[s] * (own - hk[s])
-                        psi = toward2[k] if kind2 == 1 else x
-                        col = first_v + k * (d + 1)
-                        _add_pair(part, x, psi, nb, d, first_mu + j * (d + 1), col, I, A)
-                        _add_row(B, psi, nb, d, first_nu + j, col, I)
-                _add_expert(x, yb, nb, eta[j], tau[j], nu[j], r, first_mu + j * (d + 1), first_nu + j, I, part, A)
-    order = _public_order(k1, K, d)
-    out, grad = np.empty((p, p)), np.empty(p)
+                    else:
+                        _expert_terms(x, yb, nb, eta[j], tau[j], nu[j], E[j], part, B, A)
+                        I[first_nu + j, first_nu + j] -= _sum(A, nb)
+                    _add_pair(part, x, psi, nb, d, first_mu + j * (d + 1), col, I, A)
+                    _add_row(B, psi, nb, d, first_nu + j, col, I)
+    if by_row:
+        return 0.0, grad, out
     for k in range(p):
         grad[order[k]] = inner[k]
         for e in range(k + 1):
@@ -740,10 +780,20 @@ def information(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
     return total - 0.5 * n * LOG_2PI, grad, out
 
 
+def information(*args):
+    """Log-likelihood, score (p,) and observed information, minus the Hessian, (p, p), in `to_vector` order."""
+    return _differentiate(*args, False)
+
+
+def row_scores(*args):
+    """log p_G(y | x) of each row, (n,), and its gradient, one parameter of `to_vector` a row, (p, n)."""
+    return _differentiate(*args, True)[1:]
+
+
 # -- the M-step of EM -------------------------------------------------------------------------------------------------
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def expert_sums(X, y, r):
     """Weighted moments of each expert, weights r (K, n): of (x, 1)(x, 1)' (K, d+1, d+1) and of (x, 1) y (K, d+1)."""
     n, d = X.shape
@@ -771,7 +821,7 @@ def expert_sums(X, y, r):
     return xx, xy
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def residual_sums(X, y, r, eta, tau):
     """sum over rows of r_j (y - eta_j' x - tau_j)^2, (K,)."""
     n, d = X.shape
@@ -790,7 +840,7 @@ def residual_sums(X, y, r, eta, tau):
     return out
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def gate_information(X, r, kind, slopes, intercepts, eps):
     """Weighted log-likelihood of one gate, sum_rows sum_i r_i log g_i(x), for weights r (m, n).
 
@@ -808,7 +858,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
     for start in range(0, n, BLOCK):
         nb = min(BLOCK, n - start)
         _load(X, start, nb, x)
-        _gate(kind, x, nb, slopes, intercepts, 0, m, eps * eps, U, G, total, top)
+        _gate(kind, x, nb, slopes, intercepts, ZERO, m, eps * eps, U, G, total, top)
         for s in range(nb):
             sums[s] = 0.0
         for i in range(m):
@@ -836,7 +886,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
                 for s in range(nb):
                     part[s] = sums[s] * g[s] * (other[s] - 1.0 if k == i else other[s])
                 _add_pair(part, phi, toward[k] if kind == 1 else x, nb, d, i * (d + 1), k * (d + 1), I, tmp)
-    order = _public_order(m, 0, d)
+    order = _public_order(m, ZERO, d)
     out, grad = np.empty((p, p)), np.empty(p)
     for k in range(p):
         grad[order[k]] = inner[k]
@@ -846,94 +896,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
     return value, grad, out
 
 
-# -- scores row by row, and where another expert would help ------------------------------------------------------------
-
-
-@njit(**_INNER)
-def _fill_scores(x, nb, kind1, kind2, off, a, omega, eps2, G, H, E, R, Z, W, toward, part, F):
-    """Rows of F: the scores, sample by sample, scalar by scalar; those of gates of one component stay as they are."""
-    k1, K, d = off.size - 1, off[-1], x.shape[0]
-    first_v = k1 * (d + 1)
-    first_mu = first_v + K * (d + 1)
-    first_nu = first_mu + K * (d + 1)
-    for i in range(k1):
-        g, sums = G[i], R[i]
-        if k1 > 1:
-            for s in range(nb):
-                part[s] = sums[s] - g[s]
-            if kind1 == 1:
-                _direction(x, nb, a[i], eps2, toward)
-            _fill(part, toward if kind1 == 1 else x, nb, i * (d + 1), d, F)
-        for j in range(off[i], off[i + 1]):
-            r, h, w, row = E[j], H[j], W[j], F[first_nu + j]
-            if off[i + 1] - off[i] > 1:
-                for s in range(nb):
-                    part[s] = r[s] - sums[s] * h[s]
-                if kind2 == 1:
-                    _direction(x, nb, omega[j], eps2, toward)
-                _fill(part, toward if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
-            _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
-            for s in range(nb):
-                row[s] = w[s]
-
-
-@njit(**_OPTIONS)
-def row_scores(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
-    """log p_G(y | x) of each row, (n,), and its gradient, one parameter of `to_vector` a row, (p, n)."""
-    n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
-    toward = np.empty((d + 1, BLOCK))
-    p = k1 * (d + 1) + K * (2 * d + 3)
-    F = np.zeros((p, BLOCK))
-    order = _public_order(k1, K, d)
-    log_p, out = np.empty(n), np.empty((p, n))
-    for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
-        for s in range(nb):
-            log_p[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
-        _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
-        _fill_scores(x, nb, kind1, kind2, off, a, omega, eps * eps, G, H, E, R, Z, W, toward, part, F)
-        for k in range(p):
-            f, o = F[k], out[order[k]]
-            for s in range(nb):
-                o[start + s] = f[s]
-    return log_p, out
-
-
-@njit(**_OPTIONS)
-def insertion_base(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, i):
-    """What adding an expert to group i takes of each row (4, n): log sum_l exp(v_l) of the group, log p, g_i, 1 - R_i.
-
-    An expert with gate score t and density N turns p into p_new, all else held:
-
-        p_new / p = (1 + A) / (1 + B),   B = exp(t) / sum_l exp(v_l),   A = B (g_i N / p + 1 - R_i).
-    """
-    n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    out = np.empty((4, n))
-    log_sum, log_p, gate, rest = out[0], out[1], out[2], out[3]
-    for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
-        # V holds logits less a common number, which one logit gives back
-        _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, part)
-        for s in range(nb):
-            log_sum[start + s] = part[s] + math.log(S2[i, s]) - V[off[i], s]
-            log_p[start + s] = top[s] + math.log(mass[s] / S1[s])
-            gate[start + s] = G[i, s] / S1[s]
-            rest[start + s] = 1.0
-        for j in range(off[i], off[i + 1]):
-            for s in range(nb):
-                rest[start + s] -= E[j, s] / (S2[i, s] * mass[s])
-        for s in range(nb):
-            rest[start + s] = max(rest[start + s], 0.0)
-    return out
+# -- where another expert would help ----------------------------------------------------------------------------------
 
 
 @njit(**_INNER)
@@ -952,7 +915,7 @@ def _insert(X, y, start, nb, kind2, base, expert, eps2, x, residual, share, rati
         ratio[s] = gate[start + s] * _exp(min(constant - q - log_p[start + s], 50.0))
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps):
     """What each of C experts would add to the log-likelihood at its best weight, all else held.
 
@@ -998,7 +961,7 @@ def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, ep
     return chosen, gain
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
     """Change of log p per unit weight of each of C experts, to first order: A - B at t = pivot, row by row, (C, n).
 
@@ -1019,7 +982,7 @@ def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
     return out
 
 
-@njit(**_OPTIONS)
+@kernel(**_OPTIONS)
 def insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps):
     """Gain of one expert, its gradient and minus its Hessian in (omega, beta, eta, tau, log nu), all else held.
 
@@ -1035,7 +998,7 @@ def insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps):
     rest = base[3]
     x, residual, h, part = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     f, e, ez, ew = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    toward, tmp = np.empty((d + 1, BLOCK)), np.empty(BLOCK)
+    toward, tmp, last = np.empty((d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     first_mu, p = d + 1, 2 * d + 3
     grad, out = np.zeros(p), np.zeros((p, p))
     expert = (omega, beta, eta, tau, nu)
@@ -1058,26 +1021,29 @@ def insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps):
         phi = toward if kind2 == 1 else x
         for s in range(nb):
             part[s] = f[s] - h[s]
-        _add_score(part, phi, nb, 0, d, grad)
+        _add_score(part, phi, nb, ZERO, d, grad)
         if kind2 == 1:
-            _add_curvature(part, toward, nb, d, 0, out, tmp)
+            _add_curvature(part, toward, nb, d, ZERO, out, tmp)
         _add_score(ez, x, nb, first_mu, d, grad)
         grad[p - 1] += _sum(ew, nb)
-        for s in range(nb):
-            part[s] = f[s] * (1.0 - f[s]) - h[s] * (1.0 - h[s])
-        _add_pair(part, phi, phi, nb, d, 0, 0, out, tmp)
-        for s in range(nb):
-            part[s] = (1.0 - f[s]) * ez[s]
-        _add_pair(part, x, phi, nb, d, first_mu, 0, out, tmp)
-        for s in range(nb):
-            part[s] = (1.0 - f[s]) * ew[s]
-        _add_row(part, phi, nb, d, p - 1, 0, out)
-        for s in range(nb):
-            part[s] = ((1.0 - e[s]) * ez[s] * residual[s] - e[s]) * precision
-        _add_pair(part, x, x, nb, d, first_mu, first_mu, out, tmp)
-        for s in range(nb):
-            part[s] = (1.0 - e[s]) * ew[s] * residual[s] * precision - ez[s]
-        _add_row(part, x, nb, d, p - 1, first_mu, out)
+        for block in range(3):
+            left, right, row, col = x, x, first_mu, first_mu
+            if block == 0:
+                left, right, row, col = phi, phi, ZERO, ZERO
+                for s in range(nb):
+                    part[s] = f[s] * (1.0 - f[s]) - h[s] * (1.0 - h[s])
+            elif block == 1:
+                right, col = phi, ZERO
+                for s in range(nb):
+                    part[s] = (1.0 - f[s]) * ez[s]
+                    last[s] = (1.0 - f[s]) * ew[s]
+            else:
+                for s in range(nb):
+                    part[s] = ((1.0 - e[s]) * ez[s] * residual[s] - e[s]) * precision
+                    last[s] = (1.0 - e[s]) * ew[s] * residual[s] * precision - ez[s]
+            _add_pair(part, left, right, nb, d, row, col, out, tmp)
+            if block > 0:
+                _add_row(last, right, nb, d, p - 1, col, out)
         for s in range(nb):
             part[s] = 0.5 * (1.0 - e[s]) * (ew[s] * residual[s] * residual[s] * precision - ew[s]) - ew[s] - 0.5 * e[s]
         out[p - 1, p - 1] -= _sum(part, nb)

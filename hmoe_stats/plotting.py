@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, NullFormatter
 
-from .arguments import check_data, check_flag, check_number, cut, shown
+from .arguments import check_data, check_flag, check_number, check_text, cut, shown
 from .likelihood import gate_weights, predict, responsibilities
 from .measure import as_measure
 from .names import of_data, visible
@@ -130,6 +130,7 @@ def rate_plot(
         If a column is missing, a reference is not a finite number >= 0, or `fit_rate` refuses a series.
     """
     groups = _series(table, series)
+    check_text("ylabel", ylabel)
     references = _merged({} if references is None else references)
     with style():
         ax = _axes(ax)
@@ -199,6 +200,8 @@ def modulus_plot(moduli, ax=None, *, references=None, ylabel=None):
         raise ValueError("moduli must be a Modulus or a sequence of them; got none")
     if not any((one.distance > 0).any() for one in moduli):
         raise ValueError("moduli must hold a positive distance; got none")
+    if ylabel is not None:
+        check_text("ylabel", ylabel)
     if references is None:
         powers = {one.derived: "derived" for one in moduli if np.isfinite(one.derived)}
     else:
@@ -419,7 +422,9 @@ def _series(table, series):
         raise ValueError("table must have at least one row; got none")
     if series is not None and table[series].isna().any():
         raise ValueError(f"table must name a series in every row; got none in some of its column {shown(series)}")
-    return [("", table)] if series is None else [(str(k), part) for k, part in table.groupby(series, sort=False, observed=True)]
+    if series is None:
+        return [("", table)]
+    return [(str(name), part) for name, part in table.groupby(series, sort=False, observed=True)]
 
 
 def _look(name, i):

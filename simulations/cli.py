@@ -5,6 +5,7 @@ exit code 130. Heavy libraries are imported inside the commands that need them, 
 """
 
 import json
+import logging
 import signal
 import sys
 import time
@@ -44,7 +45,8 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx):
         try:
-            return super().invoke(ctx)
+            with _library_heard():
+                return super().invoke(ctx)
         except UserError as error:
             for line in str(error).split("\n"):
                 _say(line)
@@ -110,6 +112,30 @@ def _say(text):
     print(f"hmoe: {visible(text)}", file=sys.stderr)
 
 
+class _Heard(logging.Handler):
+    """Says what the library logs, above a progress bar if there is one."""
+
+    def emit(self, record):
+        if "tqdm" in sys.modules:
+            sys.modules["tqdm"].tqdm.write(f"hmoe: {record.getMessage()}", file=sys.stderr)
+        else:
+            _say(record.getMessage())
+
+
+@contextmanager
+def _library_heard():
+    """Let the library say what takes long."""
+    log, handler = logging.getLogger("hmoe_stats"), _Heard()
+    before = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
 @contextmanager
 def _library_errors():
     """What the library says of its arguments is meant for the user."""
@@ -126,28 +152,52 @@ def _results(study, results):
     return path
 
 
-def _load(source, results):
-    """(study, store open for reading)"""
-    study = load_study(source)
-    return study, Store(_results(study, results), study)
+@contextmanager
+def _opened(path, study, write=False):
+    """A `Store`; what is wrong with its file is said as soon as it is known."""
+    with Store(path, study, write) as store:
+        said = 0
+        try:
+            said = _say_notes(store, said)
+            yield store
+        finally:
+            _say_notes(store, said)
+
+
+def _say_notes(store, said):
+    for line in store.notes[said:]:
+        _say(f"note: {line}")
+    return len(store.notes)
+
+
+def _frame(path, study):
+    """The results in a file, failures among them."""
+    with _opened(path, study) as store:
+        return store.frame(failed=True)
+
+
+def _none_yet(path, study):
+    return f"{path}: no finished cells yet (hmoe run {study.name} computes them)"
 
 
 def _with_those_beside(source, results):
     """(study, its results, [(study, results) of those beside it]); a study beside that has no results is named."""
-    study, store = _load(source, results)
-    with store:
-        frame = store.frame(failed=True)
+    study = load_study(source)
+    path = _results(study, results)
+    frame = _frame(path, study)
+    if not len(frame):
+        raise UserError(_none_yet(path, study))
     beside = []
     for name in study.beside:
         other = load_study(name)
         if other.name == study.name:
             raise UserError(f"{source}: beside: {name} has this study's own name")
-        path = store.path.with_name(f"{other.name}.sqlite")
-        if not path.exists():
-            _say(f"note: {name}, shown beside {study.name}, has no results in {path}")
-            continue
-        with Store(path, other) as its:
-            beside.append((other, its.frame(failed=True)))
+        its = path.with_name(f"{other.name}.sqlite")
+        found = _frame(its, other) if its.exists() else ()
+        if len(found):
+            beside.append((other, found))
+        else:
+            _say(f"note: {name}, shown beside {study.name}, has no results in {its}")
     return study, frame, beside
 
 
@@ -180,7 +230,7 @@ def run(
     from .pool import PoolError, joblib
 
     checks.check_study(study)
-    with Store(path, study, write=True) as store:
+    with _opened(path, study, write=True) as store:
         before = Pace(study, store.progress(), retry_failed)
         todo = before.total - before.finished
         if todo and store.sources() - {runner.code_version()}:
@@ -194,11 +244,14 @@ def run(
         except KeyboardInterrupt:
             stopped, code = "interrupted", 130
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only tear the last lines
-        except (PoolError, StoreError) as error:
+        except (PoolError, StoreError, runner.TroubleError) as error:
             stopped, code = error, 1
+        for line in str(stopped or "").splitlines():
+            _say(line)
+        if store.lost:
+            raise typer.Exit(code)
         after = Pace(study, store.progress())
         if stopped:
-            _say(stopped)
             _say(f"{after.finished} of {after.total} cells are kept in {path}; hmoe run {name} goes on from there")
             raise typer.Exit(code)
         counts = f"{after.finished} of {after.total} cells in {path}, {todo} of them new, {after.failed} failed"
@@ -235,8 +288,8 @@ def status(study: StudyName, results: Results = None, as_json: AsJson = False):
     study = load_study(study)
     path = _results(study, results)
     there, latest, recent, last = {}, {"began": 0.0, "jobs": 1}, 0, 0.0
-    if path.exists():
-        with Store(path, study) as store:
+    if path.exists() and path.stat().st_size:
+        with _opened(path, study) as store:
             there, latest = store.progress(), store.latest_run()
             recent, last = store.finished_since(latest["began"])
     began, jobs = latest["began"], latest["jobs"]
@@ -297,14 +350,15 @@ def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
 
     found = _with_those_beside(study, results)
     with _library_errors():
-        slopes, differences = summary.slopes(*found), summary.differences(*found)
+        first = found[0].statistics[:1]
+        slopes = summary.slopes(*found)
         if as_json:
-            tables = {"slopes": _records(slopes), "differences": _records(differences)}
+            tables = {"slopes": _records(slopes), "differences": _records(summary.differences(*found))}
             print(json.dumps({"study": found[0].name} | tables, indent=2, allow_nan=False))
         else:
             print(summary.format_slopes(slopes))
             print()
-            print(summary.format_differences(differences, found[0].statistics[0]))
+            print(summary.format_differences(summary.differences(*found, statistics=first), *first))
 
 
 def _records(table):
@@ -351,12 +405,15 @@ def table(
     results: Results = None,
 ):
     """Write every finished cell, tidy, sorted by cell, without timings: equal files mean equal results."""
-    study, store = _load(study, results)
-    with store:
-        frame = store.frame(failed=True)
-    with _writing(out), written_whole(out) as file:
-        frame.to_csv(file, index=False, lineterminator="\n")  # floats as repr writes them: they read back exactly
-    print(f"{visible(out)}: {len(frame)} rows")
+    study = load_study(study)
+    path = _results(study, results)
+    with _opened(path, study) as store:
+        cells = store.collected(failed=True)
+    if not len(cells):
+        raise UserError(_none_yet(path, study))
+    with _writing(out), written_whole(out) as part, open(part, "w", encoding="utf-8", newline="") as file:
+        rows = cells.write_csv(file)
+    print(f"{visible(out)}: {rows} rows")
 
 
 @contextmanager

@@ -11,21 +11,24 @@ import math
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
 from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import closing, contextmanager
-from multiprocessing import resource_tracker
-
-import joblib
 
 from . import UserError
+
+with warnings.catch_warnings():  # that there can be no processes, which `workers` says where it matters
+    warnings.filterwarnings("ignore", ".*joblib will operate in serial mode", UserWarning)
+    import joblib
 
 TOGETHER = 2  # deaths at which a call may be in flight with others; at the next it is alone, and the last
 FRUITLESS = 10  # deaths with no answer between them, at which it is the machine
 AHEAD = 1000  # calls handed to dask at once: its workers may be many, and more may join later
 
+ALONE = "no worker processes here (JOBLIB_MULTIPROCESSING=0, or no semaphores): cells are run one by one, in this one"
 GONE = "the dask scheduler is gone, or has dropped the work"
 
 
@@ -157,13 +160,13 @@ def workers(jobs, backend="loky", scheduler=None):
         If dask is not installed, or no scheduler answers.
     """
     if backend == "loky":
-        setup = {"initializer": _set_up_worker, "initargs": (os.getpid(),), "inner_max_num_threads": 1}
+        if jobs > 1 and "loky" not in joblib.parallel.BACKENDS:
+            print(f"hmoe: {ALONE}", file=sys.stderr)
+            jobs = 1
         if jobs == 1:
-            yield Pool(jobs)
+            yield Pool(1)
             return
-        if joblib.parallel.mp is None:
-            reason = "this system has no semaphores (is /dev/shm there?), or JOBLIB_MULTIPROCESSING is 0"
-            raise PoolError(f"worker processes cannot be started ({reason}); --jobs 1 needs none")
+        setup = {"initializer": _set_up_worker, "initargs": (os.getpid(),), "inner_max_num_threads": 1}
         with joblib.parallel_config("loky", **setup):
             yield Pool(jobs)
         return
@@ -216,6 +219,8 @@ def _dask_backend(client):
 def _interrupts_held():
     """Hold Ctrl-C back while workers start: they inherit that, and so leave it to the parent from their first line."""
     if hasattr(signal, "pthread_sigmask"):
+        from multiprocessing import resource_tracker  # not everywhere, and of use to a pool only
+
         resource_tracker.ensure_running()  # it unblocks the signal (before Python 3.12): better now than in between
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -18,9 +18,11 @@ import traceback
 from contextlib import closing, contextmanager
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from . import UserError, pool
 from .pace import Pace
+from .rows import name_of
 
 
 # -- one cell ---------------------------------------------------------------------------------------------------------
@@ -38,15 +40,31 @@ def run_cell(study, cell):
         The row of the store: gating, k2 (text), n, replicate; status (that of the fit, or ``"failed"`` with what was
         raised in `message`), log_likelihood, score_norm, n_iter, seconds; parameters (`MixingMeasure.to_dict`), errors
         (rows of level, cell, size, parameter, kind, error), certificate; version and source of the code.
+
+    Raises
+    ------
+    Exception
+        Whatever is raised that says nothing of the fit. Only what numbers can do to it (`FAILURES`) is a result; a want
+        of memory, a library or a file that is not to be had, or an error of the code would be another one elsewhere.
     """
     begin = time.perf_counter()
     try:
         found = _fit_and_measure(study, cell)
-    except Exception as error:  # the row says so, and the study goes on
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(where.filename).name}:{where.lineno}"
-        found = _failed(f"{type(error).__name__}: {error} ({place})")
+    except UserError:
+        raise
+    except FAILURES as error:  # the row says so, and the study goes on
+        found = _failed(_said(error))
     return _row(cell, found, time.perf_counter() - begin)
+
+
+FAILURES = (ArithmeticError, ValueError)  # with LinAlgError, a ValueError
+
+
+def _said(error):
+    """An exception in a line: its type, what it says, and where it was raised."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}{f': {said}' if said else ''} ({Path(where.filename).name}:{where.lineno})"
 
 
 def _row(cell, found, seconds):
@@ -84,6 +102,8 @@ def _fit_and_measure(study, cell):
         errors.append([0, "", 0, f"loss_{form}", "loss", loss])
     if study.measures.hellinger:
         errors.append([0, "", 0, "hellinger", "divergence", float(hs.hellinger(fit.measure, truth, x=law))])
+    if not math.isfinite(fit.log_likelihood):
+        raise ArithmeticError(f"the log-likelihood is {fit.log_likelihood}")
     wrong = [e for e in errors if not (math.isfinite(e[-1]) and e[-1] >= 0)]
     if wrong:
         raise ArithmeticError(f"the error of {wrong[0][3]} ({wrong[0][4]}) is {wrong[0][-1]}")
@@ -167,6 +187,9 @@ def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False
         If the results file cannot be written any more.
     PoolError
         If workers cannot be had or kept; a cell at which they die again and again is a row with status ``"failed"``.
+    TroubleError
+        If cells were left to do because of trouble that says nothing of their fits (see `run_cell`), after the others;
+        at once if there is nothing but trouble.
     UserError
         If a worker has other code than this process.
     KeyboardInterrupt
@@ -189,9 +212,14 @@ def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False
         call = partial(_here, study)
         if workers.elsewhere:
             call = partial(_elsewhere, run_cell, pickle.dumps(study), code_version())
+        troubles = _Troubles()
         with closing(workers.answers(call, todo, bar.worker_died)) as answers:
             for cell, row in answers:
+                if isinstance(row, Trouble):
+                    troubles.add(cell, row)
+                    continue
                 row = row or _row(cell, _failed(DIED), 0.0)
+                troubles.in_a_row = 0
                 try:
                     store.write([row])
                 except KeyboardInterrupt:
@@ -201,9 +229,43 @@ def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False
                     bar.jobs = workers.jobs
                     store.note_run(bar.began, bar.jobs)
                 bar.finished(cell, row)
+    troubles.tell()
     return len(todo)
 
 
+class TroubleError(UserError):
+    """Cells that are left to do, as something other than their fits went wrong."""
+
+
+class Trouble(NamedTuple):
+    """The answer to a cell, in place of a row, where what was raised says nothing of its fit."""
+
+    message: str
+
+
+class _Troubles:
+    """The cells that are left to do, by what was said of them; too many of them in a row, and it is the machine."""
+
+    def __init__(self):
+        self.in_a_row, self.cells = 0, {}
+
+    def add(self, cell, trouble):
+        self.in_a_row += 1
+        self.cells.setdefault(trouble.message, []).append(cell)
+        if self.in_a_row == FRUITLESS:
+            self.tell(f" ({FRUITLESS} in a row)")
+
+    def tell(self, more=""):
+        """Raise, if there is anything to tell: a line a message, at most five."""
+        lines = []
+        for message, cells in sorted(self.cells.items(), key=lambda item: -len(item[1])):
+            others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+            lines.append(f"{name_of(cells[0].key)}{others} not computed{more}: {message}")
+        if lines:
+            raise TroubleError("\n".join([*lines[:5], *(["..."] if len(lines) > 5 else [])]))
+
+
+FRUITLESS = 10  # cells without an answer between them, at which a run ends
 DIED = "its worker process died whenever it ran, the last time alone (is the memory too small?)"
 
 
@@ -211,15 +273,25 @@ def _compile(study, todo):
     """Compile the kernels, so that workers find them cached and the seconds of a cell are those of its fit."""
     largest = {cell.gating: cell for cell in sorted(todo, key=lambda cell: sum(cell.k2))}
     for cell in largest.values():
-        _here(study, cell._replace(n=min(cell.n, 300)))
+        _here(study, cell._replace(n=min(cell.n, 300)))  # any trouble is that of the cells, too, and told there
 
 
 def _here(study, cell):
-    """`run_cell` in this process; an interrupt that code called from C swallowed or took for an error is one still."""
-    row = run_cell(study, cell)
+    """`_tried` in this process; an interrupt that code called from C swallowed or took for an error is one still."""
+    row = _tried(run_cell, study, cell)
     if _interrupted.is_set():
         raise KeyboardInterrupt
     return row
+
+
+def _tried(run_cell, study, cell):
+    """What `run_cell` answers, or a `Trouble`."""
+    try:
+        return run_cell(study, cell)
+    except UserError:
+        raise
+    except Exception as error:
+        return Trouble(_said(error))
 
 
 def _elsewhere(run_cell, study, code, cell):
@@ -227,7 +299,10 @@ def _elsewhere(run_cell, study, code, cell):
     if code_version() != code:
         there, ours = (f"{version} ({source})" for version, source in (code_version(), code))
         raise UserError(f"the worker on {platform.node()} has hmoe-stats {there}, not {ours}: install the same there")
-    return run_cell(_unpickled(study), cell)
+    try:
+        return _tried(run_cell, _unpickled(study), cell)
+    except (KeyboardInterrupt, SystemExit) as error:  # of this worker alone: nobody asked the run to end
+        return Trouble(_said(error))
 
 
 _unpickled = cache(pickle.loads)

@@ -24,6 +24,7 @@ ROUNDING = 1e-12  # errors that never exceed it, as those of the mean of centred
 FIT = ["gating", "k2"]
 MODEL = ["study", *FIT]
 QUANTITY = ["level", "size", "parameter", "kind"]
+AT = ["n", "replicate"]
 SLOPES = [*MODEL, *QUANTITY, "statistic", "slope", "ci_low", "ci_high", "local_slope", "local_low", "local_high"]
 SLOPES += ["alpha_published", "alpha_derived", "verdict_published", "verdict_derived", "n_sizes", "n_low", "n_high"]
 SLOPES += ["replicates", "failed", "bounded", "uncertified", "to_do", "note"]
@@ -107,8 +108,10 @@ def curves(study, frame, beside=()):
     return pd.DataFrame(rows, columns=CURVES)
 
 
-def differences(study, frame, beside=()):
-    """Differences of slopes between models fitted to the same data, pair by pair. Arguments and errors as of `slopes`.
+def differences(study, frame, beside=(), statistics=None):
+    """Differences of slopes between models fitted to the same data, pair by pair.
+
+    Arguments and errors are those of `slopes`; `statistics` are the study's if left out.
 
     Returns
     -------
@@ -122,17 +125,17 @@ def differences(study, frame, beside=()):
         - pairs: the smallest number of them at one sample size; note: why there is no difference.
     """
     gathered = Gathered(study, frame, beside)
-    found = {(model, quantity): part for model, quantity, part in gathered.parts()}
+    found = {(model, quantity): part[[*AT, "error"]] for model, quantity, part in gathered.parts()}
     rows = []
     for one, other in combinations(gathered.theory, 2):
         if sum(a != b for a, b in zip(one, other, strict=True)) != 1 or not gathered.same_data(one, other):
             continue
         words = [a if a == b else f"{a} - {b}" for a, b in zip(one, other, strict=True)]
         for quantity in (q for model, q in found if model == one and (other, q) in found):
-            all_pairs = found[one, quantity].merge(found[other, quantity], on=["n", "replicate"])
+            all_pairs = found[one, quantity].merge(found[other, quantity], on=AT)
             alphas = ([exponent(table, *quantity) for table in gathered.theory[model]] for model in (one, other))
             rival, expected = (second - first for first, second in zip(*alphas, strict=True))
-            for statistic in study.statistics:
+            for statistic in study.statistics if statistics is None else statistics:
                 both, note = enough(all_pairs, statistic)
                 fit, why = _tried(compare_rates, both["n"], [both["error_x"], both["error_y"]], statistic)
                 line = [fit.difference, fit.ci_low, fit.ci_high] if fit else [np.nan] * 3
@@ -241,39 +244,33 @@ class Gathered:
     """Usable results of a study and of those beside it, with counts and theory of every model (study, gating, k2)."""
 
     def __init__(self, study, frame, beside=()):
-        self.studies, self.theory, self.counts, used = {}, {}, {}, []
-        names = {study.hash: study.name}
+        self.studies, self.theory, self.counts, used, quantities = {}, {}, {}, [], {}
+        names, places = {study.hash: study.name}, {}
         for other, rows in [(study, frame), *beside]:
             name = names.setdefault(other.hash, other.name)
             self.studies.setdefault(name, other)
             shared = [g for g in study.gatings if g in other.gatings], [k2 for k2 in study.k2 if k2 in other.k2]
             models = [(gating, text_of(k2)) for gating in shared[0] for k2 in shared[1]]
             sizes = [n for n in other.sizes if other.hash == study.hash or n in study.sizes]
-            part, counts = _usable(rows, models, sizes, other.replicates)
-            used.append(part.assign(study=name))
+            part, counts = _usable(rows, models, sizes, other.replicates, quantities)
             for model in models:
                 key = (name, *model)
+                places.setdefault(key, len(places))
                 self.theory.setdefault(key, _theory(other, model[0], sizes_of(model[1])))
                 self.counts[key] = tuple(np.add(self.counts.get(key, (0, 0, 0, 0)), counts[model]).tolist())
-        self.used = pd.concat(used, ignore_index=True)
-        if not len(self.used):
+            part["model"] = np.array([places[name, *model] for model in models], dtype=np.int16)[part["model"]]
+            used.append(part)
+        used = {name: np.concatenate([part[name] for part in used]) for name in ("model", "quantity", *AT, "error")}
+        if not len(used["error"]):
             failed, _, uncertified, _ = np.sum(list(self.counts.values()), axis=0)
             why = f"{failed} failed, {uncertified} without one" if failed + uncertified else ""
             raise UserError(f"{study.name}: {f'no fit reached an optimum: {why}' if why else 'no finished cells yet'}")
-        self.per_replicate = self._per_replicate()
-
-    def _per_replicate(self):
-        """One row a replicate and quantity: errors averaged over the cells of one size; models in their order."""
-        keys = [*MODEL, *QUANTITY, "n", "replicate"]
-        data = self.used.groupby(keys, sort=True)["error"].mean().reset_index()
-        place = {model: i for i, model in enumerate(self.theory)}
-        order = pd.Series([place[model] for model in zip(*(data[name] for name in MODEL), strict=True)])
-        return data.iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
+        self._keys, self.per_replicate = _per_replicate(used, list(places), list(quantities))
 
     def parts(self):
         """(model, quantity, rows), a row a replicate, for every quantity of every model."""
-        for key, part in self.per_replicate.groupby([*MODEL, *QUANTITY], sort=False):
-            yield key[:3], key[3:], part
+        for model, quantity, rows in self._keys:
+            yield model, quantity, self.per_replicate.iloc[rows]
 
     def same_data(self, one, other):
         """True if two models are fitted to the same samples."""
@@ -281,22 +278,78 @@ class Gathered:
         return (a.seed, a.truth, a.x) == (b.seed, b.truth, b.x)
 
 
-def _usable(frame, models, sizes, replicates):
-    """Rows of fits that reached an optimum, and for each model its cells failed, bounded, uncertified and to do."""
-    needed = {*FIT, *QUANTITY, "n", "replicate", "status", "error"}
+def _usable(frame, models, sizes, replicates, quantities):
+    """Rows of fits that reached an optimum, and for each model its cells failed, bounded, uncertified and to do.
+
+    Rows are arrays: places in `models` and in `quantities`, which grows by those that are new; n, replicate, error.
+    """
+    needed = {*FIT, *QUANTITY, *AT, "status", "error"}
     if missing := sorted(needed - set(frame.columns)):
         raise ValueError(f"frame must have the columns {sorted(needed)}; got none of {missing}")
-    keys = pd.MultiIndex.from_frame(frame[FIT])
-    frame = frame[keys.isin(models) & frame["n"].isin(sizes) & (frame["replicate"] < replicates)]
-    fits = frame.drop_duplicates([*FIT, "n", "replicate"])
-    states = fits.groupby([*FIT, "status"]).size().to_dict()
+    (gating, gatings), (k2, k2s), (status, statuses) = (_coded(frame[name]) for name in (*FIT, "status"))
+    place = [[models.index((g, k)) if (g, k) in models else -1 for k in k2s] for g in gatings]
+    model = np.array(place, dtype=np.int32).reshape(len(gatings), len(k2s))[gating, k2]
+    n, replicate, error = (frame[name].to_numpy(kind) for name, kind in ((AT[0], int), (AT[1], int), ("error", float)))
+    size = np.searchsorted(sizes, n)
+    asked = (model >= 0) & np.isin(n, sizes) & (replicate >= 0) & (replicate < replicates)
+    fit = ((model.astype(np.int64) * len(sizes) + size) * replicates + replicate)[asked]
+    state = np.full(len(models) * len(sizes) * replicates, -1)
+    state[fit[::-1]] = status[asked][::-1]  # that of a fit's first row
     counts = {}
-    for model in models:
-        here = {status: count for (*fit, status), count in states.items() if tuple(fit) == model}
-        failed, bounded = here.get("failed", 0), here.get("boundary", 0)
-        uncertified = sum(count for status, count in here.items() if status not in (*USED, "failed"))
-        counts[model] = failed, bounded, uncertified, len(sizes) * replicates - sum(here.values())
-    return frame[frame["status"].isin(USED) & frame["error"].notna()], counts
+    for key, states in zip(models, state.reshape(len(models), -1), strict=True):
+        here = {name: int(np.count_nonzero(states == i)) for i, name in enumerate(statuses)}
+        uncertified = sum(count for name, count in here.items() if name not in (*USED, "failed"))
+        counts[key] = here.get("failed", 0), here.get("boundary", 0), uncertified, int(np.count_nonzero(states < 0))
+    used = asked & np.isin(status, [i for i, name in enumerate(statuses) if name in USED]) & ~np.isnan(error)
+    code, values = np.zeros(np.count_nonzero(used), dtype=np.int64), []
+    for name in QUANTITY:
+        its, distinct = _coded(frame[name])
+        code = code * len(distinct) + its[used]
+        values.append(distinct)
+    code, distinct = pd.factorize(code)
+    found = zip(*np.unravel_index(distinct, [max(1, len(v)) for v in values]), strict=True)
+    found = [tuple(v[i] for v, i in zip(values, places, strict=True)) for places in found]
+    place = np.array([quantities.setdefault(quantity, len(quantities)) for quantity in found], dtype=np.int16)
+    rows = {"model": model[used], "quantity": place[code], "n": n[used], "replicate": replicate[used]}
+    return rows | {"error": error[used]}, counts
+
+
+def _coded(column):
+    """(codes, distinct values): a column of few values, with -1 for what is missing."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.codes.to_numpy(), column.cat.categories.tolist()
+    codes, values = pd.factorize(column)
+    return codes, values.tolist()
+
+
+def _per_replicate(used, models, quantities):
+    """(model, quantity, slice of rows) in order, and the rows, one a replicate: means over the cells of one size."""
+    ordered = sorted(quantities)
+    rank = np.array([ordered.index(quantity) for quantity in quantities], dtype=np.int16)
+    n, sizes = pd.factorize(used["n"], sort=True)
+    replicates = used["replicate"].max() + 1
+    key = used["model"].astype(np.int64)
+    for digit, base in ((rank[used["quantity"]], len(ordered)), (n, len(sizes)), (used["replicate"], replicates)):
+        key *= base
+        key += digit
+    mean = pd.Series(used["error"]).groupby(key, sort=True).mean()
+    key, replicate = np.divmod(mean.index.to_numpy(), replicates)
+    part, n = np.divmod(key, len(sizes))
+    model, quantity = np.divmod(part, len(ordered))
+    rows = {}
+    for codes, found, names in ((model, models, MODEL), (quantity, ordered, QUANTITY)):
+        for name, values in zip(names, zip(*found, strict=True), strict=True):
+            if isinstance(values[0], str):
+                distinct = sorted(set(values))
+                places = np.array([distinct.index(value) for value in values], dtype=np.int16)
+                rows[name] = pd.Categorical.from_codes(places[codes], distinct)
+            else:
+                rows[name] = np.array(values)[codes]
+    rows |= {"n": sizes[n], "replicate": replicate, "error": mean.to_numpy()}
+    ends = [*np.flatnonzero(np.diff(part, prepend=-1)), len(part)]
+    slices = [slice(first, last) for first, last in zip(ends[:-1], ends[1:], strict=True)]
+    keys = [(models[model[s.start]], ordered[quantity[s.start]], s) for s in slices]
+    return keys, pd.DataFrame(rows, copy=False)
 
 
 def enough(part, statistic):

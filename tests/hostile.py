@@ -186,6 +186,8 @@ WRITINGS = {
     "backwards": lambda a: a[::-1],
     "read-only": lambda a: np.broadcast_to(a, a.shape),
     "list": lambda a: a.tolist(),
+    "no entry masked": lambda a: np.ma.masked_array(a, mask=False),
+    "nullable": lambda a: pd.DataFrame(a, dtype="Float64") if a.ndim == 2 else pd.Series(a, dtype="Float64"),
     "frame": lambda a: pd.DataFrame(a) if a.ndim == 2 else pd.Series(a),
 }
 

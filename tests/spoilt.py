@@ -146,5 +146,6 @@ BAD = {
     "references": FOREIGN | TEXTS | NUMBERS | {"long": {"x" * 10**4: "1"}, "a": {"a": DATES[0]}, "true": {"a": True}},
     "support": FOREIGN | TEXTS | NUMBERS | {"one": (1,), "three": (1, 2, 3), "falling": (2, 1), "nan": (np.nan, 5)}
     | {f"from a {name}": (value, 5) for name, value in ENTRIES.items()},
+    "words": FOREIGN | NUMBERS,
     "object": FOREIGN | TEXTS | NUMBERS,
 }  # fmt: skip

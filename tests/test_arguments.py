@@ -38,15 +38,17 @@ MODULUS_OF_TAU = theory.Modulus(
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
-# function: (good arguments, parameter -> its kind, among those of `BAD`, "array" or "errors"); with a "?" None is good
+# function: (parameter -> its kind, among those of `BAD`, "array" or "errors", good arguments); with a "?" None is good
 DATA = {"G": "measure", "X": "array", "y": "array"}, {"G": G, "X": X, "y": Y}
 PAIR = {"G": "measure", "G0": "measure", "x": "law"}, {"G": G, "G0": G, "x": LAW}
 DRAWN = PAIR[0] | {"draws": "count", "seed": "seed"}, PAIR[1]
 FIT = DATA[0] | {"gating": "name", "k2": "k2", "start": "measure?", "max_iter": "count from 1", "tol": "positive"}
 FIT = FIT | {"seed": "seed"}, {"X": X, "y": Y, "gating": "SS", "k2": (1,)}
 del FIT[0]["G"]
+MORE = {"n_starts": "count from 1?", "bounds": "bounds?", "local": "flag", "effort": "name?"}
 RATE = {"n": "array", "statistic": "name", "n_boot": "count", "level": "share", "seed": "seed", "n_min": "number?"}
-PLOT = {"table": "object", "ax": "object?", "statistic": "name", "series": "name?", "n_min": "number?", "ylabel": None}
+PLOT = {"table": "object", "ax": "object?", "statistic": "name", "series": "name?", "n_min": "number?"}
+PLOT |= {"ylabel": "words"}
 CERTIFIED = {"G0": "measure", "k2": "k2", "x": "law"}, {"G0": G, "k2": (3, 2), "x": LAW}
 MODULUS = {"discrepancy": "name", "cell": "pair", "m": "count from 1", "distance": "name", "t": "array?"}
 INTERACTING = {"order": "count from 1", "experts": "pair", "parameters": "names?", "form": "name", "tol": "share"}
@@ -62,8 +64,9 @@ TABLE = {
     **dict.fromkeys((hs.log_density, hs.log_likelihood, hs.responsibilities, hs.score, hs.information), DATA),
     **dict.fromkeys((hs.gate_weights, hs.predict), ({"G": "measure", "X": "array"}, {"G": G, "X": X})),
     hs.fit_em: FIT,
-    hs.fit_mle: (FIT[0] | {"n_starts": "count from 1?", "bounds": "bounds?", "local": "flag"}, FIT[1]),
+    hs.fit_mle: (FIT[0] | MORE, FIT[1]),
     hs.parameter_errors: PAIR,
+    hs.functional_errors: (PAIR[0] | {"weight": None}, PAIR[1]),
     hs.voronoi_loss: (PAIR[0] | {"form": "name"}, PAIR[1]),
     **dict.fromkeys((hs.hellinger, hs.total_variation, hs.chi_square), DRAWN),
     hs.diagnose: ({"G": "measure", "k2": "k2?", "x": "law?"}, {"G": G}),
@@ -74,7 +77,10 @@ TABLE = {
     ),
     datasets.truth: ({"name": "name", "gating": "name"}, {"name": "C2"}),
     datasets.load: ({"name": "name"}, {}),
-    theory.rates: ({"G0": "measure", "k2": "k2", "gating": "name?", "form": "name"}, {"G0": G, "k2": (2, 2)}),
+    theory.rates: (
+        {"G0": "measure", "k2": "k2", "gating": "name?", "form": "name", "x": "law?"},
+        {"G0": G, "k2": (2, 2)},
+    ),
     theory.modulus: (
         CERTIFIED[0] | MODULUS | {"n_starts": "count?", "seed": "seed"},
         CERTIFIED[1] | {"t": np.arange(1.0, 7.0)},
@@ -96,13 +102,15 @@ TABLE = {
     ),
     systems.r: ({"m": "count from 1", "kind": "name", "seed": "seed", "starts": "count from 1"}, {"m": 2}),
     plotting.style: ({}, {}),
+    plotting.plain: ({"text": None}, {}),  # any text is drawn
+    plotting.shortened: ({"names": None, "longest": None}, {}),
     plotting.rate_plot: (
         PLOT | {"references": "references?", "level": "share", "n_boot": "count"},
         {"table": RATES, "n_boot": 100},
     ),
     plotting.loss_plot: (PLOT, {"table": RATES}),
     plotting.modulus_plot: (
-        {"moduli": "object", "ax": "object?", "references": "references?", "ylabel": None},
+        {"moduli": "object", "ax": "object?", "references": "references?", "ylabel": "words?"},
         {"moduli": MODULUS_OF_TAU},
     ),
     plotting.fit_plot: (DATA[0] | {"ax": "object?", "gates": "flag"}, DATA[1]),
@@ -159,7 +167,6 @@ CASES = [
     pytest.param(function, name, kind, id=f"{function.__qualname__}-{name}")
     for function, (kinds, _) in TABLE.items()
     for name, kind in kinds.items()
-    if kind is not None
 ]
 
 

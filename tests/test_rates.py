@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from hmoe_stats.rates import compare_rates, fit_rate
+from hmoe_stats.resampling import Resamples
 
 SIZES = np.array([1000, 3000, 10_000, 30_000])
 
@@ -207,3 +208,58 @@ def test_bad_input_is_named(change, message):
     good = {"n": [100] * 6 + [1000] * 2, "errors": [1.0, 2.0] * 4}
     with pytest.raises(ValueError, match=message):
         fit_rate(**(good | change))
+
+
+# -- many errors ------------------------------------------------------------------------------------------------------
+def many(rng, replicates):
+    n, first = power_law(rng, sizes=np.array([100, 300, 1000, 3000, 10_000]), replicates=replicates)
+    return n, first, first * rng.lognormal(0, 0.5, n.size)
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median", "q90", "q05"])
+def test_lines_of_many_errors_have_the_intervals_of_single_resamples(statistic):
+    n, first, second = many(np.random.default_rng(31), 401)  # 2005 errors: just many
+    few = np.tile(np.arange(401) > 0, 5)  # 2000
+    for fit, args in ((fit_rate, (first,)), (compare_rates, (first, second))):
+        one, other = fit(n, *args, statistic), fit(n[few], *(errors[few] for errors in args), statistic)
+        # two bootstraps of 2000 draws differ by a few percent
+        assert one.ci_high - one.ci_low == pytest.approx(other.ci_high - other.ci_low, rel=0.12)
+
+
+def test_shared_resamples_are_resamples():
+    rng = np.random.default_rng(32)
+    sample, signs = rng.lognormal(size=(40, 2)), np.array([1.0, -1.0])
+    drawn = Resamples(40, 500, rng)
+    assert (drawn.counts.sum(axis=1) == 40).all()
+    assert drawn.counts.mean(axis=0).std() < 3 * np.sqrt(1 / 500)
+    rows = [np.repeat(np.arange(40), counts) for counts in drawn.counts]
+    means, variances = drawn.means(sample, signs)
+    np.testing.assert_allclose(means, [sample[these].mean(axis=0) for these in rows], rtol=1e-13)
+    relative = [sample[these] / sample[these].mean(axis=0) @ signs for these in rows]
+    np.testing.assert_allclose(variances, [r.var(ddof=1) / 40 for r in relative], rtol=1e-12)
+    ordered = sample[np.argsort(sample[:, 0])]
+    for q in (0.5, 0.9, 0.13):
+        expected = [np.quantile(ordered[these], q, axis=0) for these in rows]
+        np.testing.assert_allclose(drawn.quantiles(sample, q), expected, rtol=1e-14)
+
+
+def test_what_is_shared_depends_on_nothing_that_came_before():
+    n, first, second = many(np.random.default_rng(33), 450)
+    alone = fit_rate(n, first).ci_low
+    fit_rate(n, second, n_min=1000)  # the upper sizes of the same draws
+    fit_rate(n[10:], second[10:])  # other numbers of replicates
+    fit_rate(n, second, seed=1)
+    assert fit_rate(n, first).ci_low == alone
+    assert fit_rate(n, first, seed=1).ci_low != alone
+    upper = n >= 1000
+    one = fit_rate(n, first, n_min=300, statistic="median")
+    assert one.ci_low == fit_rate(n[n >= 300], first[n >= 300], "median").ci_low
+    assert fit_rate(n[upper], first[upper]).n_replicates.sum() < 2000  # few: as ever
+
+
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_many_exact_errors_have_no_interval(statistic):
+    n = np.repeat(SIZES, 600)
+    fit = fit_rate(n, 3.0 * n**-0.25, statistic)
+    assert fit.ci_low == pytest.approx(-0.25, abs=1e-9) == fit.ci_high
+    assert compare_rates(n, n**-0.5, n**-0.25, statistic).ci_low == pytest.approx(-0.25, abs=1e-9)

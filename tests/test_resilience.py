@@ -11,8 +11,10 @@ import time
 from functools import partial
 
 import pytest
+from typer.testing import CliRunner
 
 from simulations import UserError, pool, runner, store
+from simulations.cli import app
 from simulations.pace import Pace
 from simulations.store import Store, StoreError
 from simulations.study import Cell, Study
@@ -289,3 +291,92 @@ def test_the_last_cell_is_not_shared_between_jobs():
     assert pace.left(8) == pytest.approx(3.0)
     pace.add(Cell("SS", (2, 2), 400, 1), 3.0)
     assert pace.left(8) == 0.0
+
+
+# -- what the commands say --------------------------------------------------------------------------------------------
+TEXT = """
+name = "small"
+truth = "C0"
+gatings = ["SS", "LL"]
+k2 = [[2, 2]]
+n = [200, 400]
+replicates = 10
+x = { law = "uniform", low = -3.0, high = 3.0 }
+seed = 7
+fit = { n_starts = 1 }
+"""
+
+
+@pytest.fixture
+def hmoe(tmp_path, made_rows, monkeypatch):
+    """`hmoe` in a folder with the small study, in this process: (exit code, lines on standard error)."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(TEXT)
+
+    def call(command, *words):
+        done = CliRunner().invoke(app, [command, "small.toml", *words])
+        assert isinstance(done.exception, SystemExit | None), done.exception
+        return done.exit_code, [line for line in done.stderr.splitlines() if line.startswith("hmoe:")]
+
+    return call
+
+
+READING = [("status",), ("rates",), ("table", "--out", "t.csv")]
+
+
+def test_commands_name_damaged_cells_and_a_run_computes_them_again(hmoe, tmp_path):
+    assert hmoe("run", "--jobs", "1") == (0, [])
+    assert hmoe("table", "--out", "before.csv")[0] == 0
+    with sqlite3.connect(tmp_path / "results" / "small.sqlite") as db:
+        db.execute("UPDATE cells SET errors = '[[' WHERE gating = 'LL' AND n = 400 AND replicate = 3")
+    for words in READING:
+        code, (line,) = hmoe(*words)
+        assert (code, "(LL 2,2 n = 400 replicate 3); hmoe run small computes them again" in line) == (0, True), words
+    code, (line,) = hmoe("run", "--jobs", "1")
+    assert (code, "LL 2,2 n = 400 replicate 3" in line) == (0, True)
+    assert hmoe("status") == (0, [])
+    assert hmoe("table", "--out", "after.csv") == (0, [])
+    assert (tmp_path / "after.csv").read_bytes() == (tmp_path / "before.csv").read_bytes()
+
+
+def test_a_study_without_cells_says_so(hmoe, tmp_path):
+    none = "hmoe: results/small.sqlite: no finished cells yet (hmoe run small computes them)"
+    Store(tmp_path / "results" / "small.sqlite", Study(**VALUES | {"seed": 8}), write=True).close()
+    for words in (*READING[1:], ("plot",), ("report",)):
+        assert hmoe(*words) == (2, [none])
+    assert hmoe("status") == (0, [])
+    assert hmoe("run", "--jobs", "1") == (0, [])
+    assert hmoe("status") == (0, [])
+    (tmp_path / "results" / "small.sqlite").write_bytes(b"")
+    assert hmoe("status") == (0, [])
+    assert hmoe("rates") == (2, ["hmoe: no results yet: results/small.sqlite is empty (hmoe run small fills it)"])
+
+
+def test_a_run_with_trouble_ends_with_a_line_and_the_next_one_goes_on(hmoe, monkeypatch):
+    def full(study, cell):
+        if cell.n == 400:
+            raise MemoryError
+        return made(study, cell)
+
+    monkeypatch.setattr(runner, "run_cell", full)
+    code, lines = hmoe("run", "--jobs", "1")
+    assert code == 1
+    assert lines[0].startswith("hmoe: LL 2,2 n = 400 replicate 0 and 9 more not computed (10 in a row): MemoryError (")
+    assert lines[1:] == ["hmoe: 0 of 40 cells are kept in results/small.sqlite; hmoe run small.toml goes on from there"]
+    monkeypatch.setattr(runner, "run_cell", made)
+    assert hmoe("run", "--jobs", "1") == (0, [])
+
+
+def test_a_file_that_another_takes_the_place_of_ends_the_run_with_a_line(hmoe, tmp_path, monkeypatch):
+    path = tmp_path / "results" / "small.sqlite"
+    Store(tmp_path / "other.sqlite", Study(**VALUES | {"seed": 8}), write=True).close()
+
+    def replaced(study, cell):
+        if cell.replicate == 5:
+            shutil.copyfile(tmp_path / "other.sqlite", path)
+        return made(study, cell)
+
+    monkeypatch.setattr(runner, "run_cell", replaced)
+    line = "hmoe: results/small.sqlite: was removed or replaced while it was being written"
+    assert hmoe("run", "--jobs", "1") == (1, [line])
+    assert path.read_bytes() == (tmp_path / "other.sqlite").read_bytes()

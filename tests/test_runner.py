@@ -1,11 +1,13 @@
 """The runner: pure cells, keyed streams, failures as rows, interrupts that lose nothing."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
 import tomllib
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -141,6 +143,76 @@ def test_a_failing_cell_is_a_row_and_the_study_goes_on(store, fits, monkeypatch)
     assert runner.run(small(), store, progress=False) == 0
     assert runner.run(small(), store, retry_failed=True, progress=False) == 2
     assert store.failures() == {}
+
+
+# -- trouble that says nothing of a fit -------------------------------------------------------------------------------
+TROUBLE = [MemoryError(), OSError(24, "Too many open files"), ImportError("libm.so.6"), RecursionError("too deep"),
+           SystemError("unknown opcode"), RuntimeError("can't start new thread"), TypeError("a bug")]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", TROUBLE, ids=lambda error: type(error).__name__)
+def test_trouble_is_no_result_and_its_cells_are_left_to_do(store, fits, monkeypatch, error):
+    good = hs.fit_mle
+    monkeypatch.setattr(hs, "fit_mle", broken_for({("SS", 300)}, good, error))
+    with pytest.raises(type(error)):
+        runner.run_cell(small(), small().cells()[-1]._replace(gating="SS"))
+    with pytest.raises(runner.TroubleError) as caught:
+        runner.run(small(), store, progress=False)
+    assert str(caught.value).startswith("SS 2,2 n = 300 replicate 0 and 1 more not computed: ")
+    assert type(error).__name__ in str(caught.value)
+    assert sorted(store.statuses().values()) == ["converged"] * 6  # the others were computed
+    monkeypatch.setattr(hs, "fit_mle", good)
+    assert runner.run(small(), store, progress=False) == 2
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), np.linalg.LinAlgError("singular"), FloatingPointError("overflow")])
+def test_what_numbers_do_to_a_fit_is_a_result(store, fits, monkeypatch, error):
+    monkeypatch.setattr(hs, "fit_mle", broken_for({("SS", 300)}, hs.fit_mle, error))
+    assert runner.run(small(), store, progress=False) == 8
+    assert list(store.statuses().values()).count("failed") == 2
+
+
+def test_a_machine_that_can_do_nothing_ends_the_run_soon(store, fits, monkeypatch):
+    calls = []
+
+    def full(*args, **options):
+        calls.append(1)
+        raise MemoryError
+
+    monkeypatch.setattr(hs, "fit_mle", full)
+    with pytest.raises(runner.TroubleError, match=r"and 9 more not computed \(10 in a row\): MemoryError"):
+        runner.run(small(replicates=50), store, progress=False)
+    assert len(calls) == 10
+    assert store.statuses() == {}
+
+
+def leaves(study, cell):
+    if cell.n == 300:
+        raise SystemExit(0) if cell.gating == "SS" else KeyboardInterrupt
+    raise MemoryError if cell.replicate else UserError("install another library")
+
+
+def test_workers_that_are_told_to_leave_do_not_end_the_run(monkeypatch):
+    call = partial(runner._elsewhere, leaves, pickle.dumps(small()), runner.code_version())
+    found = [call(cell) for cell in small().cells() if cell.n == 300 or cell.replicate]
+    assert all(isinstance(answer, runner.Trouble) for answer in found)
+    assert {answer.message.split()[0] for answer in found} == {"SystemExit:", "KeyboardInterrupt", "MemoryError"}
+    with pytest.raises(UserError, match="install another library"):
+        call(small().cells()[0])
+
+
+def test_a_log_likelihood_that_is_no_number_fails_its_cell(fits, monkeypatch):
+    good = hs.fit_mle
+
+    def fit(*args, **options):
+        found = good(*args, **options)
+        found.log_likelihood = np.nan
+        return found
+
+    monkeypatch.setattr(hs, "fit_mle", fit)
+    row = runner.run_cell(small(), small().cells()[0])
+    assert (row["status"], row["errors"]) == ("failed", None)
+    assert "the log-likelihood is nan" in row["message"]
 
 
 @pytest.mark.parametrize("error", [np.nan, np.inf, -1.0])

@@ -13,7 +13,7 @@ from .. import kernels, names
 from ..arguments import check_positive, check_whole
 from . import certificate, starts
 from .newton import spectrum
-from .problem import VARIANCES, Problem, check_problem, one_thread
+from .problem import VARIANCES, Problem, check_problem, one_thread, read_only
 from .result import FitResult
 
 DEFICIENT = 1e-8  # ratio of the singular values of an expert's normal equations below which rounding may spoil a step
@@ -101,7 +101,7 @@ def run(problem, z, eps, max_iter, tol):
     unit = np.append(np.where(problem.constant, 1.0, problem.spread), 1.0)
     path = []
     for iteration in range(max_iter + 1):
-        arrays = a, b, omega, beta, eta, tau, nu
+        arrays = read_only(a, b, omega, beta, eta, tau, nu)
         value, r = kernels.responsibilities(problem.X, problem.y, *problem.kinds, off, *arrays, eps)
         path.append(float(value - shift))
         if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
@@ -135,9 +135,9 @@ def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0):
         correction, deficient[j] = least_squares(xx[j], xy[j] - xx[j] @ line, unit)
         line = line + correction
         eta[j], tau[j] = line[:d], line[d]
-    squares = kernels.residual_sums(X, y, r, eta, tau)
+    squares = kernels.residual_sums(X, y, r, *read_only(eta, tau))
     if deficient.any():
-        before = kernels.residual_sums(X, y, r, *old)
+        before = kernels.residual_sums(X, y, r, *read_only(*old))
         worse = deficient & (squares > before)
         eta[worse], tau[worse], squares[worse] = old[0][worse], old[1][worse], before[worse]
     nu[held] = np.clip(squares / np.where(held, weight, 1.0), floor, ceiling)[held]
@@ -162,7 +162,7 @@ def update_gate(X, r, gate, slopes, intercepts, eps, steps=5):
     """
     (m, d), code = slopes.shape, gate.code
     aim = max(eps, np.mean(X.std(axis=0)) / np.sqrt(len(X))) if gate.kinked else 0.0
-    slopes, intercepts = np.ascontiguousarray(slopes), np.ascontiguousarray(intercepts)
+    slopes, intercepts = read_only(np.ascontiguousarray(slopes), np.ascontiguousarray(intercepts))
     # a change of logits by so much takes a gate from one end to the other; where it is saturated, curvature vanishes
     limit = 1e3 + (np.linalg.norm(np.ptp(X, axis=0)) if gate.located else 0.0)
     size_of_x = np.ones(d) if gate.located else np.abs(gate.features(X)).max(axis=0)
@@ -182,8 +182,9 @@ def update_gate(X, r, gate, slopes, intercepts, eps, steps=5):
             break
         fraction = 1.0
         while fraction > 1e-6:
-            new_slopes = slopes + fraction * step[: m * d].reshape(m, d)
-            new_intercepts = intercepts + fraction * step[m * d :]
+            new_slopes, new_intercepts = read_only(
+                slopes + fraction * step[: m * d].reshape(m, d), intercepts + fraction * step[m * d :]
+            )
             new_value, gradient, information = kernels.gate_information(X, r, code, new_slopes, new_intercepts, aim)
             if aim != eps:
                 new_value = kernels.gate_information(X, r, code, new_slopes, new_intercepts, eps)[0]

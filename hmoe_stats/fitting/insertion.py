@@ -4,7 +4,7 @@ import numpy as np
 
 from .. import kernels
 from .newton import maximise
-from .problem import Problem, batches
+from .problem import Problem, batches, read_only
 from .shapes import EXPERT
 from .starts import centre_and_units
 
@@ -126,8 +126,8 @@ class Group:
     def alone(self, experts):
         """The experts with their `beta` and `gain`: the best intercept in the box and what it adds, all else held."""
         pivot, low, high = self._intercepts(experts)
-        args = *self._data(), experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"], low, high
-        chosen, gain = kernels.insertion_gains(*args, self.problem.smoothing)
+        args = read_only(experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"], low, high)
+        chosen, gain = kernels.insertion_gains(*self._data(), *args, self.problem.smoothing)
         return self._judged(experts | {"beta": pivot + chosen, "gain": gain})
 
     def climb(self, experts):
@@ -142,7 +142,7 @@ class Group:
         """The experts with `beta` and `gain` as promised if all that G has makes way for them, to second order."""
         pivot, low, high = self._intercepts(experts)
         X, y, kind, base, eps = *self._data(), self.problem.smoothing
-        all_args = experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"]
+        all_args = read_only(experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"])
         first, second = np.zeros((2, pivot.size))
         cross, outer = np.zeros((pivot.size, self.G.to_vector().size)), 0.0
         for rows in batches(len(y)):
@@ -215,7 +215,7 @@ class _Place:
         return np.concatenate([np.atleast_1d(part) for part in parts]) / self.scale
 
     def read(self, z):
-        omega, (beta,), eta, (tau,), (log_nu,) = np.split(z * self.scale, self.ends)
+        omega, (beta,), eta, (tau,), (log_nu,) = np.split(*read_only(z * self.scale), self.ends)
         return {"omega": omega, "beta": beta, "eta": eta, "tau": tau, "nu": np.exp(log_nu)}
 
     def project(self, z):

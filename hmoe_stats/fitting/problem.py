@@ -8,7 +8,10 @@ z = v / scale, whose entries are of order one.
 """
 
 import copy
-from functools import cache, wraps
+import os
+import threading
+import weakref
+from functools import cached_property, wraps
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +31,51 @@ BOX_REACH = 1e16  # how far the nearest point of a box may lie from 0, in standa
 VARIANCES = 1e-30, 1e12  # nu of a start, and lower end of its box, relative to the variance of y
 
 
-@cache
-def _libraries():
-    return ThreadpoolController()
+class _OneThread:
+    """BLAS on one thread while anyone holds it there: its setting is one for the process, and fits may overlap.
+
+    The first to come notes the threads there were, and when the last has gone they are back. Holders are held weakly:
+    one whose fit was torn down between two lines is not waited for. A forked child has none of its parent's fits.
+    """
+
+    def __init__(self):
+        self._holders, self._before, self._lock = weakref.WeakSet(), None, threading.RLock()
+
+    @cached_property
+    def _libraries(self):
+        return ThreadpoolController()  # those loaded now; fits use no others
+
+    def hold(self, holder):
+        with self._lock:
+            self._holders.add(holder)
+            self._free()
+            limiter = self._libraries.limit(limits=1, user_api="blas")  # each time: some libraries count by thread
+            self._before = self._before or limiter
+            self._free()
+
+    def release(self, holder):
+        with self._lock:
+            self._holders.discard(holder)
+            if not self._holders and self._before is not None:
+                self._free()
+                self._before.restore_original_limits()
+                self._before = None
+                self._free()
+
+    def _free(self):
+        """Let any thread set OpenBLAS: threadpoolctl since 3.8 keeps that to the first that did, in silence."""
+        for library in self._libraries.lib_controllers:
+            if hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)
+
+    def forked(self):
+        self._holders, self._lock = weakref.WeakSet(), threading.RLock()
+        self.release(self)
+
+
+_one_thread = _OneThread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_thread.forked)
 
 
 def one_thread(fit):
@@ -41,8 +86,12 @@ def one_thread(fit):
 
     @wraps(fit)
     def limited(*args, **kwargs):
-        with _libraries().limit(limits=1, user_api="blas"):
+        holder = threading.Event()  # anything that can be held weakly
+        try:
+            _one_thread.hold(holder)
             return fit(*args, **kwargs)
+        finally:
+            _one_thread.release(holder)
 
     return limited
 
@@ -100,6 +149,14 @@ def check_reach(start, X, y):
     if nu.min() < VARIANCES[0] or nu.max() > VARIANCES[1]:
         wanted = f"between {VARIANCES[0]:g} and {VARIANCES[1]:g} times the variance of y"
         raise ValueError(f"start must have nu {wanted}; got {nu.min():g} to {nu.max():g}")
+
+
+def read_only(*arrays):
+    """Views that cannot be written to, as the arrays of a measure are: each kernel is compiled for these alone."""
+    views = [array.view() for array in arrays]
+    for view in views:
+        view.flags.writeable = False
+    return views
 
 
 class Columns(NamedTuple):
@@ -301,7 +358,8 @@ class Problem:
         part = {name: v[where] for name, where in self.slices.items()}
         wide = {name: part[name].reshape(-1, self.d) for name in WIDE}
         gates = wide["a"], part["b"], wide["omega"], part["beta"]
-        return *self.kinds, self.offsets, *gates, wide["eta"], part["tau"], np.exp(part["log_nu"])
+        arrays = *gates, wide["eta"], part["tau"], np.exp(part["log_nu"])
+        return *self.kinds, self.offsets, *read_only(*arrays)
 
     def to_measure(self, z):
         """The `MixingMeasure` at z, in the units of the data."""

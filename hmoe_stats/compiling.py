@@ -1,0 +1,89 @@
+"""Compiling kernels: a cache on disk that can be done without, and a word before compiling takes its time.
+
+Compiled kernels are kept beside their source, in the user's cache folder, or where NUMBA_CACHE_DIR says. Numba gives up
+where none of these can be written to, and at a damaged file, a full disk, or a folder that has gone; here the kernel is
+compiled all the same, and a `RuntimeWarning` says so once. The logger ``hmoe_stats`` says, at level INFO, when the
+first kernel is compiled.
+"""
+
+import logging
+import warnings
+from multiprocessing import parent_process
+
+from numba import config, njit
+from numba.core import event
+from numba.core.caching import FunctionCache
+
+SECONDS = 15  # that all kernels of a fit take to compile
+
+_log = logging.getLogger("hmoe_stats")
+_said = set()
+
+
+def kernel(**options):
+    """As `numba.njit` with `cache=True`, which it takes the options of, but whatever befalls the cache is no error."""
+
+    def decorate(function):
+        compiled = njit(**options)(function)
+        if not config.DISABLE_JIT:
+            try:
+                compiled._cache = _Cache(function)  # where `enable_caching` puts Numba's own
+            except (RuntimeError, OSError) as error:  # of Numba, and of file systems
+                _uncached(error)
+        return compiled
+
+    return decorate
+
+
+class _Cache(FunctionCache):
+    """Numba's cache of one function; what goes wrong with it is said, and never raised."""
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # whatever a damaged file makes of unpickling and linking
+            _warn(f"compiled kernels in {self.cache_path} are damaged and made anew ({type(error).__name__}: {error})")
+        try:
+            self.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def save_overload(self, sig, data):
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error):
+        self.disable()
+        _uncached(error)
+
+
+def _uncached(error):
+    _said.add("uncached")
+    _warn(f"compiled kernels cannot be kept, each process compiles its own ({error})")
+
+
+def _warn(trouble):
+    """Once, and not in each of the processes that were started to help another."""
+    if "trouble" not in _said and parent_process() is None:
+        _said.add("trouble")
+        advice = "set NUMBA_CACHE_DIR to a folder that can be written to"
+        warnings.warn(f"{trouble}: {advice}", RuntimeWarning, stacklevel=2)
+
+
+class _Compiling(event.Listener):
+    """Says once that kernels are being compiled."""
+
+    def on_start(self, event):
+        own = event.data["dispatcher"].py_func.__module__.startswith(f"{__package__}.")
+        if own and "compiling" not in _said:
+            _said.add("compiling")
+            often = "in every process" if "uncached" in _said else "once for this installation"
+            _log.info("compiling the kernels, %s: up to %d s", often, SECONDS)
+
+    def on_end(self, event):
+        pass
+
+
+event.register("numba:compile", _Compiling())
