@@ -4,6 +4,8 @@ A gate of m components gives component i the probability softmax_i( s(x, a_i) + 
 
     S  softmax  a'x         slopes a; a translation of all slopes, or of all intercepts, changes nothing
     L  Laplace  -||x - a||  centres a, with a kink at each; only intercepts can be translated
+    Q  quadratic monomial  a'(x^2), entry by entry: slopes a, translations as under softmax. Squares are taken from
+       x = 0: the model is another one from another origin
 
 Slopes and centres are both called slopes here, (m, d), and intercepts are (m,). The score of a `Monomial` gate is
 linear in *features* of x, those of a `Distance` gate has places in x; that is nearly all that others need to know.
@@ -245,7 +247,8 @@ def meetings(slope, intercept, scale):
     return (intercept[j] - intercept[i]) / gap, np.hypot(scale[i], scale[j]) / np.abs(gap)
 
 
-GATES = {gate.letter: gate for gate in (Monomial("S", 0, "softmax"), Distance("L", 1, "Laplace"))}
+KINDS = Monomial("S", 0, "softmax"), Distance("L", 1, "Laplace"), Monomial("Q", 2, "quadratic", power=2)
+GATES = {gate.letter: gate for gate in KINDS}
 
 
 def of(gating):

@@ -25,7 +25,9 @@ linear in the parameters except under Laplace gates, whose curvature is added. L
 sqrt(||x - a||^2 + eps^2); eps = 0 is the model itself, with gradient 0 at x = a.
 
 Gate codes (`hmoe_stats.gates`): 0 softmax, 1 Laplace, 2 quadratic monomial. They are asked in `_logit`, in `_features`
-and its two companions, and in `_add_curvature`. Arguments common to most functions: X (n, d) and y (n,) C-contiguous float64; then
+and its two companions, and in `_add_curvature`.
+
+Arguments common to most functions: X (n, d) and y (n,) C-contiguous float64; then
 `MixingMeasure.kernel_args()`: kind1, kind2, off (k1 + 1,), a (k1, d), b (k1,), omega (K, d), beta (K,), eta (K, d),
 tau (K,), nu (K,); then eps.
 """
@@ -168,7 +170,7 @@ def _logit(kind, x, nb, slope, intercept, eps2, out):
 
 @njit(**_INNER)
 def _features(kind, x, nb, slope, eps2, out):
-    """Derivative of the score in the slope, (d, nb), unless it is x: into out, whose last row holds Laplace distances."""
+    """Derivative of the score in the slope, (d, nb), unless it is x, into out; its last row holds Laplace distances."""
     d = x.shape[0]
     if kind == SOFTMAX:
         return
@@ -897,7 +899,8 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
                 part[s] = weight[start + s] * u[s]
                 g[s] /= total[s]
             value += _sum(part, nb)
-            _features(kind, x, nb, slopes[i], eps * eps, toward[i])
+            if i < len(toward):
+                _features(kind, x, nb, slopes[i], eps * eps, toward[i])
         for s in range(nb):
             part[s] = sums[s] * math.log(total[s])
         value -= _sum(part, nb)

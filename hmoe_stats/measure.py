@@ -7,8 +7,9 @@ The model, for a response y in R and covariates x in R^d, is
     g_i(x)     = softmax_i( s1(x, a_i) + b_i ),
     g_{j|i}(x) = softmax_j( s2(x, omega_j) + beta_j )  within group i,
 
-with s(x, a) = a' x (softmax gating, letter S) or s(x, a) = -||a - x|| (Laplace gating, letter L). `MixingMeasure` holds
-these parameters, maps them to and from unconstrained vectors, and writes them in a canonical form.
+with s(x, a) = a' x (softmax gating, letter S), s(x, a) = -||a - x|| (Laplace gating, letter L) or s(x, a) = a' (x^2),
+squares entry by entry (quadratic monomial gating, letter Q). `MixingMeasure` holds these parameters, maps them to and
+from unconstrained vectors, and writes them in a canonical form.
 """
 
 from dataclasses import dataclass, fields
@@ -34,12 +35,12 @@ class MixingMeasure:
 
     Parameters
     ----------
-    gating : {"SS", "SL", "LS", "LL"}
-        Gate type of level 1 and of level 2: S softmax, L Laplace.
+    gating : str
+        Gate type of level 1 and of level 2, two letters of S softmax, L Laplace, Q quadratic monomial: ``"SL"``.
     k2 : sequence of int, or int
         Number of experts in each group (an integer: of the only one); ``k1 = len(k2)`` groups, ``K = sum(k2)`` experts.
     a, b : array_like, (k1, d) and (k1,)
-        Level-1 gate: slopes (softmax) or centres (Laplace), and intercepts.
+        Level-1 gate: slopes (softmax, quadratic) or centres (Laplace), and intercepts.
     omega, beta : array_like, (K, d) and (K,)
         Level-2 gate of each expert within its group.
     eta, tau : array_like, (K, d) and (K,)
@@ -196,10 +197,10 @@ class MixingMeasure:
     def canonical(self, support=None):
         """Return the same density written in canonical form; labels are kept.
 
-        Softmax intercepts are normalised so that exp(scores) sum to one at the centre of the support, and slopes are
-        centred with those weights; exponentials of Laplace intercepts sum to one; for d = 1 Laplace centres outside the
-        support are clipped to its edge, the excess moved into the intercepts. A gate whose answer does not depend on
-        its centres (one component, or all centres equal) has them put at the centre of the support.
+        Softmax and quadratic intercepts are normalised so that exp(scores) sum to one at the centre of the support, and
+        slopes are centred with those weights; exponentials of Laplace intercepts sum to one; for d = 1 Laplace centres
+        outside the support are clipped to its edge, the excess moved into the intercepts. A gate whose answer does not
+        depend on its centres (one component, or all centres equal) has them put at the centre of the support.
 
         Parameters
         ----------

@@ -55,7 +55,8 @@ def fit_mle(
     X : array_like, (n, d); (n,) where d = 1
     y : array_like, (n,) or (n, 1)
         Two pandas objects X and y must have one index.
-    gating : {"SS", "SL", "LS", "LL"}
+    gating : str
+        Gates of level 1 and 2, two letters of S softmax, L Laplace, Q quadratic: ``"SL"``.
     k2 : sequence of int, or int
         Number of experts in each group; an integer: of the only one.
     start : MixingMeasure or FitResult, optional
