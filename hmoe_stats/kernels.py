@@ -46,6 +46,7 @@ SOFTMAX, QUADRATIC = 0, 2  # codes of gates; 1 is Laplace
 ZERO = np.int64(0)  # where a helper takes an integer: for a literal 0 it would be compiled once more
 WEIGHINGS = 2  # Newton steps on the weight of an expert that may be inserted
 NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs`
+TOTAL, DENSITY, RESPONSIBILITIES, INSERTION, GATES = range(5)  # what `_evaluate` is asked for
 LOG_2PI = math.log(2.0 * math.pi)
 
 # Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
@@ -268,7 +269,7 @@ def _mean(x, nb, slope, intercept, out):
 
 
 @njit(**_INNER)
-def _forward(X, y, start, model, work):
+def _forward(X, y, start, model, work, wanted):
     """Load rows start : start + BLOCK and run them through gates and experts; return how many rows there were.
 
     On return, with M = top: weights G (k1, nb) over S1 and H (K, nb) over S2 (k1, nb) are the gates, E_j = exp(t_j - M)
@@ -278,13 +279,15 @@ def _forward(X, y, start, model, work):
     kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps2 = model
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
     k1 = off.size - 1
-    nb = min(BLOCK, y.size - start)
+    nb = min(BLOCK, X.shape[0] - start)
     _load(X, start, nb, x)
-    for s in range(nb):
-        yb[s] = y[start + s]
     _gate(kind1, x, nb, a, b, ZERO, k1, eps2, U, G, S1, top)
     for i in range(k1):
         _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps2, V, H, S2[i], top)
+    if wanted == GATES:
+        return nb
+    for s in range(nb):
+        yb[s] = y[start + s]
     for i in range(k1):
         u = U[i]
         for j in range(off[i], off[i + 1]):
@@ -341,27 +344,34 @@ def _sum_log(nb, top, mass, S1, part):
 
 @njit(**_INNER)
 def _workspace(d, k1, K):
-    """x, y, U, G, S1, V, H, S2, E, top, mass, part."""
+    """x, y, U, G, S1, V, H, S2, E, top, mass, part: rows of one array."""
+    rows = np.empty((d + 3 * k1 + 3 * K + 5, BLOCK))
+    y = d
+    U = y + 1
+    G = U + k1
+    S2 = G + k1
+    S1 = S2 + k1
+    V = S1 + 1
+    H = V + K
+    E = H + K
+    top = E + K
     return (
-        np.empty((d, BLOCK)),
-        np.empty(BLOCK),
-        np.empty((k1, BLOCK)),
-        np.empty((k1, BLOCK)),
-        np.empty(BLOCK),
-        np.empty((K, BLOCK)),
-        np.empty((K, BLOCK)),
-        np.empty((k1, BLOCK)),
-        np.empty((K, BLOCK)),
-        np.empty(BLOCK),
-        np.empty(BLOCK),
-        np.empty(BLOCK),
+        rows[:y],
+        rows[y],
+        rows[U:G],
+        rows[G:S2],
+        rows[S1],
+        rows[V:H],
+        rows[H:E],
+        rows[S2:S1],
+        rows[E:top],
+        rows[top],
+        rows[top + 1],
+        rows[top + 2],
     )
 
 
 # -- what the library calls -------------------------------------------------------------------------------------------
-
-
-TOTAL, DENSITY, RESPONSIBILITIES, INSERTION = range(4)  # what `_evaluate` is asked for
 
 
 @kernel(**_OPTIONS)
@@ -375,13 +385,15 @@ def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wan
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
     work = _workspace(d, k1, K)
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    height = 0
-    if wanted != TOTAL:
+    height, width = 0, n
+    if wanted == GATES:
+        height, width = n, K
+    elif wanted != TOTAL:
         height = 1 if wanted == DENSITY else K if wanted == RESPONSIBILITIES else 4
-    out = np.empty((height, n))
+    out = np.empty((height, width))
     total = 0.0
     for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
+        nb = _forward(X, y, start, model, work, wanted)
         if wanted == TOTAL or wanted == RESPONSIBILITIES:
             total += _sum_log(nb, top, mass, S1, part)
         if wanted == DENSITY:
@@ -395,6 +407,15 @@ def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wan
                     e, o = E[j], out[j]
                     for s in range(nb):
                         o[start + s] = e[s] / (share[s] * mass[s])
+        elif wanted == GATES:
+            for g in range(k1):
+                u, sums = G[g], S2[g]
+                for j in range(off[g], off[g + 1]):
+                    h = H[j]
+                    for s in range(nb):
+                        part[s] = u[s] / S1[s] * (h[s] / sums[s])
+                    for s in range(nb):
+                        out[start + s, j] = part[s]
         elif wanted == INSERTION:
             log_sum, log_p, gate, rest = out[0], out[1], out[2], out[3]
             # V holds logits less a common number, which one logit gives back
@@ -438,24 +459,9 @@ def insertion_base(*args):
     return _evaluate(*args[:-1], INSERTION, args[-1])[1]
 
 
-@kernel(**_OPTIONS)
 def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0):
     """g_i(x) h_j(x) of each row and expert, (n, K)."""
-    n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    out = np.empty((n, K))
-    for start in range(0, n, BLOCK):
-        nb = min(BLOCK, n - start)
-        _load(X, start, nb, x)
-        _gate(kind1, x, nb, a, b, ZERO, k1, eps * eps, U, G, S1, top)
-        for i in range(k1):
-            _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps * eps, V, H, S2[i], top)
-            for j in range(off[i], off[i + 1]):
-                for s in range(nb):
-                    out[start + s, j] = G[i, s] / S1[s] * (H[j, s] / S2[i, s])
-    return out
+    return _evaluate(X, X.reshape(-1), kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, GATES, 0)[1]
 
 
 @njit(**_INNER)
@@ -492,28 +498,17 @@ def _add_score(w, phi, nb, first, d, out):
 def _public_order(k1, K, d):
     """Where entry k of the inner order, scalar by scalar with (slopes, constant) together, sits in `to_vector`."""
     order = np.empty(k1 * (d + 1) + K * (2 * d + 3), np.int64)
-    k = 0
-    base_b, base_omega = k1 * d, k1 * (d + 1)
-    base_beta = base_omega + K * d
-    base_eta = base_beta + K
-    base_tau = base_eta + K * d
-    for i in range(k1):
-        for c in range(d):
-            order[k + c] = i * d + c
-        order[k + d] = base_b + i
-        k += d + 1
+    k = base = ZERO
+    for block in range(3):
+        count = k1 if block == 0 else K
+        for i in range(count):
+            for c in range(d):
+                order[k + c] = base + i * d + c
+            order[k + d] = base + count * d + i
+            k += d + 1
+        base += count * (d + 1)
     for j in range(K):
-        for c in range(d):
-            order[k + c] = base_omega + j * d + c
-        order[k + d] = base_beta + j
-        k += d + 1
-    for j in range(K):
-        for c in range(d):
-            order[k + c] = base_eta + j * d + c
-        order[k + d] = base_tau + j
-        k += d + 1
-    for j in range(K):
-        order[k + j] = base_tau + K + j
+        order[k + j] = base + j
     return order
 
 
@@ -533,7 +528,7 @@ def score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps):
     first_nu = first_mu + K * (d + 1)
     total = 0.0
     for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
+        nb = _forward(X, y, start, model, work, ZERO)
         total += _sum_log(nb, top, mass, S1, part)
         _posteriors(yb, x, nb, off, eta, tau, nu, G, S1, H, S2, E, mass, R, Z, W)
         for i in range(k1):
@@ -698,7 +693,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
     first_nu = first_mu + K * (d + 1)
     total = 0.0
     for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
+        nb = _forward(X, y, start, model, work, ZERO)
         if by_row:
             for s in range(nb):
                 grad[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
@@ -787,20 +782,20 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
             lo, hi = off[i], off[i + 1]
             for j in range(lo, hi):
                 z, w = Z[j], W[j]
-                for k in range(lo if hi - lo > 1 else hi, hi + 1):
-                    psi, col = x, first_mu + j * (d + 1)
-                    if k < hi:
-                        psi, col = _seen(kind2, x, toward, n_toward1 + k), first_v + k * (d + 1)
-                        hk = H[k]
-                        own = 1.0 if k == j else 0.0
-                        for s in range(nb):
-                            part[s] = z[s] * (own - hk[s])
-                            B[s] = w[s] * (own - hk[s])
-                    else:
-                        _expert_terms(x, yb, nb, eta[j], tau[j], nu[j], E[j], part, B, A)
-                        I[first_nu + j, first_nu + j] -= _sum(A, nb)
+                for k in range(lo, hi if hi - lo > 1 else lo):
+                    psi, col = _seen(kind2, x, toward, n_toward1 + k), first_v + k * (d + 1)
+                    hk = H[k]
+                    own = 1.0 if k == j else 0.0
+                    for s in range(nb):
+                        part[s] = z[s] * (own - hk[s])
+                        B[s] = w[s] * (own - hk[s])
                     _add_pair(part, x, psi, nb, d, first_mu + j * (d + 1), col, I, A)
                     _add_row(B, psi, nb, d, first_nu + j, col, I)
+                _expert_terms(x, yb, nb, eta[j], tau[j], nu[j], E[j], part, B, A)
+                I[first_nu + j, first_nu + j] -= _sum(A, nb)
+                col = first_mu + j * (d + 1)
+                _add_pair(part, x, x, nb, d, col, col, I, A)
+                _add_row(B, x, nb, d, first_nu + j, col, I)
     if by_row:
         return 0.0, grad, out
     for k in range(p):

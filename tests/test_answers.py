@@ -172,7 +172,8 @@ def test_tables_are_printed_whole_however_narrow_the_terminal(here, monkeypatch)
 @pytest.mark.parametrize("command", ["rates", "plot", "report"])
 def test_a_study_without_cells_has_no_finished_cells_yet(here, command):
     put(here, cells=False)
-    assert hmoe(command, "small.toml", code=2)[1] == "hmoe: small: no finished cells yet\n"
+    said = hmoe(command, "small.toml", code=2)[1]
+    assert said == "hmoe: results/small.sqlite: no finished cells yet (hmoe run small computes them)\n"
     assert not Path("figures").exists()
     Path("results/small.sqlite").unlink()
     put(here, status="max_iter")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from test_store import row_of
 from typer.testing import CliRunner
 
 import hmoe_stats as hs
@@ -312,6 +313,13 @@ def odd_paths(tmp_path, monkeypatch):
     return sorted(tmp_path.rglob("*"))
 
 
+def one_cell(path):
+    """A results file of the small study with one of its cells."""
+    study = load_study("small.toml")
+    with Store(path, study, write=True) as store:
+        store.write([row_of(study.cells()[0])])
+
+
 def refused(*words):
     """The one line that refuses a command."""
     done = CliRunner().invoke(app, list(words))
@@ -332,7 +340,7 @@ def test_results_are_a_file_or_one_line(odd_paths, tmp_path, path):
 
 @pytest.mark.parametrize("path", ["folder", "", "/", "loop", "m" * 300, "m" * 253, "file/x", "gone/x"])
 def test_a_table_that_cannot_be_written_is_one_line(odd_paths, tmp_path, path):
-    Store(tmp_path / "s.sqlite", load_study("small.toml"), write=True).close()
+    one_cell("s.sqlite")
     before = sorted(tmp_path.rglob("*"))
     assert "cannot be written" in refused("table", "small.toml", "--results", "s.sqlite", "--out", path)
     assert sorted(tmp_path.rglob("*")) == before
@@ -340,18 +348,18 @@ def test_a_table_that_cannot_be_written_is_one_line(odd_paths, tmp_path, path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full")
 def test_a_device_is_written_to_and_stays_one(odd_paths):
-    Store("s.sqlite", load_study("small.toml"), write=True).close()
+    one_cell("s.sqlite")
     said = refused("table", "small.toml", "--results", "s.sqlite", "--out", "/dev/full")
     assert said == "hmoe: /dev/full: cannot be written: No space left on device\n"
     assert Path("/dev/full").is_char_device()
 
 
 def test_a_table_behind_a_link_is_replaced_there(odd_paths, tmp_path):
-    Store("s.sqlite", load_study("small.toml"), write=True).close()
+    one_cell("s.sqlite")
     os.symlink("folder/t.csv", "t.csv")
     for _ in range(2):
         done = CliRunner().invoke(app, ["table", "small.toml", "--results", "s.sqlite", "--out", "t.csv"])
-        assert done.stdout == "t.csv: 0 rows\n"
+        assert done.stdout == "t.csv: 2 rows\n"
     assert os.readlink("t.csv") == "folder/t.csv"
     assert os.listdir("folder") == ["t.csv"]
 
