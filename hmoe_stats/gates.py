@@ -133,7 +133,13 @@ class Monomial(Gate):
 
     def switches(self, slopes, intercepts):
         """Where in x two components are equally likely, and how far from there they are no more (d = 1)."""
-        return meetings(slopes[:, 0], intercepts, np.ones(intercepts.size))
+        at, width = meetings(slopes[:, 0], intercepts, np.ones(intercepts.size))
+        if self.power == 1:
+            return at, width
+        seen = at + width > 0  # of features, each of which but 0 belongs to two x
+        root = np.maximum(at[seen], 0.0) ** (1 / self.power)
+        width = np.minimum(width[seen] ** (1 / self.power), width[seen] / np.maximum(self.power * root, 1e-300))
+        return np.concatenate([-root, root]), np.concatenate([width, width])
 
 
 @dataclass(frozen=True)
