@@ -69,7 +69,7 @@ class Group:
         self.i, self.gate = i, problem.gates[1]
         self.lo, self.hi = G.offsets[i], G.offsets[i + 1]
         _, self.spread, _ = centre_and_units(problem.X)
-        self.middle, of_gate, _ = centre_and_units(self.gate.features(problem.X))
+        self.centre, of_gate, _ = centre_and_units(self.gate.features(problem.X))
         self.of_gate, self.gate_unit = of_gate, self.gate.unit(of_gate)
         self.low, self.high = problem.X.min(axis=0), problem.X.max(axis=0)
         self.box = {}
@@ -170,7 +170,7 @@ class Group:
     def _intercepts(self, experts):
         """(pivot, low, high): intercepts count from the pivot, where a score is 0 at the middle of its features."""
         omega = experts["omega"]
-        pivot = np.zeros(len(omega)) if self.gate.located else -omega @ self.middle
+        pivot = np.zeros(len(omega)) if self.gate.located else -omega @ self.centre
         return pivot, *(np.clip(bound - pivot, -100.0, 100.0) for bound in self.box["beta"])
 
     def _judged(self, experts):
