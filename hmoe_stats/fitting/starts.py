@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 
-from ..arguments import GATINGS, check_seed
+from ..arguments import GATINGS, check_seed, shown
 from ..measure import as_measure
 from .problem import check_reach, moments
 from .shapes import contains, embedding, strata, translate
@@ -35,7 +35,7 @@ def check_start(start, gating, k2, X, y):
     if start.gating != gating or start.d != d:
         raise ValueError(f"start must have gating {gating!r} and d = {d}; got {start.gating!r} and d = {start.d}")
     if start.k2 != k2 and not contains(k2, start.k2):
-        raise ValueError(f"start must have k2 = {k2} or fit inside it group by group; got {start.k2}")
+        raise ValueError(f"start must have k2 = {shown(k2)} or fit inside it group by group; got {shown(start.k2)}")
     check_reach(start, X, y)
     return start
 
