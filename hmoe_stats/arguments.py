@@ -121,10 +121,12 @@ def as_floats(name, value, shape, copy=True, column=False):
     if top <= LARGEST:  # false of NaN
         return out
     if np.isfinite(top):
-        raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size; got {top:g}")
-    wrong = ~np.isfinite(out)
-    place = _place(value, np.argwhere(wrong.reshape(came))[0])
-    raise ValueError(f"{name} must be finite; got {wrong.sum()} NaN or infinite entries, the first {place}")
+        place = _place(value, np.argwhere(np.abs(out).reshape(came) == top)[0])
+        raise ValueError(f"{name} must have entries of at most {LARGEST:g} in size; got {top:g}{place}")
+    wrong = ~np.isfinite(out).reshape(came)
+    place = _place(value, np.argwhere(wrong)[0])
+    many = f"{wrong.sum()} NaN or infinite entries, the first{place}" if place else f"{out.item():g}"
+    raise ValueError(f"{name} must be finite; got {many}")
 
 
 def _disguised(value, depth=0):
@@ -133,9 +135,13 @@ def _disguised(value, depth=0):
     Masks and categories are lost on the way, and so is the column of a frame that holds something else than numbers.
     """
     if isinstance(value, np.ma.MaskedArray):
+        if value.dtype.names:  # of records, which have a mask a field
+            return _of(value.dtype)
         masked = int(np.ma.count_masked(value))
         return f"{masked} masked {'entry' if masked == 1 else 'entries'}" if masked else None
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, bytes | bytearray) or (
+        isinstance(value, memoryview) and isinstance(value.obj, bytes | bytearray) and value.format in "Bbc"
+    ):
         return "bytes"
     frame = hasattr(value, "iloc")
     if frame and getattr(value, "ndim", 1) == 2:
@@ -171,12 +177,12 @@ def _from_objects(value, array, missing):
     out = np.full(array.shape, np.nan)
     for i, entry in enumerate(array.flat):
         if type(entry) in odd:
-            return f"{_kind(entry)} {_place(value, np.unravel_index(i, array.shape))}", None
+            return f"{_kind(entry)}{_place(value, np.unravel_index(i, array.shape))}", None
         if type(entry) not in gaps:
             try:
                 out.flat[i] = float(entry)
             except (TypeError, ValueError, ArithmeticError):  # beyond the floats, or a signalling NaN
-                return f"a number beyond the floats {_place(value, np.unravel_index(i, array.shape))}", None
+                return f"a number beyond the floats{_place(value, np.unravel_index(i, array.shape))}", None
     return None, out
 
 
@@ -198,11 +204,11 @@ def _label(label):
 
 
 def _place(value, index):
-    """Where an entry stands: the column of a frame by its name, else the index."""
+    """Where an entry stands, " in" the column of a frame by its name, else " at" the index; "" of a number alone."""
     columns = getattr(value, "columns", None) if len(index) == 2 else None
     if hasattr(columns, "__len__") and len(columns) > index[1]:
-        return f"in column {_label(columns[index[1]])}"
-    return f"at {[int(i) for i in index]}" if len(index) else ""
+        return f" in column {_label(columns[index[1]])}"
+    return f" at {[int(i) for i in index]}" if len(index) else ""
 
 
 # -- data -------------------------------------------------------------------------------------------------------------

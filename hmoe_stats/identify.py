@@ -125,7 +125,7 @@ def covers(true, fitted):
 
     A fitted group covers a true one if it has at least as many experts.
     """
-    ways = {((),) * len(true)}
+    ways = {((),) * len(true)} if len(true) <= len(fitted) else set()
     for size in sorted(fitted):
         moves = ((way, j) for way in ways for j in range(len(true)) if true[j] <= size)
         ways = {(*way[:j], (*way[j], size), *way[j + 1 :]) for way, j in moves}

@@ -151,7 +151,7 @@ class MixingMeasure:
             return None
         texts = list(names) if isinstance(names, list | tuple) else []
         if len(texts) != self.d or len(set(map(str, texts))) != self.d or not all(isinstance(t, str) for t in texts):
-            raise ValueError(f"names must be {self.d} different texts, one a covariate; got {str(names)[:200]}")
+            raise ValueError(f"names must be {self.d} different texts, one a covariate; got {shown(names, 200)}")
         return texts
 
     def kernel_args(self):

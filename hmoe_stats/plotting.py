@@ -271,7 +271,7 @@ def fit_plot(G, X, y, ax=None, *, gates=True):
     X, y = check_data(X, y, 1)
     check_flag("gates", gates)
     colors = [COLORS[i % len(COLORS)] for i in range(G.n_experts)]
-    x = np.linspace(X.min(), X.max(), 400)
+    x, (low, high) = np.linspace(*_ends(X), 400), _ends(y)
     weights = gate_weights(G, x[:, None])
     with style():
         ax = _axes(ax)
@@ -285,12 +285,19 @@ def fit_plot(G, X, y, ax=None, *, gates=True):
             line = LINES[i % len(LINES)]
             ax.plot(x, np.where(seen, mean, np.nan), color=color, linestyle=line, linewidth=1.6, label=name)
         ax.plot(x, predict(G, x[:, None]), color="black", linewidth=0.7, label="mean")
-        span = y.max() - y.min()
-        ax.set(xlim=(x[0], x[-1]), ylim=(y.min() - 0.05 * span, y.max() + 0.05 * span), ylabel=plain(y_name))
+        pad = 0.05 * (high - low)
+        ax.set(xlim=(x[0], x[-1]), ylim=(low - pad, high + pad), ylabel=_axis_label(y_name))
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
         bottom = _gate_strip(ax, G, x, weights, colors) if gates else ax
-        bottom.set_xlabel(plain(x_name))
+        bottom.set_xlabel(_axis_label(x_name))
     return ax
+
+
+def _ends(values):
+    """The smallest and the largest of some values; of equal ones a neighbourhood, as an axis has a length."""
+    low, high = values.min(), values.max()
+    half = 0.0 if low < high else 0.5 * max(abs(low), 1.0)
+    return low - half, high + half
 
 
 def _names(fit, X, y):

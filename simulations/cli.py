@@ -518,7 +518,7 @@ def fit(
     warnings = list(found.warnings)
     if as_json:
         print(strict_json({
-            "y": found.y_name, "x": found.x_names, "n": len(X), "gating": gating, "k2": sizes,
+            "y": found.y_name, "x": found.x_names, "n": len(X), "gating": found.measure.gating, "k2": sizes,
             "log_likelihood": found.log_likelihood, "status": found.status, "converged": found.converged,
             "message": found.message, "score_norm": found.score_norm, "n_iter": found.n_iter,
             "active_bounds": found.active_bounds, "warnings": warnings, "notes": notes,

@@ -120,7 +120,7 @@ class _Guess:
     header: list
     first: bool  # the header is the first row
     named: bool  # all wanted names are in it
-    below: int  # where rows are uneven, the line of the first that holds them instead; 0: none
+    below: int  # line of the first row below that holds them instead and, where rows are even, nothing but names; or 0
     even: bool  # rows have as many cells
 
 
@@ -136,13 +136,19 @@ def _best(text, start, line, separators, wanted, file, above=None):
         lines = [number for number, cells in head if set(map(tidy, cells)).issuperset(wanted)]
         named = set(map(tidy, header)).issuperset(wanted)
         even = even and all(len(cells) == len(header) for _, cells in head)
-        below = 0 if named or even else min(lines, default=0)
+        if even:  # what looks like a row of texts may be one
+            lines = [number for number, cells in head if number in lines and all(map(_is_name, cells))]
+        below = 0 if named else min(lines, default=0)
         guesses.append(_Guess(separator, header, above is None, named, below, even))
     if not guesses:
         list(_rows(text, start, line, separators[0], file))  # says so, if quotes do not close
         raise UserError(f"{file}: holds no table, but comments or blank lines only")
     several = [guess for guess in guesses if len(guess.header) > 1 or guess.below]
     return max(several or guesses, key=lambda guess: (guess.named, guess.below > 0, guess.even))
+
+
+def _is_name(cell):
+    return bool(cell.strip()) and not NUMBER.fullmatch(cell.strip())
 
 
 def _begin(text, start, line, separator, file):

@@ -49,7 +49,10 @@ def text_of(k2):
 
 def sizes_of(k2):
     """(3, 3) for ``"3,3"``; a `ValueError` where the text is none of whole numbers."""
-    return tuple(int(m) for m in k2.split(","))
+    sizes = [m.strip(" ") for m in k2.split(",")]
+    if not all(m.isascii() and m.isdigit() for m in sizes):  # int() would take 2_2 for 22
+        raise ValueError(f"k2 must be whole numbers such as 2,2; got {k2[:40]!r}")
+    return tuple(map(int, sizes))
 
 
 class StudyError(UserError):

@@ -17,6 +17,7 @@ from . import UserError
 from .words import visible
 
 LARGEST = 1 << 30  # bytes, unpacked: the text and the table have to fit into memory
+PIECE = 1 << 20  # bytes unpacked at once
 _NEWLINE = b"\n"
 _MENDING = "save it as a CSV file"
 _FOREIGN = [  # (first bytes, what has them)
@@ -83,7 +84,7 @@ def _content(path, name):
         if not stat.S_ISREG(mode):  # to open a pipe may mean to wait for ever
             raise UserError(f"{name}: a pipe or a device, no file: write the table to a file first")
         with open(path, "rb") as file:
-            return _drained(file, name)
+            return _drained(_pieces(file), name)
     except OSError as error:
         raise UserError(f"{name}: cannot be read: {error.strerror or error}") from None
     except UserError:
@@ -92,10 +93,10 @@ def _content(path, name):
         raise UserError(f"{name}: cannot be read: {error}") from None
 
 
-def _drained(file, name):
-    """What is left in an open file, which may unpack to much more than it holds."""
+def _drained(pieces, name):
+    """Pieces of a file in one, which may unpack to much more than it holds."""
     data = bytearray()
-    while piece := file.read(1 << 20):
+    for piece in pieces:
         data += piece
         if len(data) > LARGEST:
             raise UserError(f"{name}: a table of more than {LARGEST >> 20} MiB: take fewer rows or columns")
@@ -113,7 +114,7 @@ def _unpacked(data, name):
         if not unpack:
             break
         try:
-            data = unpack(io.BytesIO(data), name)
+            data = unpack(data, name)
         except UserError:
             raise
         except Exception as error:  # on damaged archives the libraries raise nearly everything
@@ -133,20 +134,39 @@ def _unpacked(data, name):
 
 
 def _archive(data):
-    """(function of an open file and its name, which kind) of the archive that data are, if any."""
+    """(function of data and their name, which kind) of the archive that data are, if any."""
     if data.startswith(b"\x1f\x8b"):
-        return lambda file, name: _drained(gzip.GzipFile(fileobj=file), name), "gzip"
+        return lambda data, name: _drained(_pieces(gzip.GzipFile(fileobj=io.BytesIO(data))), name), "gzip"
     if data.startswith(b"BZh"):
-        return lambda file, name: _drained(bz2.BZ2File(file), name), "bzip2"
+        return lambda data, name: _drained(_streams(bz2.BZ2Decompressor, data), name), "bzip2"
     if data.startswith(b"\xfd7zXZ\x00"):
-        return lambda file, name: _drained(lzma.LZMAFile(file), name), "xz"
+        return lambda data, name: _drained(_streams(lzma.LZMADecompressor, data), name), "xz"
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _only_member, "zip"
     return None, ""
 
 
-def _only_member(file, name):
-    with zipfile.ZipFile(file) as archive:
+def _pieces(file):
+    return iter(lambda: file.read(PIECE), b"")
+
+
+def _streams(decompressor, data):
+    """Pieces of what streams one after the other hold.
+
+    The standard library's files end in silence before a stream that does not begin as one: rows would be lost.
+    """
+    while data:
+        stream = decompressor()
+        yield stream.decompress(data, PIECE)
+        while not stream.eof:
+            if stream.needs_input:
+                raise EOFError("it ends within a stream")
+            yield stream.decompress(b"", PIECE)
+        data = stream.unused_data.lstrip(b"\0")  # zeros are padding
+
+
+def _only_member(data, name):
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
         names = [member.filename for member in members]
         if "[Content_Types].xml" in names or "mimetype" in names:
@@ -158,7 +178,7 @@ def _only_member(file, name):
         if members[0].flag_bits & 1:
             raise UserError(f"{name}: a zip archive with a password: unpack it first")
         with archive.open(members[0]) as member:
-            return _drained(member, name)
+            return _drained(_pieces(member), name)
 
 
 def _reason(error):

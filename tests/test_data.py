@@ -314,6 +314,10 @@ def test_lines_above_the_header(table):
     assert "names of the columns are taken from the comment in line 1" in read("# " + text)[2]
     assert same(read("sep=;\n" + text.replace(",", ";")), table)
     assert refused("Table 1\n\n" + text).startswith("data.csv: line 3 is the header: take out the lines above it")
+    for title in ("My data,,\n", ",,\nsize,,age\n"):  # rows of a width with the others
+        line = title.count("\n") + 1
+        assert f"line {line} is the header" in refused(title + text)
+    assert "is not there" in refused("w,z,x\n1,2,y\n2,3,n\n")  # a cell that is spelled as the name is
     assert "comments or blank lines only" in refused("# x,y\n# 1,2\n")
     assert refused("x,z,y\n") == "data.csv: has a header and no rows"
 
@@ -457,6 +461,16 @@ def test_archives_are_read_and_damaged_ones_are_a_line(table, what, rng):
     assert all(line.startswith("data.csv: ") and line.isprintable() for line in said)
 
 
+@pytest.mark.parametrize("pack", [bz2.compress, gzip.compress, lzma.compress])
+def test_archives_one_after_the_other_are_read_as_one_and_no_rows_are_lost_behind_the_first(table, pack):
+    text = csv(table).encode()
+    first, second = pack(text[:200]), pack(text[200:])
+    assert same(read(first + second), table)
+    assert same(read(first + second + bytes(8)), table)  # padding
+    for damaged in (b"\xff" + second[1:], b"end", second[:-9]):
+        assert "data.csv: a damaged " in refused(first + damaged)
+
+
 def test_archives_of_other_things_are_a_line(table):
     text = csv(table)
     assert "a zip archive of 2 files" in refused(zipped(a=text, b=text))
@@ -544,6 +558,16 @@ def test_fit_as_json(table):
     assert hs.MixingMeasure.from_dict(said["parameters"]) == found.measure
     assert (said["status"], said["converged"], said["message"]) == (found.status, True, found.message)
     assert said["notes"] == ["left out: column 'w': 'a' in line 2 is no number"]
+
+
+def test_json_has_the_gating_by_its_name_and_sizes_are_digits(table):
+    path = put(csv(table))
+    done = CliRunner().invoke(app, ["fit", path, "--y", "y", "--gating", " ss ", "--k2", " 1", "--json"])
+    assert json.loads(done.stdout)["gating"] == "SS"
+    for k2 in ("1_0", "\u0661", "+1", "1.0", "0x1", "1,,1", ""):
+        done = CliRunner().invoke(app, ["fit", path, "--y", "y", "--gating", "SS", "--k2", k2])
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr.startswith("hmoe: --k2: expected whole numbers such as 2,2, got ")
 
 
 def test_json_is_of_numbers_that_are_finite():

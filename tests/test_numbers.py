@@ -121,6 +121,39 @@ def test_a_missing_number_is_located():
         hs.predict(P2, rows.to_numpy())
 
 
+def test_shapes_of_thousands_of_groups_are_not_printed_in_full():
+    many = (1,) * 3000
+    zeros = dict.fromkeys(("a", "b", "omega", "beta", "eta", "tau"), np.zeros(3000))
+    start = hs.MixingMeasure(gating="SS", k2=many, **zeros, nu=np.ones(3000))
+    refusals = [
+        lambda: theory.rates(G, many),
+        lambda: theory.rates(start, (2, 2)),
+        lambda: theory.modulus(G, many, "tau", x=LAW),
+        lambda: theory.modulus(G, (3, 2), "tau", m=10**300, x=LAW),
+        lambda: hs.fit_mle(X, Y, "SS", (1,), start=start),
+        lambda: G.parameter_names(["q" * 10**4] * 3000),
+        lambda: G.to_frame(pd.DataFrame({"a": range(100)})),
+    ]
+    for refused in refusals:
+        with pytest.raises(ValueError, match="; got ") as caught:
+            refused()
+        assert len(str(caught.value)) < 300
+        assert "\n" not in str(caught.value)
+
+
+def test_an_entry_that_is_too_large_is_placed_and_a_number_alone_is_shown():
+    frame = pd.DataFrame({"speed": [1.0, 2.0], "mass": [3.0, -1e60]})
+    with pytest.raises(ValueError, match="^X must have entries of at most 1e.50 in size; got 1e.60 in column 'mass'$"):
+        as_floats("X", frame, (-1, -1))
+    with pytest.raises(ValueError, match=r"got 1e\+60 at \[1\]$"):
+        as_floats("y", frame["mass"], (-1,))
+    for bad, said in ((np.nan, "must be finite; got nan"), (-np.inf, "must be finite; got -inf")):
+        with pytest.raises(ValueError, match=f"^low {said}$"):
+            hs.Uniform(bad, 5.0)
+    with pytest.raises(ValueError, match="got a number beyond the floats$"):
+        hs.Uniform(10**400, 5.0)
+
+
 def test_what_came_is_never_written_out():
     class Loud:
         def __repr__(self):

@@ -253,6 +253,22 @@ def test_bad_input_is_named(table, call, message):
         call(table)
 
 
+@pytest.mark.parametrize("same", [0.0, -1e12])
+def test_fit_plot_of_equal_values_has_axes_of_some_length(same):
+    for X, y in (([same] * 3, [0.0, 1.0, 2.0]), ([0.0, 1.0, 2.0], [same] * 3)):
+        ax = plotting.fit_plot(datasets.truth("C2"), X, y)
+        assert all(low < high for low, high in (ax.get_xlim(), ax.get_ylim()))
+
+
+def test_long_names_of_columns_leave_room_for_the_data():
+    X, y = pd.DataFrame({"q" * 5000: [0.0, 1.0]}), pd.Series([-2.0, 2.0], name="r" * 5000)
+    ax = plotting.fit_plot(datasets.truth("C2"), X, y)
+    ax.figure.savefig(io.BytesIO())  # a warning of axes without room is an error
+    for label, letter in ((ax.get_ylabel(), "r"), (ax.child_axes[0].get_xlabel(), "q")):
+        assert label.startswith(letter * 20)
+        assert len(label) == 60
+
+
 def test_fit_plot_wants_one_covariate():
     G = datasets.truth("C4")
     wide = {name: np.repeat(getattr(G, name), 2, axis=1) for name in ("a", "omega", "eta")}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import gates
-from ..arguments import check_seed
+from ..arguments import check_seed, shown
 from ..measure import as_measure
 from .problem import check_reach
 from .rows import drawn, moments, variance
@@ -38,7 +38,7 @@ def check_start(start, gating, k2, X, y, weights=None):
     if start.gating != gating or start.d != d:
         raise ValueError(f"start must have gating {gating!r} and d = {d}; got {start.gating!r} and d = {start.d}")
     if start.k2 != k2 and not contains(k2, start.k2):
-        raise ValueError(f"start must have k2 = {k2} or fit inside it group by group; got {start.k2}")
+        raise ValueError(f"start must have k2 = {shown(k2)} or fit inside it group by group; got {shown(start.k2)}")
     check_reach(start, X, y, weights)
     return start
 

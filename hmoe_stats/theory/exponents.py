@@ -11,7 +11,7 @@ kappa = inf (alpha = 0) says that the error does not fall: the parameter is not 
 import numpy as np
 
 from .. import identify
-from ..arguments import check_gating, check_k2, check_known
+from ..arguments import check_gating, check_k2, check_known, shown
 from ..gates import of
 from ..measure import as_measure
 from .cells import Shared, kinds, regime
@@ -105,7 +105,7 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
         raise ValueError(f"x must have a support with interior, as exponents need one; got an array: {support.thin}")
     ways = identify.covers(G0.k2, k2)
     if not ways:
-        raise ValueError(f"k2 must have {G0.k1} groups or more that cover those of G0, {G0.k2}; got {k2}")
+        raise ValueError(f"k2 must have {G0.k1} groups or more that cover those of G0, {shown(G0.k2)}; got {shown(k2)}")
     groups, cells = kinds(G0, ways, gating, support)
     density = published_sources(gating, flat=len(k2) == 1)[2]
     rows = _sharp_rows(G0, gating, groups, cells)

@@ -207,7 +207,8 @@ def _checked(G0, k2, discrepancy, cell, x, m, distance):
     if m < 2 and discrepancy in _SPREADS:
         raise ValueError(f"m must be at least 2 for the spread of {discrepancy}; got {m}")
     if _constant(discrepancy, G0, k2, cell):
-        raise ValueError(f"discrepancy must not be {discrepancy!r}: with k2={k2} the gate of cell {cell} is constant")
+        why = f"with k2={shown(k2)} the gate of cell {cell} is constant"
+        raise ValueError(f"discrepancy must not be {discrepancy!r}: {why}")
     return G0, k2, cell, m, law
 
 

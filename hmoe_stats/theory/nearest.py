@@ -19,6 +19,7 @@ import numpy as np
 from scipy.linalg import lapack, lstsq
 
 from .. import kernels
+from ..arguments import shown
 from ..gates import of
 from ..measure import MixingMeasure, vector_slices
 from .rows import Rows
@@ -43,7 +44,8 @@ def cover(G0, k2, cell):
     """
     group = np.concatenate([np.arange(G0.k1), np.full(max(len(k2) - G0.k1, 0), cell[0])])
     if len(k2) < G0.k1 or any(fitted < G0.k2[j] for fitted, j in zip(k2, group, strict=True)):
-        raise ValueError(f"k2 must cover the groups of G0, {G0.k2}, in order, further ones group {cell[0]}; got {k2}")
+        wanted = f"cover the groups of G0, {shown(G0.k2)}, in order, further ones group {cell[0]}"
+        raise ValueError(f"k2 must {wanted}; got {shown(k2)}")
     here = group == cell[0]
     most = sum(np.array(k2)[here]) - (G0.k2[cell[0]] - 1) * np.count_nonzero(here)
     return group, range(np.count_nonzero(here) if G0.k2[cell[0]] > 1 else most, most + 1)
@@ -56,7 +58,8 @@ def allocate(G0, k2, cell, m):
     """
     group, sizes = cover(G0, k2, cell)
     if m not in sizes:
-        raise ValueError(f"m must be in {sizes[0]}..{sizes[-1]} for cell {cell}, G0.k2={G0.k2}, k2={k2}; got {m}")
+        where = f"cell {cell}, G0.k2={shown(G0.k2)}, k2={shown(k2)}"
+        raise ValueError(f"m must be in {sizes[0]}..{sizes[-1]} for {where}; got {shown(m)}")
     surplus, leaf = m - np.count_nonzero(group == cell[0]), []
     for fitted, j in zip(k2, group, strict=True):
         counts, spare = np.ones(G0.k2[j], dtype=int), fitted - G0.k2[j]
