@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import UserError
-from .files import folder_refusal, refusal, written_whole
+from .files import folder_refusal, in_a_line, refusal, same_file, written_whole
 from .messages import strict_json
 from .pace import Pace
 from .schema import EXPERTS
@@ -148,7 +148,7 @@ def _library_errors():
 def _results(study, results):
     path = results if results is not None else Path("results") / f"{study.name}.sqlite"
     if why := refusal(path):
-        raise UserError(f"{path}: {why}")
+        raise UserError(f"{in_a_line(path)}: {why}")
     return path
 
 
@@ -177,7 +177,7 @@ def _frame(path, study):
 
 
 def _none_yet(path, study):
-    return f"{path}: no finished cells yet (hmoe run {study.name} computes them)"
+    return f"{in_a_line(path)}: no finished cells yet (hmoe run {study.name} computes them)"
 
 
 def _with_those_beside(source, results):
@@ -405,8 +405,11 @@ def table(
     results: Results = None,
 ):
     """Write every finished cell, tidy, sorted by cell, without timings: equal files mean equal results."""
-    study = load_study(study)
+    source, study = study, load_study(study)
     path = _results(study, results)
+    for name, what in (path, "the results"), (Path(source), "the study"):
+        if same_file(out, name):
+            raise UserError(f"--out {in_a_line(out)}: is {what}, which the table would replace: name another file")
     with _opened(path, study) as store:
         cells = store.collected(failed=True)
     if not len(cells):
@@ -421,12 +424,12 @@ def _writing(path, done="written"):
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: cannot be {done}: {error.strerror or error}") from None
+        raise UserError(f"{in_a_line(path)}: cannot be {done}: {error.strerror or error}") from None
 
 
 def _check_folder(path):
     if why := folder_refusal(path):
-        raise UserError(f"{path}: cannot be written: {why}")
+        raise UserError(f"{in_a_line(path)}: cannot be written: {why}")
 
 
 # -- theory ------------------------------------------------------------------------------------------------------------
@@ -590,7 +593,7 @@ def evidence(
         if certify:
             certificates.certify(map(load_study, chosen), figures / "certificates.csv")
         if not chosen:
-            raise UserError(f"{figures}: no study that ships has a table of slopes there; hmoe plot makes it")
+            raise UserError(f"{in_a_line(figures)}: no study that ships has a table of slopes there; hmoe plot makes it")
         with _writing(figures, "read"):
             table, alone = evidence.table(chosen, figures), len(studies or ()) == 1
         if alone:
