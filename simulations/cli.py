@@ -378,6 +378,7 @@ def plot(
 ):
     """Draw the page of a study, DIR/STUDY/STUDY.png and .svg; beside it slopes.csv, differences.csv and curves.csv."""
     study, *frames = _with_those_beside(study, results)
+    _check_folder(out / study.name)
     with _library_errors():
         import matplotlib
 
@@ -548,6 +549,7 @@ def report(
     """Write DIR/<study>/report.html: a study and what came out of it, one page that needs no network."""
     source = study
     study, frame, beside = _with_those_beside(source, results)
+    _check_folder(out / study.name)
     with Store(_results(study, results), study) as store:
         sources = store.sources()
     with _library_errors():
@@ -593,7 +595,8 @@ def evidence(
         if certify:
             certificates.certify(map(load_study, chosen), figures / "certificates.csv")
         if not chosen:
-            raise UserError(f"{in_a_line(figures)}: no study that ships has a table of slopes there; hmoe plot makes it")
+            why = "no study that ships has a table of slopes there; hmoe plot makes it"
+            raise UserError(f"{in_a_line(figures)}: {why}")
         with _writing(figures, "read"):
             table, alone = evidence.table(chosen, figures), len(studies or ()) == 1
         if alone:

@@ -49,7 +49,7 @@ def folder_refusal(path):
 
 
 def in_a_line(path):
-    """A path as part of a message of one line; its middle is left out where it is longer than any file's can be told."""
+    """A path as part of a message of one line; of a very long one the middle is left out."""
     text = str(path).replace("\n", "\\n").replace("\r", "\\r")
     return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]}...{text[-SHOWN // 2 :]}"
 

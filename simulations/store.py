@@ -156,7 +156,7 @@ class Store:
             done = f"it is kept as {integrity.put_aside(log, '.stale').name}"
         else:
             done = "it is not read"
-        self.notes.append(f"{self._name}: {log.name} is the log of another file, or of this one at another time; {done}")
+        self._note(f"{log.name} is the log of another file, or of this one at another time; {done}")
         return not write
 
     def _connect(self, write, alone=False):

@@ -388,6 +388,11 @@ def test_folders_are_checked_before_anything_is_computed(odd_paths, monkeypatch,
     refused("certify", "C2", "--gating", "SS", "--k2", "3,2", "--out", path)
     refused("evidence", "toy", "--certify", "--out", path)
     refused("evidence", "toy", "--certify", "--figures", path)
+    one_cell("s.sqlite")
+    monkeypatch.setattr("simulations.page.figure", lambda *_: pytest.fail("drawn"))
+    monkeypatch.setattr("simulations.report.report_page", lambda *_: pytest.fail("written"))
+    for command in ("plot", "report"):
+        refused(command, "small.toml", "--results", "s.sqlite", "--out", path)
 
 
 @pytest.mark.parametrize("k2", ["100000,100000", "9" * 5000, "1," * 50_000 + "1"])
