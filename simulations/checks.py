@@ -9,7 +9,7 @@ from hmoe_stats import log_density, sample
 from hmoe_stats.fitting.problem import Problem, check_problem, free_parameters
 from hmoe_stats.fitting.starts import check_start, contains
 
-from .study import StudyError, load_study, text_of
+from .study import StudyError, load_study, problems, text_of
 
 SAMPLED = 10**9  # rows: samples are held in memory
 TRIED = 1000  # rows of the sample that is tried, beyond the parameters of a model
@@ -30,16 +30,16 @@ def check_study(study):
         than a model has free parameters, or too many for the memory; a box that the fit refuses; studies beside it that
         are not to be had, or have its name.
     """
-    problems = [*_sizes(study), *_beside(study)]
+    found = [*_sizes(study), *_beside(study)]
     for gating in study.gatings:
         try:
             truth = study.measure(gating)
         except StudyError as error:
-            problems.append(str(error).removeprefix(f"study {study.name}: "))
+            found.append(str(error).removeprefix(f"study {study.name}: "))
             continue
-        problems += [line for k2 in study.k2 for line in _model(study, truth, tuple(k2))]
-    if problems:
-        raise StudyError("\n".join(f"study {study.name}: {line}" for line in dict.fromkeys(problems)))
+        found += [line for k2 in study.k2 for line in _model(study, truth, tuple(k2))]
+    if found:
+        raise StudyError(problems(f"study {study.name}", dict.fromkeys(found)))
 
 
 def box_findings(study):

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import UserError
-from .files import folder_refusal, refusal, written_whole
+from .files import folder_refusal, in_a_line, refusal, same_file, written_whole
 from .messages import strict_json
 from .pace import Pace
 from .schema import EXPERTS
@@ -149,7 +149,7 @@ def _library_errors():
 def _results(study, results):
     path = results if results is not None else Path("results") / f"{study.name}.sqlite"
     if why := refusal(path):
-        raise UserError(f"{path}: {why}")
+        raise UserError(f"{in_a_line(path)}: {why}")
     return path
 
 
@@ -178,7 +178,7 @@ def _frame(path, study):
 
 
 def _none_yet(path, study):
-    return f"{path}: no finished cells yet (hmoe run {study.name} computes them)"
+    return f"{in_a_line(path)}: no finished cells yet (hmoe run {study.name} computes them)"
 
 
 def _with_those_beside(source, results):
@@ -379,6 +379,7 @@ def plot(
 ):
     """Draw the page of a study, DIR/STUDY/STUDY.png and .svg; beside it slopes.csv, differences.csv and curves.csv."""
     study, *frames = _with_those_beside(study, results)
+    _check_folder(out / study.name)
     with _library_errors():
         import matplotlib
 
@@ -406,8 +407,11 @@ def table(
     results: Results = None,
 ):
     """Write every finished cell, tidy, sorted by cell, without timings: equal files mean equal results."""
-    study = load_study(study)
+    source, study = study, load_study(study)
     path = _results(study, results)
+    for name, what in (path, "the results"), (Path(source), "the study"):
+        if same_file(out, name):
+            raise UserError(f"--out {in_a_line(out)}: is {what}, which the table would replace: name another file")
     with _opened(path, study) as store:
         cells = store.collected(failed=True)
     if not len(cells):
@@ -422,12 +426,12 @@ def _writing(path, done="written"):
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: cannot be {done}: {error.strerror or error}") from None
+        raise UserError(f"{in_a_line(path)}: cannot be {done}: {error.strerror or error}") from None
 
 
 def _check_folder(path):
     if why := folder_refusal(path):
-        raise UserError(f"{path}: cannot be written: {why}")
+        raise UserError(f"{in_a_line(path)}: cannot be written: {why}")
 
 
 # -- theory ------------------------------------------------------------------------------------------------------------
@@ -546,6 +550,7 @@ def report(
     """Write DIR/<study>/report.html: a study and what came out of it, one page that needs no network."""
     source = study
     study, frame, beside = _with_those_beside(source, results)
+    _check_folder(out / study.name)
     with Store(_results(study, results), study) as store:
         sources = store.sources()
     with _library_errors():
@@ -591,7 +596,8 @@ def evidence(
         if certify:
             certificates.certify(map(load_study, chosen), figures / "certificates.csv")
         if not chosen:
-            raise UserError(f"{figures}: no study that ships has a table of slopes there; hmoe plot makes it")
+            why = "no study that ships has a table of slopes there; hmoe plot makes it"
+            raise UserError(f"{in_a_line(figures)}: {why}")
         with _writing(figures, "read"):
             table, alone = evidence.table(chosen, figures), len(studies or ()) == 1
         if alone:

@@ -14,6 +14,7 @@ from pathlib import Path
 from . import UserError
 
 LARGEST_TOML = 10**6  # bytes
+SHOWN = 400  # characters of a path in a message
 DOTS = 50  # in one key: parsing takes their square
 NO_KEYS = r"""(?x) "(?:[^"\\\n]|\\.)*+" | '[^'\n]*+' | \#[^\n]* """  # strings and comments
 
@@ -48,8 +49,17 @@ def folder_refusal(path):
 
 
 def in_a_line(path):
-    """A path as part of a message of one line."""
-    return str(path).replace("\n", "\\n")
+    """A path as part of a message of one line; of a very long one the middle is left out."""
+    text = str(path).replace("\n", "\\n").replace("\r", "\\r")
+    return text if len(text) <= SHOWN else f"{text[: SHOWN // 2]}...{text[-SHOWN // 2 :]}"
+
+
+def same_file(first, second):
+    """True if two paths, of which either may lead nowhere, lead to one file."""
+    try:
+        return os.path.samefile(first, second)
+    except (OSError, ValueError):
+        return False
 
 
 def read_toml(file):

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import UserError, integrity, lock, rows
+from .files import in_a_line
 from .integrity import is_damage, log_of, said_of
 from .ledger import Ledger
 from .lock import being_written as being_written  # what a file is asked, too
@@ -86,6 +87,7 @@ class Store:
 
     def __init__(self, path, study, write=False):
         self.path, self.study, self.notes = Path(path), study, []
+        self._name = in_a_line(path)  # in messages
         self._db = self._handle = self._log = None
         self._begun = self._taken = self.lost = False
         self._ledger, self._writes, self._unfolded = Ledger(), 0, 0
@@ -102,17 +104,17 @@ class Store:
         if write:
             self._take_file()
         elif not self.path.exists():
-            raise StoreError(f"no results yet: {self.path} does not exist (hmoe run {self.study.name} makes it)")
+            raise StoreError(f"no results yet: {self._name} does not exist (hmoe run {self.study.name} makes it)")
         size = self.path.stat().st_size
         if size == 0 and not write:
-            raise StoreError(f"no results yet: {self.path} is empty (hmoe run {self.study.name} fills it)")
+            raise StoreError(f"no results yet: {self._name} is empty (hmoe run {self.study.name} fills it)")
         if 0 < size < 512:
-            raise StoreError(f"{self.path}: not a results file")  # SQLite takes a file of one byte for a new one
+            raise StoreError(f"{self._name}: not a results file")  # SQLite takes a file of one byte for a new one
         if not write:
             try:
                 self._handle = lock.opened(self.path)
             except OSError as error:
-                raise StoreError(f"{self.path}: cannot be read: {error.strerror}") from None
+                raise StoreError(f"{self._name}: cannot be read: {error.strerror}") from None
         self._db = self._connect(write, self._foreign_log(write, size))
         flaw = self._check_content(write)
         self._check_log(write)
@@ -127,16 +129,16 @@ class Store:
                 self._handle = lock.opened(self.path, write=True)
                 self._taken = self._handle.take()
                 if not self._taken:
-                    raise StoreError(f"{self.path}: another run is writing it; wait for it, or stop it")
+                    raise StoreError(f"{self._name}: another run is writing it; wait for it, or stop it")
                 if self._handle.at(self.path):
                     break
                 self._give_up()
             if not os.access(self.path.resolve().parent, os.W_OK):
                 raise PermissionError(13, "Permission denied")  # SQLite makes files beside it
         except OSError as error:
-            raise StoreError(f"{self.path}: cannot be written: {error.strerror}") from None
+            raise StoreError(f"{self._name}: cannot be written: {error.strerror}") from None
         if self._handle is None:
-            raise StoreError(f"{self.path}: is replaced again and again")
+            raise StoreError(f"{self._name}: is replaced again and again")
 
     def _foreign_log(self, write, size):
         """True if a log is beside the file that must not be read with it; a writer puts it aside."""
@@ -154,7 +156,7 @@ class Store:
             done = f"it is kept as {integrity.put_aside(log, '.stale').name}"
         else:
             done = "it is not read"
-        self.notes.append(f"{self.path}: {log.name} is the log of another file, or of this one at another time; {done}")
+        self._note(f"{log.name} is the log of another file, or of this one at another time; {done}")
         return not write
 
     def _connect(self, write, alone=False):
@@ -183,17 +185,20 @@ class Store:
         except sqlite3.Error as error:
             if application != APPLICATION_ID or not is_damage(error):
                 raise
+            self._db.execute("PRAGMA writable_schema = ON")  # to be read although an index or a table makes no sense
             return said_of(error)
         if empty and write:
             self._create()
         elif application != APPLICATION_ID:
-            raise StoreError(f"{self.path}: not a results file (an SQLite file of another program, or an empty one)")
+            raise StoreError(f"{self._name}: not a results file (an SQLite file of another program, or an empty one)")
         try:
             meta = dict(self._db.execute("SELECT key, value FROM meta"))
             self._ledger.read(self._db)
             name, there, identity = meta["name"], meta["study_hash"], json.loads(meta["identity"])
             cells = self._db.execute("SELECT 1 FROM cells LIMIT 1").fetchone()
             what = ", ".join(_differences(identity, self.study.identity))
+            if there != self.study.hash and not what:
+                raise ValueError("the hash is not that of the identity")
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
@@ -202,7 +207,7 @@ class Store:
             return "its description of the study is damaged"
         if there != self.study.hash and cells:
             raise StoreError(
-                f"{self.path}: holds the study {name} ({there[:12]}), not {self.study.name} ({self.study.hash[:12]}): "
+                f"{self._name}: holds the study {name} ({there[:12]}), not {self.study.name} ({self.study.hash[:12]}): "
                 f"they differ in {what}; give another file with --results"
             )
         if there != self.study.hash and write:
@@ -261,7 +266,7 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from None
+            raise StoreError(f"{self._name}: {error}") from None
 
     @contextmanager
     def _transaction(self):
@@ -285,7 +290,7 @@ class Store:
         """Read the file through if it has few cells; a writer always does, and mends what is wrong."""
         if not write:
             if flaw is not None:
-                raise StoreError(f"{self.path}: {flaw}; hmoe run {self.study.name} keeps what can be read of it")
+                raise StoreError(f"{self._name}: {flaw}; hmoe run {self.study.name} keeps what can be read of it")
             try:
                 if not self._trouble and self._db.execute("SELECT COUNT(*) FROM cells").fetchone()[0] > FEW:
                     with integrity.snapshot(self._db):
@@ -337,7 +342,7 @@ class Store:
             self._note(f"{flaw}; hmoe run {self.study.name} computes what is missing")
 
     def _note(self, text):
-        line = f"{self.path}: {text}"
+        line = f"{self._name}: {text}"
         if line not in self.notes:
             self.notes.append(line)
 
@@ -355,7 +360,7 @@ class Store:
             kept = integrity.put_aside(path, ".damaged", copy=True)
             part.replace(path)
         except OSError as error:
-            raise StoreError(f"{self.path}: is damaged, and cannot be written anew: {error.strerror}") from None
+            raise StoreError(f"{self._name}: is damaged, and cannot be written anew: {error.strerror}") from None
         for end in ("wal", "shm"):
             path.with_name(f"{path.name}-{end}").unlink(missing_ok=True)
         self._note(f"was damaged ({flaw}): written anew with its sound cells, kept as {kept.name}")
@@ -378,7 +383,7 @@ class Store:
                     else:
                         foreign += 1
                 if foreign:
-                    raise StoreError(f"{self.path}: is damaged, and holds another study")
+                    raise StoreError(f"{self._name}: is damaged, and holds another study")
                 fresh._ledger.put(fresh._db)
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -459,9 +464,9 @@ class Store:
         if self.lost:
             if self.path.exists():  # another file, which the log must not be folded into
                 self._handle.keep_from_folding()
-            raise StoreError(f"{self.path}: was removed or replaced while it was being written")
+            raise StoreError(f"{self._name}: was removed or replaced while it was being written")
         if self._log is not None and _inode(log_of(self.path)) != self._log:
-            raise StoreError(f"{log_of(self.path)}: was removed or replaced while it was being written")
+            raise StoreError(f"{in_a_line(log_of(self.path))}: was removed or replaced while it was being written")
 
     def note_run(self, began, jobs):
         """Remember when the latest run began (Unix time) and its number of jobs, for `status`."""

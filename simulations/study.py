@@ -225,11 +225,16 @@ def load_study(source):
         return Study.model_validate(read_toml(file))
     except ValidationError as error:
         found = error.errors(include_url=False)
-        lines = [f"{in_a_line(file)}: {_explain(e)}" for e in found[:LINES]]
-        lines += [f"{in_a_line(file)}: and {len(found) - LINES} more"] if len(found) > LINES else []
-        raise StudyError("\n".join(lines)) from None
+        raise StudyError(problems(in_a_line(file), map(_explain, found))) from None
     except UserError as error:
         raise StudyError(str(error)) from None
+
+
+def problems(what, found):
+    """The message on problems of `what`, a line each, and no more than anybody reads."""
+    found = list(found)
+    lines = found[:LINES] + ([f"and {len(found) - LINES} more"] if len(found) > LINES else [])
+    return "\n".join(f"{what}: {line}" for line in lines)
 
 
 LINES = 20  # of one message

@@ -79,6 +79,14 @@ def test_enough_rows_are_one_more_than_free_parameters(monkeypatch):
     assert runner.run_cell(study, study.cells()[0])["status"] != "failed"
 
 
+def test_of_many_problems_the_first_are_said():
+    with pytest.raises(StudyError) as caught:
+        check_study(Study(**VALUES | {"beside": [f"gone{i}" for i in range(900)]}))
+    lines = str(caught.value).split("\n")
+    assert len(lines) == 21
+    assert lines[-1] == "study small: and 880 more"
+
+
 def test_a_box_without_the_truth_is_noted():
     for bounds in ({"nu": [0.5, 4.0]}, {"tau": 5.0}, {"omega": 0.1}, {"eta": [0.0, 1.0]}):
         said = list(box_findings(Study(**VALUES | {"fit": {"bounds": bounds}})))

@@ -341,6 +341,24 @@ def test_results_are_a_file_or_one_line(odd_paths, tmp_path, path):
     assert sorted(tmp_path.rglob("*")) == odd_paths
 
 
+@pytest.mark.parametrize("out", ["s.sqlite", "./folder/../s.sqlite", "hard.sqlite", "link.sqlite", "small.toml"])
+def test_a_table_never_takes_the_place_of_what_it_is_made_from(odd_paths, tmp_path, out):
+    one_cell("s.sqlite")
+    os.link("s.sqlite", "hard.sqlite")
+    os.symlink("s.sqlite", "link.sqlite")
+    before = {file: (tmp_path / file).read_bytes() for file in ("s.sqlite", "small.toml")}
+    said = refused("table", "small.toml", "--results", "s.sqlite", "--out", out)
+    assert "which the table would replace" in said
+    assert before == {file: (tmp_path / file).read_bytes() for file in before}
+
+
+def test_names_in_messages_are_lines_and_not_too_long(odd_paths):
+    for path in ("a\nb", "a/" * 3000 + "b"):
+        for options in (["--results", path, "--out", "t.csv"], ["--results", "s.sqlite", "--out", f"no/{path}"]):
+            one_cell("s.sqlite")
+            assert len(refused("table", "small.toml", *options)) < 600
+
+
 @pytest.mark.parametrize("path", ["folder", "", "/", "loop", "m" * 300, "m" * 253, "file/x", "gone/x"])
 def test_a_table_that_cannot_be_written_is_one_line(odd_paths, tmp_path, path):
     one_cell("s.sqlite")
@@ -373,6 +391,11 @@ def test_folders_are_checked_before_anything_is_computed(odd_paths, monkeypatch,
     refused("certify", "C2", "--gating", "SS", "--k2", "3,2", "--out", path)
     refused("evidence", "toy", "--certify", "--out", path)
     refused("evidence", "toy", "--certify", "--figures", path)
+    one_cell("s.sqlite")
+    monkeypatch.setattr("simulations.page.figure", lambda *_: pytest.fail("drawn"))
+    monkeypatch.setattr("simulations.report.report_page", lambda *_: pytest.fail("written"))
+    for command in ("plot", "report"):
+        refused(command, "small.toml", "--results", "s.sqlite", "--out", path)
 
 
 @pytest.mark.parametrize("k2", ["100000,100000", "9" * 5000, "1," * 50_000 + "1"])

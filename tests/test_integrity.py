@@ -494,3 +494,35 @@ def test_a_table_is_the_frame_as_pandas_writes_it(path, tmp_path):
                 assert store.collected(failed=failed).write_csv(file) == len(store.frame(failed=failed))
             store.frame(failed=failed).to_csv(tmp_path / "pandas.csv", index=False, lineterminator="\n")
             assert (tmp_path / "here.csv").read_bytes() == (tmp_path / "pandas.csv").read_bytes()
+
+
+def test_a_file_whose_schema_makes_no_sense_is_written_anew_with_its_cells(path, whole):
+    shutil.copy(whole[0], path)
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("UPDATE sqlite_master SET sql = replace(sql, 'seconds', 'sekonds') WHERE name = 'tally'")
+    db.commit()
+    db.close()
+    with pytest.raises(StoreError, match="hmoe run small keeps what can be read of it"):
+        Store(path, STUDY)
+    kept, (said, *_) = completed(path)
+    assert kept == CELLS
+    assert "written anew with its sound cells" in said
+
+
+def test_a_damaged_hash_of_the_study_is_damage_and_no_other_study(path, whole):
+    shutil.copy(whole[0], path)
+    spoil(path, "UPDATE meta SET value = '31' WHERE key = 'study_hash'")
+    with pytest.raises(StoreError, match="its description of the study is damaged; hmoe run small keeps"):
+        Store(path, STUDY)
+    kept, _ = completed(path)
+    assert kept == CELLS
+
+
+def test_the_name_of_a_file_is_told_in_a_line(tmp_path):
+    path = tmp_path / ("d" * 200) / ("d" * 200) / "a\nb.sqlite"
+    with pytest.raises(StoreError) as caught:
+        Store(path, STUDY)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(r"a\nb.sqlite does not exist (hmoe run small makes it)")
+    assert len(str(caught.value)) < 500
