@@ -19,8 +19,8 @@ import pandas as pd
 
 import hmoe_stats as hs
 
-LAW, STARTS, SETS = hs.Uniform(-3, 3), 12, 12
-SIZES = (150, 500, 2000)
+LAW, STARTS, SETS = hs.Uniform(-3, 3), 12, 4
+SIZES = (150, 500)
 SHAPES = ((2, 2), (3, 2), (3, 3))
 TRUTHS = {
     "C2": ("C2", 0.4, 0.0),

@@ -47,6 +47,7 @@ BLOCK = 256
 ZERO = np.int64(0)  # where a helper takes an integer: for a literal 0 it would be compiled once more
 WEIGHINGS = 2  # Newton steps on the weight of an expert that may be inserted
 NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs`
+TOTAL, DENSITY, RESPONSIBILITIES, INSERTION, GATES = range(5)  # what `_evaluate` is asked for
 LOG_2PI = math.log(2.0 * math.pi)
 
 # Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
@@ -242,7 +243,7 @@ def _mean(x, nb, slope, intercept, out):
 
 
 @njit(**_INNER)
-def _forward(X, y, start, model, work):
+def _forward(X, y, start, model, work, wanted):
     """Load rows start : start + BLOCK and run them through gates and experts; return how many rows there were.
 
     On return, with M = top: weights G (k1, nb) over S1 and H (K, nb) over S2 (k1, nb) are the gates, E_j = exp(t_j - M)
@@ -252,13 +253,15 @@ def _forward(X, y, start, model, work):
     kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps2 = model
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
     k1 = off.size - 1
-    nb = min(BLOCK, y.size - start)
+    nb = min(BLOCK, X.shape[0] - start)
     _load(X, start, nb, x)
-    for s in range(nb):
-        yb[s] = y[start + s]
     _gate(kind1, x, nb, a, b, ZERO, k1, eps2, U, G, S1, top)
     for i in range(k1):
         _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps2, V, H, S2[i], top)
+    if wanted == GATES:
+        return nb
+    for s in range(nb):
+        yb[s] = y[start + s]
     for i in range(k1):
         u = U[i]
         for j in range(off[i], off[i + 1]):
@@ -354,9 +357,6 @@ def _workspace(d, k1, K):
 # -- what the library calls -------------------------------------------------------------------------------------------
 
 
-TOTAL, DENSITY, RESPONSIBILITIES, INSERTION = range(4)  # what `_evaluate` is asked for
-
-
 @kernel(**_OPTIONS)
 def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wanted, i):
     """Log-likelihood, if asked for alone or with responsibilities, and what is wanted of each row, one row a column.
@@ -368,13 +368,15 @@ def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wan
     model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
     work = _workspace(d, k1, K)
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    height = 0
-    if wanted != TOTAL:
+    height, width = 0, n
+    if wanted == GATES:
+        height, width = n, K
+    elif wanted != TOTAL:
         height = 1 if wanted == DENSITY else K if wanted == RESPONSIBILITIES else 4
-    out = np.empty((height, n))
+    out = np.empty((height, width))
     total = 0.0
     for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
+        nb = _forward(X, y, start, model, work, wanted)
         if wanted == TOTAL or wanted == RESPONSIBILITIES:
             total += _sum_log(nb, top, mass, S1, part)
         if wanted == DENSITY:
@@ -388,6 +390,15 @@ def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wan
                     e, o = E[j], out[j]
                     for s in range(nb):
                         o[start + s] = e[s] / (share[s] * mass[s])
+        elif wanted == GATES:
+            for g in range(k1):
+                u, sums = G[g], S2[g]
+                for j in range(off[g], off[g + 1]):
+                    h = H[j]
+                    for s in range(nb):
+                        part[s] = u[s] / S1[s] * (h[s] / sums[s])
+                    for s in range(nb):
+                        out[start + s, j] = part[s]
         elif wanted == INSERTION:
             log_sum, log_p, gate, rest = out[0], out[1], out[2], out[3]
             # V holds logits less a common number, which one logit gives back
@@ -433,24 +444,9 @@ def insertion_base(*args):
     return _evaluate(*args[:-1], INSERTION, args[-1])[1]
 
 
-@kernel(**_OPTIONS)
 def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0):
     """g_i(x) h_j(x) of each row and expert, (n, K)."""
-    n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    out = np.empty((n, K))
-    for start in range(0, n, BLOCK):
-        nb = min(BLOCK, n - start)
-        _load(X, start, nb, x)
-        _gate(kind1, x, nb, a, b, ZERO, k1, eps * eps, U, G, S1, top)
-        for i in range(k1):
-            _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps * eps, V, H, S2[i], top)
-            for j in range(off[i], off[i + 1]):
-                for s in range(nb):
-                    out[start + s, j] = G[i, s] / S1[s] * (H[j, s] / S2[i, s])
-    return out
+    return _evaluate(X, X.reshape(-1), kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, GATES, 0)[1]
 
 
 @njit(**_INNER)
@@ -500,28 +496,17 @@ def _add_score(w, phi, nb, first, d, out):
 def _public_order(k1, K, d):
     """Where entry k of the inner order, scalar by scalar with (slopes, constant) together, sits in `to_vector`."""
     order = np.empty(k1 * (d + 1) + K * (2 * d + 3), np.int64)
-    k = 0
-    base_b, base_omega = k1 * d, k1 * (d + 1)
-    base_beta = base_omega + K * d
-    base_eta = base_beta + K
-    base_tau = base_eta + K * d
-    for i in range(k1):
-        for c in range(d):
-            order[k + c] = i * d + c
-        order[k + d] = base_b + i
-        k += d + 1
+    k = base = ZERO
+    for block in range(3):
+        count = k1 if block == 0 else K
+        for i in range(count):
+            for c in range(d):
+                order[k + c] = base + i * d + c
+            order[k + d] = base + count * d + i
+            k += d + 1
+        base += count * (d + 1)
     for j in range(K):
-        for c in range(d):
-            order[k + c] = base_omega + j * d + c
-        order[k + d] = base_beta + j
-        k += d + 1
-    for j in range(K):
-        for c in range(d):
-            order[k + c] = base_eta + j * d + c
-        order[k + d] = base_tau + j
-        k += d + 1
-    for j in range(K):
-        order[k + j] = base_tau + K + j
+        order[k + j] = base + j
     return order
 
 
@@ -540,7 +525,7 @@ def _score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, weight
     first_nu = first_mu + K * (d + 1)
     total = 0.0
     for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
+        nb = _forward(X, y, start, model, work, ZERO)
         total += _sum_log(nb, top, mass, S1, part)
         _posteriors(yb, x, start, nb, off, eta, tau, nu, weights, G, S1, H, S2, E, mass, R, Z, W)
         for i in range(k1):
@@ -711,7 +696,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
     first_nu = first_mu + K * (d + 1)
     total = 0.0
     for start in range(0, n, BLOCK):
-        nb = _forward(X, y, start, model, work)
+        nb = _forward(X, y, start, model, work, ZERO)
         if by_row:
             for s in range(nb):
                 grad[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
@@ -767,13 +752,12 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
         for i in range(k1 if k1 > 1 else 0):
             phi = toward[i] if kind1 == 1 else x
             for j in range(off[i], off[i + 1]):
-                for block in range(3):
-                    first, size = first_nu + j, 1
-                    if block < 2:
-                        first, size = (first_v if block == 0 else first_mu) + j * (d + 1), d + 1
-                    if block > 0 or off[i + 1] - off[i] > 1:
-                        for k in range(first, first + size):
+                for block in range(2):
+                    k0 = (first_v if block == 0 else first_mu) + j * (d + 1)
+                    if block == 1 or off[i + 1] - off[i] > 1:
+                        for k in range(k0, k0 + d + 1):
                             _add_row(F[k], phi, nb, d, k, i * (d + 1), I)
+                _add_row(F[first_nu + j], phi, nb, d, first_nu + j, i * (d + 1), I)
 
         # scores of each gate with each other: gate 0 is that of level 1, gate i + 1 that of group i
         for gate in range(k1 + 1):
@@ -979,21 +963,29 @@ def _insert(X, y, start, nb, kind2, base, expert, eps2, x, residual, share, rati
 
 
 @kernel(**_OPTIONS)
-def _insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, weights):
+def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, weights, by_row):
+    """What `insertion_gains` returns, and no rows; or, by row, what `insertion_changes` returns, last."""
     n, d = X.shape
     C = tau.size
     rest = base[3]
     x, residual, share, ratio = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     A, B = np.empty(n), np.empty(n)
-    chosen, gain = np.empty(C), np.empty(C)
+    chosen, gain, out = np.empty(C), np.empty(C), np.empty((C if by_row else 0, n))
     for c in range(C):
         expert = (omega[c], pivot[c], eta[c], tau[c], nu[c])
         for start in range(0, n, BLOCK):
             nb = min(BLOCK, n - start)
             _insert(X, y, start, nb, kind2, base, expert, eps * eps, x, residual, share, ratio)
-            for s in range(nb):
-                A[start + s] = share[s] * (ratio[s] + rest[start + s])
-                B[start + s] = share[s]
+            if by_row:
+                change = out[c]
+                for s in range(nb):
+                    change[start + s] = share[s] * (ratio[s] + (rest[start + s] - 1.0))
+            else:
+                for s in range(nb):
+                    A[start + s] = share[s] * (ratio[s] + rest[start + s])
+                    B[start + s] = share[s]
+        if by_row:
+            continue
         first, second = 0.0, 0.0
         if weights is not None:
             for s in range(n):
@@ -1027,7 +1019,7 @@ def _insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, e
                 ratio[s] = (1.0 + w * A[start + s]) / (1.0 + w * B[start + s])
             total += _sum_logs(ratio, nb) if weights is None else _dot_logs(ratio, weights, start, nb)
         chosen[c], gain[c] = t, total
-    return chosen, gain
+    return chosen, gain, out
 
 
 def insertion_gains(*args, weights=None):
@@ -1037,28 +1029,15 @@ def insertion_gains(*args, weights=None):
     N(eta[c]' x + tau[c], nu[c]); omega, eta (C, d), the others (C,); base is of `insertion_base`. Returns t (C,), after
     `WEIGHINGS` Newton steps, and the gain at it (C,).
     """
-    return _insertion_gains(*args, weights)
+    return _insert_each(*args, weights, False)[:2]
 
 
-@kernel(**_OPTIONS)
 def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
     """Change of log p per unit weight of each of C experts, to first order: A - B at t = pivot, row by row, (C, n).
 
     Arguments are those of `insertion_gains`.
     """
-    n, d = X.shape
-    C = tau.size
-    rest = base[3]
-    x, residual, share, ratio = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    out = np.empty((C, n))
-    for c in range(C):
-        expert, change = (omega[c], pivot[c], eta[c], tau[c], nu[c]), out[c]
-        for start in range(0, n, BLOCK):
-            nb = min(BLOCK, n - start)
-            _insert(X, y, start, nb, kind2, base, expert, eps * eps, x, residual, share, ratio)
-            for s in range(nb):
-                change[start + s] = share[s] * (ratio[s] + (rest[start + s] - 1.0))
-    return out
+    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, pivot, pivot, eps, None, True)[2]
 
 
 @kernel(**_OPTIONS)

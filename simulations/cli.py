@@ -183,15 +183,15 @@ def _none_yet(path, study):
 def _with_those_beside(source, results):
     """(study, its results, [(study, results) of those beside it]); a study beside that has no results is named."""
     study = load_study(source)
-    path = _results(study, results)
+    path, others = _results(study, results), {name: load_study(name) for name in study.beside}
+    for name, other in others.items():
+        if other.name == study.name:
+            raise UserError(f"{source}: beside: {name} has this study's own name")
     frame = _frame(path, study)
     if not len(frame):
         raise UserError(_none_yet(path, study))
     beside = []
-    for name in study.beside:
-        other = load_study(name)
-        if other.name == study.name:
-            raise UserError(f"{source}: beside: {name} has this study's own name")
+    for name, other in others.items():
         its = path.with_name(f"{other.name}.sqlite")
         found = _frame(its, other) if its.exists() else ()
         if len(found):

@@ -11,6 +11,7 @@ import stat
 import struct
 import sys
 import threading
+from contextlib import suppress
 
 try:
     import fcntl
@@ -69,7 +70,8 @@ class Handle:
     def keep_from_folding(self):
         """Keep SQLite, when it closes the file, from folding its log into it, where locks are of descriptors."""
         if OWN:
-            _set(self._fds[-1], fcntl.F_RDLCK, *SHARED)
+            with suppress(OSError):
+                _set(self._fds[-1], fcntl.F_RDLCK, *SHARED)
 
     def close(self):
         """Give it up."""

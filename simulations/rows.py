@@ -72,7 +72,7 @@ def _can_be(row):
     key = row["gating"] in GATINGS and bool(re.fullmatch(r"[0-9]+(,[0-9]+)*", row["k2"]))
     key = key and all(isinstance(row[name], int) and row[name] >= 0 for name in ("n", "replicate"))
     words = all(isinstance(row[name], str) for name in ("message", "version", "source"))
-    times = all(isinstance(row[name], float) and row[name] >= 0 for name in ("seconds", "finished"))
+    times = all(isinstance(row[name], float) and 0 <= row[name] < math.inf for name in ("seconds", "finished"))
     if not (key and words and times and row["status"] in STATUSES):
         return False
     if row["status"] == "failed":

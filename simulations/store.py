@@ -13,7 +13,7 @@ import os
 import sqlite3
 import time
 from collections import Counter, namedtuple
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import UserError, integrity, lock, rows
@@ -51,7 +51,7 @@ CREATE TABLE cells (
 # what counting needs, apart from the long texts: counting 1e5 cells reads 10 MB instead of 500
 INDEX = "CREATE INDEX tally ON cells (gating, k2, n, replicate, status, seconds, finished, version, source, checksum)"
 PATIENCE = 10  # seconds to wait for another program that has locked the file
-FEW = 20_000  # cells that are read through whenever a file is opened, in a fifth of a second; of more, only to use them
+FEW = 50_000  # cells that are read through whenever a file is opened, in a third of a second; more, when they are used
 BETWEEN = 256  # cells between two foldings of the log into the file, at some 20 kB each
 
 
@@ -237,11 +237,8 @@ class Store:
         """Close the file; SQLite folds its log into it."""
         if self._db is not None:
             if self._begun and not self.lost:
-                try:
-                    with self._transaction():
-                        self._ledger.put(self._db)
-                except sqlite3.Error:
-                    pass  # the next run reads the log
+                with suppress(sqlite3.Error), self._transaction():  # without it the next run reads the log
+                    self._ledger.put(self._db)
             self._db.close()
             self._db = None
         self._give_up()
@@ -401,6 +398,8 @@ class Store:
                     self._ledger.put(self._db)
             except BaseException:
                 self._ledger.rows, self._ledger.sum = before
+                with suppress(sqlite3.Error):
+                    self._ledger.read(self._db)  # an interrupt may come when all is written
                 raise
         self._unfolded += len(stored)
         if self._unfolded >= BETWEEN:

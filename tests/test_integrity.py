@@ -1,11 +1,13 @@
 """Results files that were damaged, copied, put back or replaced: what is wrong is said, and nothing wrong is used."""
 
 import json
+import multiprocessing
 import os
 import random
 import shutil
 import signal
 import sqlite3
+from contextlib import contextmanager
 
 import pytest
 from test_store import VALUES, row_of
@@ -142,6 +144,22 @@ def test_rows_from_before_there_were_checksums_are_held_against_what_a_row_can_b
     assert completed(path)[0] == cells
     spoil(path, "UPDATE cells SET errors = replace(errors, '2.25', '2.5') WHERE rowid = 3")
     assert seen(path)[1]  # the run gave every row a checksum
+
+
+def test_of_many_cells_those_that_are_used_are_read(path, whole, monkeypatch):
+    monkeypatch.setattr("simulations.store.FEW", 10)
+    shutil.copy(whole[0], path)
+    spoil(path, "UPDATE cells SET errors = '[[' WHERE rowid = 2")
+    with Store(path, STUDY) as store:
+        assert store.notes == []
+        assert len(store.frame()) == 40 * (len(CELLS) - 1)
+        (note,) = store.notes
+        assert "SS 2,2 n = 200 replicate 1" in note
+        assert len(store.statuses()) == len(CELLS) - 1
+    spoil(path, "DELETE FROM cells WHERE rowid = 3")
+    with Store(path, STUDY) as store:
+        assert ["1 of its 32 cells are gone" in note for note in store.notes] == [True]
+    assert len(completed(path)[0]) == len(CELLS) - 2
 
 
 def test_rows_that_are_gone_are_counted(path, whole):
@@ -371,6 +389,57 @@ def test_readers_come_and_go_without_letting_a_second_writer_in(path):
         store.write([made(CELLS[1])])
     assert not being_written(path)
     assert os.listdir(path.parent) == ["s.sqlite"]
+
+
+def opens(path, rounds, begin, out):
+    """Open a new file for writing again and again; the number of times, and of those when another had it."""
+    opened = shared = 0
+    begin.wait()
+    for i in range(rounds):
+        file = f"{path}{i // 10}"
+        try:
+            with Store(file, STUDY, write=True):
+                opened += 1
+                try:
+                    os.close(os.open(f"{file}.flag", os.O_CREAT | os.O_EXCL))
+                    os.unlink(f"{file}.flag")
+                except FileExistsError:
+                    shared += 1
+        except StoreError:
+            continue
+    out.put((opened, shared))
+
+
+def test_no_two_writers_open_a_file_at_once(path):
+    context = multiprocessing.get_context("fork")
+    begin, out = context.Barrier(3), context.Queue()
+    processes = [context.Process(target=opens, args=(path, 60, begin, out)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    found = [out.get() for _ in processes]
+    for process in processes:
+        process.join()
+    assert sum(opened for opened, _ in found) >= 20
+    assert sum(shared for _, shared in found) == 0
+
+
+def test_an_interrupt_when_all_is_written_leaves_a_ledger_that_is_right(path, monkeypatch):
+    with Store(path, STUDY, write=True) as store:
+        store.write([made(CELLS[0])])
+        transaction = store._transaction
+
+        @contextmanager
+        def interrupted():
+            with transaction():
+                yield
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(store, "_transaction", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.write([made(CELLS[1])])
+        monkeypatch.undo()
+        store.write([made(CELLS[1])])
+    assert seen(path) == (CELLS[:2], [])
 
 
 def test_what_is_no_file_is_refused(tmp_path):

@@ -173,6 +173,28 @@ def test_a_worker_with_other_code_is_refused(study, tmp_path, made_rows, monkeyp
         assert file.statuses() == {}
 
 
+def troubled(study, cell):
+    trouble = {("SS", 200): MemoryError, ("SS", 400): SystemExit, ("LL", 200): KeyboardInterrupt, ("LL", 400): OSError}
+    if cell.replicate == 3:
+        raise trouble[cell.gating, cell.n]
+    return made(study, cell)
+
+
+def test_trouble_of_a_worker_leaves_its_cells_to_do(study, tmp_path, expected, monkeypatch):
+    monkeypatch.setattr(runner, "run_cell", troubled)
+    with Store(tmp_path / "s.sqlite", study, write=True) as file:
+        with pytest.raises(runner.TroubleError) as caught:
+            runner.run(study, file, jobs=2, progress=False)
+        lines = str(caught.value).splitlines()
+        assert sorted(line.split(": ")[1].split()[0] for line in lines) == [
+            "KeyboardInterrupt", "MemoryError", "OSError", "SystemExit"
+        ]  # fmt: skip
+        assert set(file.statuses().values()) == {"converged"}
+        monkeypatch.setattr(runner, "run_cell", made)
+        assert runner.run(study, file, progress=False) == 4
+        assert file.frame().equals(expected)
+
+
 # -- files that cannot be written -------------------------------------------------------------------------------------
 def fills_up(study, path, expected, message, limit, room):
     """A run ends with `message` once `limit(file)` holds, keeps its rows, and goes on after `room()`."""
