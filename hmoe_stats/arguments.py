@@ -11,7 +11,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
-GATINGS = ("SS", "SL", "LS", "LL")
+from .gates import GATINGS
+
 LARGEST = 1e50  # squares and fourth powers of residuals and distances must stay finite
 MOST_EXPERTS = 100_000  # of a shape: arrays of their pairs, which many questions need, fill a large machine
 
@@ -297,7 +298,7 @@ def check_same_index(first, second):
 
 # -- models -----------------------------------------------------------------------------------------------------------
 def check_gating(gating):
-    """Return `gating`, in capitals, if it names one of the four models, else raise `ValueError`."""
+    """Return `gating`, in capitals, if it is a word of two gates, else raise `ValueError`."""
     if isinstance(gating, str) and gating.strip().upper() in GATINGS:
         return str(gating.strip().upper())
     raise ValueError(f"gating must be one of {', '.join(GATINGS)}; got {shown(gating)}")

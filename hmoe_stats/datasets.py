@@ -1,8 +1,8 @@
 """Named truths of the simulation studies, and small real data sets.
 
 The truths share covariates X ~ Uniform(-3, 3), in each coordinate, and experts at least 3 standard deviations apart on
-that range. Level-2 gates of the two groups have different gaps, as a softmax tree with equal or opposite gaps can be
-regrouped.
+that range. Level-2 gates of the two groups have different gaps, as a softmax or quadratic tree with equal or opposite
+gaps can be regrouped.
 """
 
 from pathlib import Path
@@ -12,38 +12,49 @@ import numpy as np
 from .arguments import check_gating, check_known
 from .measure import MixingMeasure
 
-# group by group, one entry an expert: intercepts tau and slopes eta; level-2 gates by their letter
+# group by group, one entry an expert: intercepts tau and slopes eta; level-2 gates, omega and beta, by their letter
+_TENDING, _EVEN = ((0.2, 0.0), (-0.2, 0.0)), ((0.0, 0.0), (-1.2, 0.0))
 _C2 = {
     "tau": ((-6.0, -2.0), (2.0, 6.0)),
     "eta": ((0.3, -0.3), (0.3, -0.3)),
-    "omega": {"S": ((-0.5, 0.5), (0.35, -0.35)), "L": ((-0.8, 0.9), (1.2, -0.4))},
-    "beta": ((0.2, 0.0), (-0.2, 0.0)),
+    "S": (((-0.5, 0.5), (0.35, -0.35)), _TENDING),
+    "L": (((-0.8, 0.9), (1.2, -0.4)), _TENDING),
+    "Q": (((0.1, -0.1), (0.4, -0.4)), _EVEN),
 }
 _C3 = {
     "tau": ((-6.0, -2.0, -10.0), (2.0, 6.0, 10.0)),
     "eta": ((0.3, -0.3, 0.3), (0.3, -0.3, -0.3)),
-    "omega": {"S": ((-0.5, 0.5, 0.0), (0.35, -0.35, 0.05)), "L": ((-0.8, 0.9, 0.1), (1.2, -0.4, 0.4))},
-    "beta": ((0.2, 0.0, 0.0), (-0.2, 0.0, 0.0)),
+    "S": (((-0.5, 0.5, 0.0), (0.35, -0.35, 0.05)), ((0.2, 0.0, 0.0), (-0.2, 0.0, 0.0))),
+    "L": (((-0.8, 0.9, 0.1), (1.2, -0.4, 0.4)), ((0.2, 0.0, 0.0), (-0.2, 0.0, 0.0))),
+    "Q": (((0.1, -0.1, 0.0), (0.4, -0.4, 0.05)), ((0.0, 0.0, 0.0), (-1.2, 0.0, 0.0))),
 }
+_CONSTANT = (((0.0,), (0.0,)), ((0.0,), (0.0,)))
 _C4 = {
     "tau": ((-2.0,), (2.0,)),
     "eta": ((-0.3,), (0.3,)),
-    "omega": {"S": ((0.0,), (0.0,)), "L": ((0.0,), (0.0,))},
-    "beta": ((0.0,), (0.0,)),
+    "S": _CONSTANT,
+    "L": _CONSTANT,
+    "Q": _CONSTANT,
 }
 _P2 = {  # d = 2
     "tau": ((-6.0, -2.0), (2.0, 6.0)),
     "eta": (((0.3, 0.2), (-0.3, 0.15)), ((0.3, 0.25), (-0.3, 0.2))),
-    "omega": {
-        "S": (((-0.5, 0.3), (0.5, -0.3)), ((0.35, 0.25), (-0.35, -0.25))),
-        "L": (((-0.8, 0.4), (0.9, -0.5)), ((1.2, 0.6), (-0.4, -0.9))),
-    },
-    "beta": ((0.2, 0.0), (-0.2, 0.0)),
+    "S": ((((-0.5, 0.3), (0.5, -0.3)), ((0.35, 0.25), (-0.35, -0.25))), _TENDING),
+    "L": ((((-0.8, 0.4), (0.9, -0.5)), ((1.2, 0.6), (-0.4, -0.9))), _TENDING),
+    "Q": ((((0.1, -0.06), (-0.1, 0.06)), ((0.4, -0.2), (-0.4, 0.2))), _EVEN),
 }
 _TRUTHS = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4, "P2": _P2}
-_LEVEL_1 = {  # slopes, or centres inside the support, by the number of covariates
-    1: {"S": ((0.4,), (-0.4,)), "L": ((1.0,), (-1.2,))},
-    2: {"S": ((0.4, 0.2), (-0.4, -0.2)), "L": ((1.0, 0.5), (-1.2, -0.6))},
+_LEVEL_1 = {  # slopes, or centres inside the support, and intercepts, by the number of covariates
+    1: {
+        "S": (((0.4,), (-0.4,)), (0.2, 0.0)),
+        "L": (((1.0,), (-1.2,)), (0.2, 0.0)),
+        "Q": (((0.15,), (-0.15,)), (-0.8, 0.0)),
+    },
+    2: {
+        "S": (((0.4, 0.2), (-0.4, -0.2)), (0.2, 0.0)),
+        "L": (((1.0, 0.5), (-1.2, -0.6)), (0.2, 0.0)),
+        "Q": (((0.15, 0.08), (-0.15, -0.08)), (-1.2, 0.0)),
+    },
 }
 
 _FILES = ("tempanomalies",)
@@ -60,8 +71,8 @@ def truth(name, gating="SS"):
           expert of each group is fitted by one.
         - ``"C4"``: two groups of one expert, to be fitted with three: their level-2 gates are not identified.
         - ``"P2"``: two groups of two experts over the plane.
-    gating : {"SS", "SL", "LS", "LL"}
-        Each level takes the slopes (softmax) or centres (Laplace) that belong to its letter.
+    gating : str
+        A word of two letters S, L, Q; each level takes the slopes (S, Q) or centres (L) that belong to its letter.
 
     Returns
     -------
@@ -76,14 +87,16 @@ def truth(name, gating="SS"):
     values = _TRUTHS[check_known("name", name, tuple(_TRUTHS))]
     first, second = check_gating(gating)
     tau = np.concatenate(values["tau"])
-    eta, omega = (np.concatenate(slopes).reshape(tau.size, -1) for slopes in (values["eta"], values["omega"][second]))
+    omega, beta = values[second]
+    eta, omega = (np.concatenate(slopes).reshape(tau.size, -1) for slopes in (values["eta"], omega))
+    a, b = _LEVEL_1[eta.shape[1]][first]
     return MixingMeasure(
         gating=gating,
         k2=[len(group) for group in values["tau"]],
-        a=_LEVEL_1[eta.shape[1]][first],
-        b=(0.2, 0.0),
+        a=a,
+        b=b,
         omega=omega,
-        beta=np.concatenate(values["beta"]),
+        beta=np.concatenate(beta),
         eta=eta,
         tau=tau,
         nu=np.full(tau.size, 0.4),

@@ -12,6 +12,7 @@ import numpy as np
 from . import identify
 from .arguments import check_k2
 from .divergence import _covariates
+from .gates import GATES, of
 from .matching import expert_distances
 from .measure import as_measure
 from .sampling import as_law
@@ -181,9 +182,10 @@ def _over_x(G, law, X, weights):
             names = [f"expert {i},{j}" for j in range(len(leaves))]
             gate = second[:, leaves]
             yield from _gate(law, f"group {i}", names, G.gating[1], G.omega[leaves], gate, seen / seen.sum())
-    if G.gating == "SS":
-        yield from _exchangeable(second, groups, weights)
-    if G.gating == "LL" and identify.regroupable(G, law):
+    one, two = of(G.gating)
+    if one is two and not one.located:
+        yield from _exchangeable(one, second, groups, weights)
+    if one is two and one.located and identify.regroupable(G, law):
         text = "the gates of all groups are alike up to labels, so that the two levels can change places"
         advice = "make the centres of the groups differ: leaves can be grouped otherwise at no cost"
         yield Finding("serious", "exchangeable levels", "all groups", text, 0.0, advice)
@@ -203,14 +205,14 @@ def _gate(law, where, names, letter, slopes, g, weights):
         text = f"the gate is nearly a step: one component has a probability above {_SURE} for all but {mixed:.2g} of x"
         advice = "bound the slopes: the likelihood hardly limits them"
         yield Finding("serious" if mixed < _STEP else "caution", "steep gate", where, text, mixed, advice)
-    if letter == "L":
-        yield from _centres(law, where, names, slopes)
+    if GATES[letter].located:
+        yield from _centres(law, where, names, letter, slopes)
 
 
-def _centres(law, where, names, centres):
+def _centres(law, where, names, letter, centres):
     d = centres.shape[1]
     spread = np.sqrt(np.trace(law.cov(d)))
-    seen = identify.on_support("L", centres, identify.support_of(law, d))
+    seen = identify.on_support(letter, centres, identify.support_of(law, d))
     apart = float(np.linalg.norm(seen[:, None] - seen, axis=2).max() / spread)
     if apart < 1e-3:
         text = f"its Laplace centres coincide (within {apart:.2g} standard deviations of x): where they lie is not seen"
@@ -244,8 +246,8 @@ def _inside(centres, support):
     return ((centres > low) & (centres < high)).all(axis=1)
 
 
-def _exchangeable(second, groups, weights):
-    """Two softmax groups of one size whose gate probabilities are the same sets at every x."""
+def _exchangeable(gate, second, groups, weights):
+    """Two groups under gates without centres, of one size whose gate probabilities are the same sets at every x."""
     for i, one in enumerate(groups):
         for j, two in enumerate(groups[:i]):
             if len(one) == len(two) > 1:
@@ -254,7 +256,7 @@ def _exchangeable(second, groups, weights):
                 if alike < _ALIKE:
                     exact = alike < _EQUAL
                     text = f"their gates are alike up to labels (root mean square difference {alike:.2g}), "
-                    text += f"so that all leaves are {'' if exact else 'nearly '}one flat softmax"
+                    text += f"so that all leaves are {'' if exact else 'nearly '}one flat {gate.name}"
                     advice = "make the gaps of omega or beta differ: leaves can be grouped otherwise at no cost"
                     where, severity = f"groups {j} and {i}", "serious" if exact else "caution"
                     yield Finding(severity, "exchangeable levels", where, text, alike, advice)

@@ -14,6 +14,7 @@ then carries its standard error. Only d has to agree: gatings and sizes may diff
 import numpy as np
 from scipy.special import ndtr
 
+from . import gates
 from .arguments import check_seed, check_whole
 from .likelihood import gate_weights, log_density
 from .measure import as_measure
@@ -173,34 +174,23 @@ def _breaks(G, G0, law, crossings):
     """Where the inner integral, as a function of x, has kinks or narrow features (d = 1).
 
     Kinks: Laplace centres; for the total variation also the crossings of expert lines. Narrow features: expert lines
-    that cross steeply, and softmax gates that switch steeply.
+    that cross steeply, and gates that switch steeply.
     """
     narrow = 0.1 * np.sqrt(law.cov(1)[0, 0])
     sd = np.sqrt(np.concatenate([G.nu, G0.nu]))
-    at, width = _meetings(np.concatenate([G.eta, G0.eta])[:, 0], np.concatenate([G.tau, G0.tau]), sd)
+    at, width = gates.meetings(np.concatenate([G.eta, G0.eta])[:, 0], np.concatenate([G.tau, G0.tau]), sd)
     breaks = [at] if crossings else []
     found = [(at, width)]
     for H in (G, G0):
         groups = [slice(lo, hi) for lo, hi in zip(H.offsets[:-1], H.offsets[1:], strict=True)]
-        gates = [(H.gating[0], H.a[:, 0], H.b)] + [(H.gating[1], H.omega[g, 0], H.beta[g]) for g in groups]
-        for letter, slopes, intercepts in gates:
-            if letter == "L":
-                breaks.append(slopes)
-            else:
-                found.append(_meetings(slopes, intercepts, np.ones(slopes.size)))
+        first, second = gates.of(H.gating)
+        for gate, *level in [(first, H.a, H.b)] + [(second, H.omega[g], H.beta[g]) for g in groups]:
+            breaks.append(gate.kinks(level[0]))
+            found.append(gate.switches(*level))
     for at, width in found:
         steep = width < narrow
         breaks.append((at[steep, None] + width[steep, None] * _STEPS).ravel())
     return np.concatenate(breaks)
-
-
-def _meetings(slope, intercept, scale):
-    """Where pairs of lines meet, and how far from there they are one joint scale apart."""
-    i, j = np.triu_indices(slope.size, 1)
-    meets = np.abs(slope[i] - slope[j]) > 1e-12
-    i, j = i[meets], j[meets]
-    gap = slope[i] - slope[j]
-    return (intercept[j] - intercept[i]) / gap, np.hypot(scale[i], scale[j]) / np.abs(gap)
 
 
 def _mean(values, weights):

@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .gates import GATES, of
 from .sampling import Empirical, as_law
 
 FEW = 20  # a covariate with fewer values has no interior to speak of: polynomials and exponentials on it are not free
@@ -54,7 +55,7 @@ class Gate(NamedTuple):
     true: int  # true components
     fitted: int
     identified: str  # "always", "never", or "not always": it depends on how many copies each component gets
-    tilted: int  # the most copies of a component under which a softmax gate is not identified; 0 if there is none
+    tilted: int  # the most copies of a component under which a gate without centres is not identified; else 0
     why: str  # in words, where it is not "always"
 
 
@@ -77,20 +78,20 @@ def _thin(X):
 # -- one gate: `letter`, `slopes` (m, d) of its true components, and how many copies of each are fitted ---------------
 def on_support(letter, slopes, support):
     """Slopes or centres (m, d) as the density sees them: Laplace centres clipped to the support where d = 1."""
-    return np.clip(slopes, support.low, support.high) if letter == "L" and slopes.shape[1] == 1 else slopes
+    return GATES[letter].on_support(slopes, support.low, support.high)
 
 
 def at_edge(letter, slopes, support):
     """(m,) bool: Laplace centres on an edge of the support or beyond it (d = 1), in a gate whose centres differ."""
-    if letter == "S" or slopes.shape[1] > 1 or not centres_differ(letter, slopes, support):
+    if slopes.shape[1] > 1 or not centres_differ(letter, slopes, support):
         return np.zeros(len(slopes), dtype=bool)
     return ((slopes <= support.low) | (slopes >= support.high))[:, 0]
 
 
 def centres_differ(letter, slopes, support):
-    """Whether a Laplace gate tells its components apart by where they are, however many copies are fitted."""
+    """Whether a gate tells its components apart by where their centres are, however many copies are fitted."""
     seen = on_support(letter, slopes, support)
-    return bool(letter == "L" and (seen != seen[0]).any())
+    return bool(GATES[letter].located and (seen != seen[0]).any())
 
 
 def gate_identified(letter, slopes, copies, support):
@@ -100,7 +101,7 @@ def gate_identified(letter, slopes, copies, support):
         return bool(copies.max() <= 1)
     if support.thin and copies.max() > 1:
         return False
-    return centres_differ(letter, slopes, support) if letter == "L" else bool(copies.min() < 2)
+    return centres_differ(letter, slopes, support) if GATES[letter].located else bool(copies.min() < 2)
 
 
 def shares_vary(letter, slopes, copies, support):
@@ -165,11 +166,11 @@ def _gate(level, group, letter, slopes, ways, support):
     doubled = [max(copies) for copies in ways if min(copies) > 1]
     why = ""
     if identified != "always":
-        if letter == "L" and len(slopes) > 1 and not centres_differ(letter, slopes, support):
-            why = "its Laplace centres coincide on the support"
+        if GATES[letter].located and len(slopes) > 1 and not centres_differ(letter, slopes, support):
+            why = f"its {GATES[letter].name} centres coincide on the support"
         else:
             why = DOUBLED if doubled else support.thin
-    tilted = max(doubled, default=0) if letter == "S" else 0
+    tilted = 0 if GATES[letter].located else max(doubled, default=0)
     return Gate(level, group, len(slopes), sum(ways[0]), identified, tilted, why)
 
 
@@ -186,8 +187,8 @@ def regroupable(G0, x=None):
     Two softmax groups under a softmax level 1, of the same size above 1: their leaves are one flat softmax. Or all
     groups, Laplace under Laplace: the gate is a product of the two levels, and these can change places.
     """
-    letters = set(G0.gating)
-    if len(letters) == 2 or G0.k1 == 1:
+    first, second = of(G0.gating)
+    if first is not second or G0.k1 == 1:
         return []
     support = support_of(x, G0.d)
     written = G0.canonical(support=(support.low, support.high))
@@ -197,4 +198,4 @@ def regroupable(G0, x=None):
         (i, j) for i, j in zip(*map(np.ndarray.tolist, np.triu_indices(G0.k1, 1)), strict=True)
         if len(gates[i]) == len(gates[j]) > 1 and np.allclose(gates[i], gates[j], rtol=0, atol=_SAME)
     ]  # fmt: skip
-    return pairs if letters == {"S"} or len(pairs) == G0.k1 * (G0.k1 - 1) // 2 else []
+    return pairs if not first.located or len(pairs) == G0.k1 * (G0.k1 - 1) // 2 else []

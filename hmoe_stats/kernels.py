@@ -24,7 +24,10 @@ of the level-2 scalars, the Hessian is minus the outer product of the vector (R,
 linear in the parameters except under Laplace gates, whose curvature is added. Laplace distances may be smoothed,
 sqrt(||x - a||^2 + eps^2); eps = 0 is the model itself, with gradient 0 at x = a.
 
-Gate codes: 0 softmax, 1 Laplace. Arguments common to most functions: X (n, d) and y (n,) C-contiguous float64; then
+Gate codes (`hmoe_stats.gates`): 0 softmax, 1 Laplace, 2 quadratic monomial. They are asked in `_logit`, in `_features`
+and its two companions, and in `_add_curvature`.
+
+Arguments common to most functions: X (n, d) and y (n,) C-contiguous float64; then
 `MixingMeasure.kernel_args()`: kind1, kind2, off (k1 + 1,), a (k1, d), b (k1,), omega (K, d), beta (K,), eta (K, d),
 tau (K,), nu (K,); then eps.
 
@@ -44,6 +47,7 @@ from numba.extending import intrinsic
 from .compiling import kernel
 
 BLOCK = 256
+SOFTMAX, QUADRATIC = 0, 2  # codes of gates; 1 is Laplace
 ZERO = np.int64(0)  # where a helper takes an integer: for a literal 0 it would be compiled once more
 WEIGHINGS = 2  # Newton steps on the weight of an expert that may be inserted
 NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs`
@@ -143,7 +147,7 @@ def _load(X, start, nb, x):
 def _logit(kind, x, nb, slope, intercept, eps2, out):
     """Gate score of one component: out = s(x, slope) + intercept."""
     d = x.shape[0]
-    if kind == 0:
+    if kind == SOFTMAX:
         row, w = x[0], slope[0]
         for s in range(nb):
             out[s] = intercept + w * row[s]
@@ -151,6 +155,13 @@ def _logit(kind, x, nb, slope, intercept, eps2, out):
             row, w = x[c], slope[c]
             for s in range(nb):
                 out[s] += w * row[s]
+    elif kind == QUADRATIC:
+        for s in range(nb):
+            out[s] = intercept
+        for c in range(d):
+            row, w = x[c], slope[c]
+            for s in range(nb):
+                out[s] += w * (row[s] * row[s])
     else:
         row, w = x[0], slope[0]
         for s in range(nb):
@@ -164,23 +175,43 @@ def _logit(kind, x, nb, slope, intercept, eps2, out):
 
 
 @njit(**_INNER)
-def _direction(x, nb, centre, eps2, out):
-    """Gradient of -sqrt(||x - centre||^2 + eps2) in the centre: out (d, nb); its length stands in out's last row."""
+def _features(kind, x, nb, slope, eps2, out):
+    """Derivative of the score in the slope, (d, nb), unless it is x, into out; its last row holds Laplace distances."""
     d = x.shape[0]
+    if kind == SOFTMAX:
+        return
+    if kind == QUADRATIC:
+        for c in range(d):
+            row, o = x[c], out[c]
+            for s in range(nb):
+                o[s] = row[s] * row[s]
+        return
     length = out[d]
     for s in range(nb):
         length[s] = eps2
     for c in range(d):
-        row, w = x[c], centre[c]
+        row, w = x[c], slope[c]
         for s in range(nb):
             length[s] += (row[s] - w) * (row[s] - w)
     for s in range(nb):
         length[s] = math.sqrt(length[s])
     for c in range(d):
-        row, w, o = x[c], centre[c], out[c]
+        row, w, o = x[c], slope[c], out[c]
         for s in range(nb):
             # at the kink itself the numerator is 0: any positive length gives the subgradient 0
             o[s] = (row[s] - w) / (length[s] if length[s] > 0.0 else 1.0)
+
+
+@njit(**_INNER)
+def _room(kind, m):
+    """How many arrays `_features` fills for a gate of m components."""
+    return 0 if kind == SOFTMAX else m
+
+
+@njit(**_INNER)
+def _seen(kind, x, filled, i):
+    """What the slopes of a gate multiply, to first order: x itself, or what `_features` filled, filled[i]."""
+    return x if kind == SOFTMAX else filled[i]
 
 
 @njit(**_INNER)
@@ -518,7 +549,7 @@ def _score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, weight
     work = _workspace(d, k1, K)
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
     R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
-    toward = np.empty((d + 1, BLOCK))
+    toward = np.empty((1, d + 1, BLOCK))
     inner = np.zeros(k1 * (d + 1) + K * (2 * d + 3))
     first_v = k1 * (d + 1)
     first_mu = first_v + K * (d + 1)
@@ -533,17 +564,15 @@ def _score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, weight
             if k1 > 1:
                 for s in range(nb):
                     part[s] = sums[s] - g[s]
-                if kind1 == 1:
-                    _direction(x, nb, a[i], eps * eps, toward)
-                _add_score(part, toward if kind1 == 1 else x, nb, i * (d + 1), d, inner)
+                _features(kind1, x, nb, a[i], eps * eps, toward[0])
+                _add_score(part, _seen(kind1, x, toward, ZERO), nb, i * (d + 1), d, inner)
             for j in range(off[i], off[i + 1]):
                 r, h = E[j], H[j]
                 if off[i + 1] - off[i] > 1:
                     for s in range(nb):
                         part[s] = r[s] - sums[s] * h[s]
-                    if kind2 == 1:
-                        _direction(x, nb, omega[j], eps * eps, toward)
-                    _add_score(part, toward if kind2 == 1 else x, nb, first_v + j * (d + 1), d, inner)
+                    _features(kind2, x, nb, omega[j], eps * eps, toward[0])
+                    _add_score(part, _seen(kind2, x, toward, ZERO), nb, first_v + j * (d + 1), d, inner)
                 _add_score(Z[j], x, nb, first_mu + j * (d + 1), d, inner)
                 inner[first_nu + j] += _sum(W[j], nb)
     out = np.empty(inner.size)
@@ -640,8 +669,10 @@ def _add_row(w, psi, nb, d, row, col, H):
 
 
 @njit(**_INNER)
-def _add_curvature(w, toward, nb, d, row, H, tmp):
-    """H -= sum of w times the second derivative of -sqrt(||x - a||^2 + eps2) in a: (u u' - I) / length."""
+def _add_curvature(kind, w, toward, nb, d, row, H, tmp):
+    """H -= sum of w times the second derivative of the score in the slope: of Laplace ones, (u u' - I) / length."""
+    if kind == SOFTMAX or kind == QUADRATIC:
+        return
     length = toward[d]
     for c in range(d):
         u = toward[c]
@@ -682,7 +713,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
     R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
     A, B = np.empty(BLOCK), np.empty(BLOCK)
-    n_toward1, n_toward2 = k1 if kind1 == 1 else 0, K if kind2 == 1 else 0
+    n_toward1, n_toward2 = _room(kind1, k1), _room(kind2, K)
     toward = np.empty((n_toward1 + n_toward2, d + 1, BLOCK))
     p = k1 * (d + 1) + K * (2 * d + 3)
     padded = (p + 3) // 4 * 4
@@ -704,13 +735,14 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
             total += _sum_log(nb, top, mass, S1, part)
         _posteriors(yb, x, start, nb, off, eta, tau, nu, weights, G, S1, H, S2, E, mass, R, Z, W)
         for i in range(n_toward1 + n_toward2):
-            _direction(x, nb, a[i] if i < n_toward1 else omega[i - n_toward1], eps * eps, toward[i])
+            kind, slope = (kind1, a[i]) if i < n_toward1 else (kind2, omega[i - n_toward1])
+            _features(kind, x, nb, slope, eps * eps, toward[i])
 
         # the score's terms (R - g, S), or (R, S) and the score: a row an inner parameter
         for i in range(k1):
             g, sums = G[i], R[i]
             if k1 > 1:
-                phi = toward[i] if kind1 == 1 else x
+                phi = _seen(kind1, x, toward, i)
                 for s in range(nb):
                     part[s] = sums[s] - g[s]
                 _fill(part if by_row else sums, phi, nb, i * (d + 1), d, F)
@@ -721,7 +753,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
                     r, h = E[j], H[j]
                     for s in range(nb):
                         part[s] = r[s] - sums[s] * h[s]
-                    _fill(part, toward[n_toward1 + j] if kind2 == 1 else x, nb, first_v + j * (d + 1), d, F)
+                    _fill(part, _seen(kind2, x, toward, n_toward1 + j), nb, first_v + j * (d + 1), d, F)
                 _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
                 w, row = W[j], F[first_nu + j]
                 for s in range(nb):
@@ -750,7 +782,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
 
         # u with everything of its own group
         for i in range(k1 if k1 > 1 else 0):
-            phi = toward[i] if kind1 == 1 else x
+            phi = _seen(kind1, x, toward, i)
             for j in range(off[i], off[i + 1]):
                 for block in range(2):
                     k0 = (first_v if block == 0 else first_mu) + j * (d + 1)
@@ -765,7 +797,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
             if gate > 0:
                 lo, hi, kind, first, shift = off[gate - 1], off[gate], kind2, first_v, n_toward1
             for j in range(lo, hi if hi - lo > 1 else lo):
-                phi = toward[shift + j] if kind == 1 else x
+                phi = _seen(kind, x, toward, shift + j)
                 for k in range(lo, j + 1):
                     if gate == 0:
                         g, other = G[j], G[k]
@@ -789,10 +821,9 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
                             for s in range(nb):
                                 part[s] += r[s] - sums[s] * h[s]
                                 B[s] = r[s] - sums[s] * h[s]
-                    psi = toward[shift + k] if kind == 1 else x
+                    psi = _seen(kind, x, toward, shift + k)
                     _add_pair(part, phi, psi, nb, d, first + j * (d + 1), first + k * (d + 1), I, A)
-                if kind == 1:
-                    _add_curvature(B, phi, nb, d, first + j * (d + 1), I, A)
+                _add_curvature(kind, B, phi, nb, d, first + j * (d + 1), I, A)
 
         # mean and variance of each expert, with the gate of its group and, last, with each other
         for i in range(k1):
@@ -800,7 +831,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
             for j in range(lo, hi):
                 z, w = Z[j], W[j]
                 for k in range(lo, hi if hi - lo > 1 else lo):
-                    psi, col = toward[n_toward1 + k] if kind2 == 1 else x, first_v + k * (d + 1)
+                    psi, col = _seen(kind2, x, toward, n_toward1 + k), first_v + k * (d + 1)
                     hk = H[k]
                     own = 1.0 if k == j else 0.0
                     for s in range(nb):
@@ -896,7 +927,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
     n, d = X.shape
     m = r.shape[0]
     x, U, G = np.empty((d, BLOCK)), np.empty((m, BLOCK)), np.empty((m, BLOCK))
-    toward = np.empty((m if kind == 1 else 0, d + 1, BLOCK))
+    toward = np.empty((_room(kind, m), d + 1, BLOCK))
     total, top, sums = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     part, tmp = np.empty(BLOCK), np.empty(BLOCK)
     p = m * (d + 1)
@@ -915,24 +946,23 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
                 part[s] = weight[start + s] * u[s]
                 g[s] /= total[s]
             value += _sum(part, nb)
-            if kind == 1:
-                _direction(x, nb, slopes[i], eps * eps, toward[i])
+            if i < len(toward):
+                _features(kind, x, nb, slopes[i], eps * eps, toward[i])
         for s in range(nb):
             part[s] = sums[s] * math.log(total[s])
         value -= _sum(part, nb)
         for i in range(m):
             g, weight = G[i], r[i]
-            phi = toward[i] if kind == 1 else x
+            phi = _seen(kind, x, toward, i)
             for s in range(nb):
                 part[s] = weight[start + s] - sums[s] * g[s]
             _add_score(part, phi, nb, i * (d + 1), d, inner)
-            if kind == 1:
-                _add_curvature(part, phi, nb, d, i * (d + 1), I, tmp)
+            _add_curvature(kind, part, phi, nb, d, i * (d + 1), I, tmp)
             for k in range(i + 1):
                 other = G[k]
                 for s in range(nb):
                     part[s] = sums[s] * g[s] * (other[s] - 1.0 if k == i else other[s])
-                _add_pair(part, phi, toward[k] if kind == 1 else x, nb, d, i * (d + 1), k * (d + 1), I, tmp)
+                _add_pair(part, phi, _seen(kind, x, toward, k), nb, d, i * (d + 1), k * (d + 1), I, tmp)
     order = _public_order(m, ZERO, d)
     out, grad = np.empty((p, p)), np.empty(p)
     for k in range(p):
@@ -963,7 +993,7 @@ def _insert(X, y, start, nb, kind2, base, expert, eps2, x, residual, share, rati
 
 
 @kernel(**_OPTIONS)
-def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, weights, by_row):
+def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, by_row, weights):
     """What `insertion_gains` returns, and no rows; or, by row, what `insertion_changes` returns, last."""
     n, d = X.shape
     C = tau.size
@@ -1022,14 +1052,14 @@ def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, 
     return chosen, gain, out
 
 
-def insertion_gains(*args, weights=None):
+def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, weights=None):
     """What each of C experts would add to the log-likelihood at its best weight, all else held.
 
     Expert c has gate score s(x, omega[c]) + pivot[c] + t with t in [low[c], high[c]] to be chosen, and density
     N(eta[c]' x + tau[c], nu[c]); omega, eta (C, d), the others (C,); base is of `insertion_base`. Returns t (C,), after
     `WEIGHINGS` Newton steps, and the gain at it (C,).
     """
-    return _insert_each(*args, weights, False)[:2]
+    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, False, weights)[:2]
 
 
 def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
@@ -1037,7 +1067,7 @@ def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
 
     Arguments are those of `insertion_gains`.
     """
-    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, pivot, pivot, eps, None, True)[2]
+    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, pivot, pivot, eps, True, None)[2]
 
 
 @kernel(**_OPTIONS)
@@ -1046,7 +1076,7 @@ def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, we
     rest = base[3]
     x, residual, h, part = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     f, e, ez, ew = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    toward, tmp, last = np.empty((d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    toward, tmp, last = np.empty((1, d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     first_mu, p = d + 1, 2 * d + 3
     grad, out = np.zeros(p), np.zeros((p, p))
     expert = (omega, beta, eta, tau, nu)
@@ -1064,15 +1094,13 @@ def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, we
             ez[s] = e[s] * residual[s] * precision  # e comes first: where it is 0, squares of residuals may overflow
             ew[s] = 0.5 * (ez[s] * residual[s] - e[s])
         total += _sum_logs(part, nb) if weights is None else _dot_logs(part, weights, start, nb)
-        if kind2 == 1:
-            _direction(x, nb, omega, eps * eps, toward)
-        phi = toward if kind2 == 1 else x
+        _features(kind2, x, nb, omega, eps * eps, toward[0])
+        phi = _seen(kind2, x, toward, ZERO)
         for s in range(nb):
             part[s] = f[s] - h[s]
         _weigh(part, weights, start, nb)
         _add_score(part, phi, nb, ZERO, d, grad)
-        if kind2 == 1:
-            _add_curvature(part, toward, nb, d, ZERO, out, tmp)
+        _add_curvature(kind2, part, phi, nb, d, ZERO, out, tmp)
         for block in range(3):
             left, right, row, col = x, x, first_mu, first_mu
             if block == 0:

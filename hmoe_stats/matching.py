@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import gates
 from .averages import Average
 from .identify import Support, at_edge, averages_out, gate_identified, support_of
 from .likelihood import gate_weights
@@ -60,10 +61,11 @@ class Cells:
         return np.abs(mass - self.true.experts[there])
 
     def compensated(self, j):
-        """Whether the fitted groups of true group j, two or more, split all of its experts under softmax gates."""
+        """Whether the fitted groups of true group j, two or more, split all of its experts, where no centres tell."""
         n_groups, G0 = len(self.groups_of(j)), self.true.measure
         sizes = np.bincount(self.expert, minlength=G0.n_experts)[experts_of(G0, j)]
-        return bool(G0.gating[1] == "S" and n_groups > 1 and len(sizes) > 1 and sizes.min() > n_groups)
+        told_apart = gates.of(G0.gating)[1].located
+        return bool(not told_apart and n_groups > 1 and len(sizes) > 1 and sizes.min() > n_groups)
 
     def gate_free(self, level, i=None):
         """Whether a gate is not identified: that of level 1, or of fitted group i at level 2; see `identify`."""
@@ -108,33 +110,33 @@ def _frame(law, d):
 
 
 def _recentred(G, centre, low, high):
-    """`G` with its gates written in x - centre, in canonical form; experts are left alone.
+    """`G` with its gates as seen from the centre, in canonical form; experts are left alone.
 
-    Intercepts of softmax gates are then log-probabilities at the centre.
+    Intercepts of gates without centres are then log-probabilities at the centre.
     """
-    gates = []
-    for letter, slopes, intercepts in zip(G.gating, (G.a, G.omega), (G.b, G.beta), strict=True):
-        softmax = letter == "S"
-        gates += [slopes if softmax else slopes - centre, intercepts + slopes @ centre if softmax else intercepts]
-    return G.replace(a=gates[0], b=gates[1], omega=gates[2], beta=gates[3]).canonical(support=(low, high))
+    first, second = gates.of(G.gating)
+    a, b = first.about(G.a, G.b, first.features(centre))
+    omega, beta = second.about(G.omega, G.beta, second.features(centre))
+    return G.replace(a=a, b=b, omega=omega, beta=beta).canonical(support=(low, high))
 
 
 def _kinks(*measures):
-    """Laplace centres of some measures, where d = 1."""
-    levels = [level for H in measures for level in zip(H.gating, (H.a, H.omega), strict=True)]
-    return np.concatenate([[], *(slopes[:, 0] for letter, slopes in levels if letter == "L")])
+    """Kinks of the gates of some measures, where d = 1."""
+    levels = [level for H in measures for level in zip(gates.of(H.gating), (H.a, H.omega), strict=True)]
+    return np.concatenate([gate.kinks(slopes) for gate, slopes in levels])
 
 
 def _side(G, canonical, average):
-    """Weights: softmax gates at the centre; Laplace gates averaged over the covariates (centres have no scale)."""
+    """Weights: gates at the centre, those with centres averaged over the covariates (centres have no scale)."""
+    first, second = gates.of(G.gating)
     groups, experts = np.exp(canonical.b), np.exp(canonical.beta)
-    if "L" in G.gating:
+    if first.located or second.located:
         X, weights = average.points
         joint = weights @ gate_weights(G, X)
         mass = np.add.reduceat(joint, G.offsets[:-1])
-        if G.gating[0] == "L":
+        if first.located:
             groups = mass
-        if G.gating[1] == "L":
+        if second.located:
             experts = np.concatenate([shares_of(joint[experts_of(G, i)]) for i in range(G.k1)])
     return Side(G, canonical, groups, experts)
 

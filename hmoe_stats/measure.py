@@ -7,17 +7,18 @@ The model, for a response y in R and covariates x in R^d, is
     g_i(x)     = softmax_i( s1(x, a_i) + b_i ),
     g_{j|i}(x) = softmax_j( s2(x, omega_j) + beta_j )  within group i,
 
-with s(x, a) = a' x (softmax gating, letter S) or s(x, a) = -||a - x|| (Laplace gating, letter L). `MixingMeasure` holds
-these parameters, maps them to and from unconstrained vectors, and writes them in a canonical form.
+with s(x, a) = a' x (softmax gating, letter S), s(x, a) = -||a - x|| (Laplace gating, letter L) or s(x, a) = a' (x^2),
+squares entry by entry (quadratic monomial gating, letter Q). `MixingMeasure` holds these parameters, maps them to and
+from unconstrained vectors, and writes them in a canonical form.
 """
 
 from dataclasses import dataclass, fields
 from itertools import accumulate
 
 import numpy as np
-from scipy.special import logsumexp
 
-from .arguments import GATINGS, as_floats, as_numbers, check_gating, check_k2, check_number, cut, shape_words, shown
+from . import gates
+from .arguments import as_floats, as_numbers, check_gating, check_k2, check_number, cut, shape_words, shown
 from .names import visible
 
 LINE = 120  # characters of a printed line: wider tables are printed in blocks of columns
@@ -34,12 +35,12 @@ class MixingMeasure:
 
     Parameters
     ----------
-    gating : {"SS", "SL", "LS", "LL"}
-        Gate type of level 1 and of level 2: S softmax, L Laplace.
+    gating : str
+        Gate type of level 1 and of level 2, two letters of S softmax, L Laplace, Q quadratic monomial: ``"SL"``.
     k2 : sequence of int, or int
         Number of experts in each group (an integer: of the only one); ``k1 = len(k2)`` groups, ``K = sum(k2)`` experts.
     a, b : array_like, (k1, d) and (k1,)
-        Level-1 gate: slopes (softmax) or centres (Laplace), and intercepts.
+        Level-1 gate: slopes (softmax, quadratic) or centres (Laplace), and intercepts.
     omega, beta : array_like, (K, d) and (K,)
         Level-2 gate of each expert within its group.
     eta, tau : array_like, (K, d) and (K,)
@@ -162,9 +163,9 @@ class MixingMeasure:
             As `check`: kernels read memory by these shapes.
         """
         self.check()
-        kinds = tuple(0 if letter == "S" else 1 for letter in self.gating)
+        codes = (gate.code for gate in gates.of(self.gating))
         offsets = np.array([0, *accumulate(self.k2)])
-        return *kinds, offsets, self.a, self.b, self.omega, self.beta, self.eta, self.tau, self.nu
+        return *codes, offsets, self.a, self.b, self.omega, self.beta, self.eta, self.tau, self.nu
 
     def check(self):
         """Return the measure itself if it is as it was made, else raise a `ValueError`.
@@ -173,7 +174,7 @@ class MixingMeasure:
         """
         values = vars(self)
         gating, k2, eta = values.get("gating"), values.get("k2"), values.get("eta")
-        if type(gating) is not str or gating not in GATINGS:
+        if type(gating) is not str or gating not in gates.GATINGS:
             raise ValueError(f"gating must be what it was made; got {shown(gating)}")
         if type(k2) is not tuple or set(map(type, k2)) != {int} or min(k2) < 1:
             raise ValueError(f"k2 must be the tuple of positive integers it was made; got {shown(k2)}")
@@ -196,10 +197,10 @@ class MixingMeasure:
     def canonical(self, support=None):
         """Return the same density written in canonical form; labels are kept.
 
-        Softmax intercepts are normalised so that exp(scores) sum to one at the centre of the support, and slopes are
-        centred with those weights; exponentials of Laplace intercepts sum to one; for d = 1 Laplace centres outside the
-        support are clipped to its edge, the excess moved into the intercepts. A gate whose answer does not depend on
-        its centres (one component, or all centres equal) has them put at the centre of the support.
+        Softmax and quadratic intercepts are normalised so that exp(scores) sum to one at the centre of the support, and
+        slopes are centred with those weights; exponentials of Laplace intercepts sum to one; for d = 1 Laplace centres
+        outside the support are clipped to its edge, the excess moved into the intercepts. A gate whose answer does not
+        depend on its centres (one component, or all centres equal) has them put at the centre of the support.
 
         Parameters
         ----------
@@ -219,11 +220,11 @@ class MixingMeasure:
         bounded = np.isfinite(low) & np.isfinite(high)
         centre = np.zeros(self.d)
         centre[bounded] = 0.5 * low[bounded] + 0.5 * high[bounded]
-        a, b = _canonical_gate(self.gating[0], self.a, self.b, low, high, centre)
+        first, second = gates.of(self.gating)
+        a, b = first.canonical(self.a, self.b, low, high, centre)
         omega, beta = np.empty_like(self.omega), np.empty_like(self.beta)
         for lo, hi in zip(self.offsets[:-1], self.offsets[1:], strict=True):
-            gate = _canonical_gate(self.gating[1], self.omega[lo:hi], self.beta[lo:hi], low, high, centre)
-            omega[lo:hi], beta[lo:hi] = gate
+            omega[lo:hi], beta[lo:hi] = second.canonical(self.omega[lo:hi], self.beta[lo:hi], low, high, centre)
         return self.replace(a=a, b=b, omega=omega, beta=beta)
 
     def __reduce__(self):
@@ -348,19 +349,3 @@ def _check_support(support, d):
         i = int(np.argmin(low < high))
         raise ValueError(f"support must have low < high in every coordinate; got {low[i]:g}, {high[i]:g} at {i}")
     return low, high
-
-
-def _canonical_gate(letter, slopes, intercepts, low, high, centre):
-    """One gate in canonical form: `slopes` (m, d), `intercepts` (m,)."""
-    if letter == "S":
-        at_centre = intercepts + slopes @ centre
-        at_centre = at_centre - logsumexp(at_centre)
-        slopes = slopes - np.exp(at_centre) @ slopes
-        return slopes, at_centre - slopes @ centre
-    if slopes.shape[1] == 1:
-        clipped = np.clip(slopes, low, high)
-        intercepts = intercepts - np.abs(slopes - clipped)[:, 0]
-        slopes = clipped
-    if (slopes == slopes[0]).all():
-        slopes = np.broadcast_to(centre, slopes.shape)
-    return slopes, intercepts - logsumexp(intercepts)

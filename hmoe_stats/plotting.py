@@ -26,13 +26,18 @@ from .measure import as_measure
 from .names import of_data, visible
 from .rates import fit_rate
 
-# Colour-blind safe (Okabe and Ito); blues have softmax and oranges Laplace experts' gates, each pair dark and light.
-# Markers and line styles tell them apart in grey.
+# Colour-blind safe (Okabe and Ito); blues have softmax, oranges Laplace and greens quadratic experts' gates, from dark
+# to light, with purple and black for the two that are left. Markers and line styles tell them apart in grey.
 GATING_STYLES = {
     "SS": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     "LS": {"color": "#56B4E9", "marker": "D", "linestyle": "-."},
     "LL": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
     "SL": {"color": "#E69F00", "marker": "^", "linestyle": ":"},
+    "QQ": {"color": "#009E73", "marker": "v", "linestyle": (0, (6, 2))},
+    "SQ": {"color": "#66C5AB", "marker": "P", "linestyle": (0, (4, 1, 1, 1, 1, 1))},
+    "LQ": {"color": "#B2E2D5", "marker": "X", "linestyle": (0, (2, 1))},
+    "QS": {"color": "#CC79A7", "marker": ">", "linestyle": (0, (8, 2, 1, 2))},
+    "QL": {"color": "#000000", "marker": "<", "linestyle": (0, (1, 2))},
 }
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = "osD^vPX"

@@ -9,6 +9,7 @@ import numpy as np
 
 from .arguments import check_known
 from .functionals import gate_errors, leaf_weights
+from .gates import of
 from .matching import experts_of, match, shares_of
 from .theory.exponents import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 
@@ -179,13 +180,13 @@ def _in_masses(cells, form):
 def _in_functions(cells, form):
     """The loss where some gate is not identified."""
     fit = cells.fit.measure
-    free1, soft = cells.gate_free(1), [letter == "S" for letter in fit.gating]
+    free1, (first, second) = cells.gate_free(1), of(fit.gating)
     weights = leaf_weights(cells)
     loss = gate_errors(cells).sum()
     for i in range(fit.k1):
         here = experts_of(fit, i)
         free2 = cells.gate_free(2, i)
-        tilted = (free1 and soft[0]) or (free2 and soft[1])
+        tilted = (free1 and not first.located) or (free2 and not second.located)
         if not free1:
             loss += weights[here].sum() * _group_gap(cells, i, form)
         for e in range(*here.indices(fit.n_experts)):
@@ -215,8 +216,8 @@ def _expert_gap(cells, e, form, tilted=False):
 def _gate_gap(cells, e, form, free1=False):
     fit, true, leaf = cells.fit.measure, cells.true.measure, cells.expert[e]
     j = cells.group[fit.group[e]]
-    # With level 1 unidentified the exponent of omega is known for softmax only; 2 is safe for both gates.
-    gating = true.gating[0] + "S" if free1 else true.gating
-    edge = not free1 and cells.at_edge(2, j)[leaf - true.offsets[j]]
-    apart = np.linalg.norm(fit.omega[e] - true.omega[leaf])
-    return apart ** kappa_gate(cells.size(leaf), 2, gating, true.d, form, cells.compensated(j), edge)
+    edge, m = not free1 and cells.at_edge(2, j)[leaf - true.offsets[j]], cells.size(leaf)
+    kappa = kappa_gate(m, 2, true.gating, true.d, form, cells.compensated(j), edge)
+    if free1 and m > 1:  # the exponent is known for smooth gates only, and safe for all
+        kappa = max(kappa, 2.0)
+    return np.linalg.norm(fit.omega[e] - true.omega[leaf]) ** kappa

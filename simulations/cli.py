@@ -26,6 +26,7 @@ from .streams import BROKEN_PIPE, OutputLost, guarded
 from .study import load_study, shipped_studies, sizes_of, text_of
 from .words import glyphs_noted, visible
 
+GATING = "Gates of level 1 and 2: two letters of S (softmax), L (Laplace), Q (quadratic)."
 NAME_THE_SHELL = (
     "name your shell: _HMOE_COMPLETE=source_bash hmoe prints its script (or source_zsh, _fish, _powershell)"
 )
@@ -444,7 +445,7 @@ def _sizes(k2):
 @app.command()
 def certify(
     truth: Annotated[str, typer.Argument(metavar="TRUTH", help="A named truth, as C2.")],
-    gating: Annotated[str, typer.Option(help="SS, SL, LS or LL.")],
+    gating: Annotated[str, typer.Option(help=GATING)],
     k2: Annotated[str, typer.Option(help="Experts fitted in each group, as 3,2.")],
     x: Annotated[tuple[float, float], typer.Option(metavar="LOW HIGH", help="X ~ Uniform(LOW, HIGH).")] = (-3.0, 3.0),
     only: Annotated[str | None, typer.Option(metavar="NAMES", help="Discrepancies, as tau,bary_eta; else all.")] = None,
@@ -483,7 +484,7 @@ def certify(
 def fit(
     data: Annotated[Path, typer.Argument(metavar="DATA.csv", help="A table with a header.")],
     y: Annotated[str, typer.Option(metavar="COL", help="Column of the response.")],
-    gating: Annotated[str, typer.Option(help="SS, SL, LS or LL.")],
+    gating: Annotated[str, typer.Option(help=GATING)],
     k2: Annotated[str, typer.Option(help="Experts in each group, as 2,2.")],
     x: Annotated[
         list[str] | None,

@@ -16,7 +16,7 @@ NAMES = {
     ("tau", "weighted"): r"$\tau$, intercept",
     ("nu", "weighted"): r"$\nu$, variance",
 }
-GATINGS = ["SS", "LS", "SL", "LL"]
+GATINGS = ["SS", "LS", "QS", "SL", "LL", "QL", "SQ", "LQ", "QQ"]  # by the gate of the experts
 TICKS = {0: "0", 1 / 12: "1/12", 1 / 6: "1/6", 1 / 4: "1/4", 1 / 3: "1/3", 1 / 2: "1/2"}
 FINE = {1 / 8: "1/8", 3 / 8: "3/8"}
 START, END = -0.045, 0.66  # of the axis; an arrow stands for what lies beyond

@@ -1,7 +1,8 @@
-"""The page of a study: a log-log panel for every quantity, softmax beside Laplace gating, and a panel of verdicts.
+"""The page of a study: a log-log panel for every quantity and gate, side by side, and a panel of verdicts.
 
-Two panels side by side share one quantity and one scale: on the left the models whose gate at the quantity's level is
-softmax, on the right those with Laplace gates, in the paired colours of `hmoe_stats.plotting`.
+Panels side by side share one quantity and one scale: on the left the models whose gate at the quantity's level is
+softmax, on the right those with Laplace gates, in the paired colours of `hmoe_stats.plotting`; beyond these quadratic
+gates, where a study has some.
 """
 
 import textwrap
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.patches import Rectangle
 
+from hmoe_stats.gates import GATES
 from hmoe_stats.plotting import plain, rate_plot, shortened, style
 
 from . import UserError
@@ -24,7 +26,7 @@ PARAMETERS = ("loss_sharp", "hellinger", "a", "b", "omega", "beta", "eta", "tau"
 KINDS = ("loss", "divergence", "weighted", "barycentre", "mass")
 COLORS = {"consistent": "#e8f1e4", "inconclusive": "#efefef", "steeper": "#dce6f5", "flatter": "#f9e0d2", "": "white"}
 ARROWS = {"steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}"}
-GATES = {"S": "softmax", "L": "Laplace"}
+SIDES = "SL"  # gates that have a place on every page; others where they occur
 LONG, SMALL = 8, 4.8  # letters of a name too long for a legend in the usual size; the size then, in points
 LONGEST = 18  # letters of a study's name where models of several studies are shown
 WIDTH, ROW, LINE = 8.2, 1.55, 0.155  # inches of the page, of a row of panels, and of a line of the panel of verdicts
@@ -64,7 +66,8 @@ def figure(study, frame, beside=(), statistic=None):
         raise UserError(f"{study.name}: no slope to draw: no 2 sample sizes have 2 fits that reached an optimum")
     models = [model for model in gathered.theory if any(model == other for other, _ in shown)]
     quantities = _order(shown)
-    blocks = 2 if len(quantities) > 1 else 1  # quantities in a row of panels
+    sides = [letter for letter in GATES if letter in SIDES + "".join(model[1] for model, _ in shown)]
+    blocks = 2 if len(quantities) > 1 and len(sides) == 2 else 1  # quantities in a row of panels
     rows = -(-len(quantities) // blocks)
     lines = len(quantities) + 2.2
     title = _title(study.title if study.title.strip() else study.name, statistic)
@@ -73,13 +76,14 @@ def figure(study, frame, beside=(), statistic=None):
         grid = fig.add_gridspec(rows + 1, 1, height_ratios=[ROW] * rows + [LINE * lines])
         for row in range(rows):
             here = quantities[row * blocks : (row + 1) * blocks]
-            axes = fig.add_subfigure(grid[row]).subplots(1, 2 * blocks, squeeze=False)[0]
+            axes = fig.add_subfigure(grid[row]).subplots(1, len(sides) * blocks, squeeze=False)[0]
             for i in range(blocks):
-                pair = axes[2 * i : 2 * i + 2]
+                panels = axes[len(sides) * i :][: len(sides)]
                 if i < len(here):
-                    _draw_pair(pair, gathered, shown, here[i], statistic, last=row == rows - 1)
+                    by_side = dict(zip(sides, panels, strict=True))
+                    _draw_sides(by_side, gathered, shown, here[i], statistic, last=row == rows - 1)
                 else:
-                    [ax.remove() for ax in pair]
+                    [ax.remove() for ax in panels]
         _draw_verdicts(fig.add_subfigure(grid[rows]).subplots(), gathered, shown, quantities, models)
         fig.suptitle(title, fontsize=TITLE)
     return fig
@@ -136,9 +140,9 @@ def _letter(model, quantity):
 
 
 # -- panels -----------------------------------------------------------------------------------------------------------
-def _draw_pair(pair, gathered, shown, quantity, statistic, last):
-    """Softmax on the left, Laplace on the right, on one scale; a side without models stays empty."""
-    for ax, letter in zip(pair, "SL", strict=True):
+def _draw_sides(panels, gathered, shown, quantity, statistic, last):
+    """One panel a gate (letter -> axes), on one scale; a side without models stays empty."""
+    for letter, ax in panels.items():
         here = {m: part for (m, q), (part, _) in shown.items() if q == quantity and _letter(m, quantity) == letter}
         if not here:
             ax.set_axis_off()
@@ -150,9 +154,9 @@ def _draw_pair(pair, gathered, shown, quantity, statistic, last):
         if max(map(len, names.values())) > LONG:
             for text in (text for legend in ax.findobj(Legend) for text in legend.get_texts()):
                 text.set_fontsize(SMALL)
-        ax.set_title(f"{_short(quantity)}, {GATES[letter]}", loc="left")
+        ax.set_title(f"{_short(quantity)}, {GATES[letter].name}", loc="left")
         ax.set_xlabel("sample size n" if last else "")
-    drawn = [ax for ax in pair if ax.axison]
+    drawn = [ax for ax in panels.values() if ax.axison]
     ends = [ax.get_ylim() for ax in drawn]
     for ax in drawn:
         ax.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))

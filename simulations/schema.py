@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-GATINGS = ("SS", "SL", "LS", "LL")  # written again: to list studies, the library need not be loaded
+# written again: to list studies, the library need not be loaded
+GATINGS = ("SS", "SL", "LS", "LL", "SQ", "LQ", "QS", "QL", "QQ")
 CELLS = 10**6  # of a study
 ENTRIES = 1000  # of a list
 EXPERTS = 100  # of a model

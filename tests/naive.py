@@ -2,8 +2,8 @@
 
     p_G(y | x) = sum_i g_i(x) sum_{j in group i} g_{j|i}(x) N(y | eta_j' x + tau_j, nu_j),
 
-softmax gates over the logits  a' x + b  (letter S)  or  -sqrt(||x - a||^2 + eps^2) + b  (letter L; eps = 0 is the
-model, eps > 0 smooths the kink at x = a). Nothing here shares code with the package.
+softmax gates over the logits  a' x + b  (letter S),  -sqrt(||x - a||^2 + eps^2) + b  (letter L; eps = 0 is the model,
+eps > 0 smooths the kink at x = a)  or  sum_c a_c x_c^2 + b  (letter Q). Nothing here shares code with the package.
 
 Every function but the decimal one also works for complex parameters. Derivatives are therefore taken by the complex
 step, f'(t) = Im f(t + ih) / h, which has no cancellation and, with h = 1e-30, no truncation error: they hold to
@@ -35,6 +35,8 @@ def logits(letter, X, slopes, intercepts, eps=0.0):
     for slope, intercept in zip(slopes, intercepts, strict=True):
         if letter == "S":
             columns.append((X * slope).sum(axis=1) + intercept)
+        elif letter == "Q":
+            columns.append((X * X * slope).sum(axis=1) + intercept)
         else:
             columns.append(-np.sqrt(((X - slope) ** 2).sum(axis=1) + eps**2) + intercept)
     return np.stack(columns, axis=1)
@@ -148,6 +150,8 @@ def slope_derivative(letter, X, slope, eps=0.0):
     """(n, d) derivative of a logit in its slope or centre; 0 at a centre that meets a data point."""
     if letter == "S":
         return X
+    if letter == "Q":
+        return X * X
     distance = np.sqrt(((X - slope) ** 2).sum(axis=1) + eps**2)
     return (X - slope) / np.where(distance == 0, 1.0, distance)[:, None]
 
@@ -235,7 +239,9 @@ def log_density_decimal(P, X, y):
 
         def weight(letter, x, slope, intercept):
             distance = sum((D(float(s)) - D(float(t))) ** 2 for s, t in zip(x, slope, strict=True)).sqrt()
-            return ((dot(x, slope) if letter == "S" else -distance) + D(float(intercept))).exp()
+            squares = sum((D(float(s)) ** 2 * D(float(t)) for s, t in zip(x, slope, strict=True)), D(0))
+            score = {"S": dot(x, slope), "L": -distance, "Q": squares}[letter]
+            return (score + D(float(intercept))).exp()
 
         out = []
         for x, response in zip(X, y, strict=True):
@@ -257,7 +263,8 @@ def random_measure(rng, gating="SS", k2=(2, 3), d=1):
     k1, K = len(k2), sum(k2)
 
     def place(letter, m):
-        return rng.normal(0.0, 0.8, (m, d)) if letter == "S" else rng.uniform(-2.0, 2.0, (m, d))
+        spread = {"S": 0.8, "Q": 0.4}
+        return rng.normal(0.0, spread[letter], (m, d)) if letter in spread else rng.uniform(-2.0, 2.0, (m, d))
 
     return MixingMeasure(
         gating=gating, k2=k2,
@@ -287,14 +294,14 @@ def permuted(rng, G):
 def rewritten(rng, G, support=None):
     """The same density in other gate parameters, labels kept.
 
-    Every gate gets a random intercept shift, every softmax gate a random translation of its slopes, and, where d = 1
-    and `support` = (low, high) is given, every Laplace centre on or beyond an edge is pushed further out at random,
-    its intercept raised by as much: -|x - a| = -|x - a - t| + t for x <= high <= a.
+    Every gate gets a random intercept shift, every other than a Laplace one a random translation of its slopes, and,
+    where d = 1 and `support` = (low, high) is given, every Laplace centre on or beyond an edge is pushed further out
+    at random, its intercept raised by as much: -|x - a| = -|x - a - t| + t for x <= high <= a.
     """
 
     def gate(letter, slopes, intercepts):
         intercepts = intercepts + rng.normal(0.0, 2.0)
-        if letter == "S":
+        if letter in "SQ":
             return slopes + rng.normal(0.0, 2.0, slopes.shape[1]), intercepts
         slopes = slopes.copy()
         if support is not None and slopes.shape[1] == 1:

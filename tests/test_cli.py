@@ -278,7 +278,10 @@ def test_results_of_another_study_are_refused_and_kept(ran, tmp_path, command):
         ("fit gone.csv --y y --gating SS --k2 2,2", "hmoe: gone.csv: cannot be read: No such file"),
         ("fit data.csv --y z --gating SS --k2 2,2", "hmoe: --y: the column 'z' is not there; numeric columns are x, y"),
         ("fit data.csv --y y --gating SS --k2 two", "hmoe: --k2: expected whole numbers such as 2,2, got 'two'"),
-        ("fit data.csv --y y --gating QQ --k2 2,2", "hmoe: gating must be one of SS, SL, LS, LL; got 'QQ'"),
+        (
+            "fit data.csv --y y --gating XX --k2 2,2",
+            "hmoe: gating must be one of SS, SL, LS, LL, SQ, LQ, QS, QL, QQ; got 'XX'",
+        ),
         ("fit hole.csv --y y --gating SS --k2 2,2", "hmoe: hole.csv: missing values in x"),
     ],
 )

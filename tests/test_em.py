@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 import hmoe_stats as hs
 from hmoe_stats.fitting import em
 from hmoe_stats.fitting.problem import Problem
+from hmoe_stats.gates import GATES
 
 GATINGS = ("SS", "SL", "LS", "LL")
 SHAPES = [((2,), 1), ((1, 1), 2), ((2, 2), 1), ((1, 3), 2), ((2, 1, 2), 3)]
@@ -78,8 +79,8 @@ def unweighted_line(real):
 def shuffled_gate(real):
     """Rows and components mixed up when the gradient is flattened: the gate climbs towards another one's weights."""
 
-    def update(X, r, kind, slopes, intercepts, eps, **options):
-        return real(X, np.ascontiguousarray(np.roll(r, 1, axis=0)), kind, slopes, intercepts, eps, **options)
+    def update(X, r, gate, slopes, intercepts, eps, **options):
+        return real(X, np.ascontiguousarray(np.roll(r, 1, axis=0)), gate, slopes, intercepts, eps, **options)
 
     return update
 
@@ -87,8 +88,8 @@ def shuffled_gate(real):
 def overlong_gate(real):
     """A gate step four times too long, unchecked."""
 
-    def update(X, r, kind, slopes, intercepts, eps, **options):
-        new_slopes, new_intercepts = real(X, r, kind, slopes, intercepts, eps, **options)
+    def update(X, r, gate, slopes, intercepts, eps, **options):
+        new_slopes, new_intercepts = real(X, r, gate, slopes, intercepts, eps, **options)
         return slopes + 4 * (new_slopes - slopes), intercepts + 4 * (new_intercepts - intercepts)
 
     return update
@@ -323,12 +324,12 @@ def test_softmax_gate_m_step_reaches_the_maximum(m, d, sharp, wild):
 
     other = minimize(loss, np.zeros(m * (d + 1)), method="BFGS", options={"gtol": 1e-6})
     before = gate_objective(X, r, "S", slopes, intercepts)
-    few = gate_objective(X, r, "S", *em.update_gate(X, r, 0, slopes, intercepts, 0.0))
-    best = em.update_gate(X, r, 0, slopes, intercepts, 0.0, steps=300)
+    few = gate_objective(X, r, "S", *em.update_gate(X, r, GATES["S"], slopes, intercepts, 0.0))
+    best = em.update_gate(X, r, GATES["S"], slopes, intercepts, 0.0, steps=300)
     assert gate_objective(X, r, "S", *best) == pytest.approx(-other.fun, rel=1e-6)
     assert before < few < gate_objective(X, r, "S", *best) + 1e-9
     # EM itself asks for a few steps, from where the last iteration left the gate: they are enough
-    near = em.update_gate(X, r, 0, best[0] + 0.2 * (best[0] - slopes) / (1 + wild), 0.9 * best[1], 0.0)
+    near = em.update_gate(X, r, GATES["S"], best[0] + 0.2 * (best[0] - slopes) / (1 + wild), 0.9 * best[1], 0.0)
     assert gate_objective(X, r, "S", *near) == pytest.approx(-other.fun, rel=1e-6)
 
 
@@ -341,7 +342,7 @@ def test_laplace_gate_m_step_raises_its_objective(m, d):
             for eps in (0.0, 0.1):
                 smooth = lambda s, b: _smoothed(X, r, s, b, eps)  # noqa: E731, B023
                 before = smooth(centres, intercepts)
-                after = smooth(*em.update_gate(X, r, 1, centres, intercepts, eps))
+                after = smooth(*em.update_gate(X, r, GATES["L"], centres, intercepts, eps))
                 assert after >= before - 1e-12 * abs(before)
                 rises.append(after - before)
     assert np.mean(np.array(rises) > 1e-3) > 0.9
@@ -356,8 +357,8 @@ def _smoothed(X, r, slopes, intercepts, eps):
 def test_gate_m_step_leaves_its_input_alone():
     X, r, slopes, intercepts = gate_case(3, 2, 3)
     copies = [part.copy() for part in (X, r, slopes, intercepts)]
-    for kind in (0, 1):
-        em.update_gate(X, r, kind, slopes, intercepts, 0.0)
+    for gate in GATES.values():
+        em.update_gate(X, r, gate, slopes, intercepts, 0.0)
     for part, copy in zip((X, r, slopes, intercepts), copies, strict=True):
         np.testing.assert_array_equal(part, copy)
 

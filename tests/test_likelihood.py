@@ -14,8 +14,8 @@ from scipy.stats import norm
 
 import hmoe_stats as hs
 from hmoe_stats import kernels
+from hmoe_stats.gates import GATES, GATINGS
 
-GATINGS = ("SS", "SL", "LS", "LL")
 SHAPES = (
     ((1,), 1),
     ((3,), 2),
@@ -110,7 +110,7 @@ def test_sums_of_the_m_step(rng, n):
     assert_near(kernels.residual_sums(X, y, r, eta, tau), np.array(want), 1e-13)
 
 
-@pytest.mark.parametrize("letter", ["S", "L"])
+@pytest.mark.parametrize("letter", ["S", "L", "Q"])
 @pytest.mark.parametrize("eps", [0.0, 0.5])
 def test_one_gate_of_the_m_step(rng, letter, eps):
     """Value, gradient and information of a weighted gate; the information by differences of the exact gradient."""
@@ -125,7 +125,7 @@ def test_one_gate_of_the_m_step(rng, letter, eps):
         return naive.complex_step(value, v)
 
     v = np.concatenate([slopes.ravel(), intercepts])
-    got = kernels.gate_information(X, r, "SL".index(letter), slopes, intercepts, eps)
+    got = kernels.gate_information(X, r, GATES[letter].code, slopes, intercepts, eps)
     assert_near(got[0], value(v), 1e-12)
     assert_near(got[1], gradient(v), 1e-11)
     assert_near(got[2], -naive.central(gradient, v, step=1e-4), 1e-8)
@@ -484,7 +484,7 @@ class Inserted:
         self.X, self.y = naive.random_data(rng, self.G, scale(270, 20))  # more than one block
         slopes, numbers = rng.normal(size=(2, 3, d)), rng.normal(size=(2, 3))
         self.experts = slopes[0], numbers[0], slopes[1], numbers[1], rng.uniform(0.3, 1.0, 3)
-        self.kind = "SL".index(gating[1])
+        self.kind = GATES[gating[1]].code
         self.base = kernels.insertion_base(self.X, self.y, *self.G.kernel_args(), 0.0, i)
 
     def change(self, omega, beta, eta, tau, nu):
@@ -499,7 +499,7 @@ class Inserted:
 INSERTED = [((2, 1), 0, 1), ((2, 1), 1, 2), ((3,), 0, 2)]
 
 
-@pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL"])
+@pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL", "QQ"])
 @pytest.mark.parametrize(("k2", "i", "d"), INSERTED)
 def test_insertion_gains_against_models_with_the_expert_in_them(gating, k2, i, d, rng):
     """The gain is that of a model that has the expert, at a weight in the box that hardly any other weight betters."""
@@ -517,7 +517,7 @@ def test_insertion_gains_against_models_with_the_expert_in_them(gating, k2, i, d
             assert gains[c] > best - 0.1 * max(1.0, abs(best))
 
 
-@pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL"])
+@pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL", "QQ"])
 @pytest.mark.parametrize(("k2", "i", "d"), INSERTED)
 def test_insertion_changes_are_derivatives_in_the_weight(gating, k2, i, d, rng):
     case = Inserted(gating, k2, i, d, rng)
@@ -527,7 +527,7 @@ def test_insertion_changes_are_derivatives_in_the_weight(gating, k2, i, d, rng):
         np.testing.assert_allclose(changes[c], expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL"])
+@pytest.mark.parametrize("gating", ["SS", "SL", "LS", "LL", "QQ"])
 @pytest.mark.parametrize(("k2", "i", "d"), INSERTED)
 def test_insertion_information_against_differences(gating, k2, i, d, rng):
     case = Inserted(gating, k2, i, d, rng)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 import hmoe_stats as hs
+from hmoe_stats.gates import GATINGS
 
-GATINGS = ("SS", "SL", "LS", "LL")
 FIELDS = ("a", "b", "omega", "beta", "eta", "tau", "nu")
 gatings = pytest.mark.parametrize("gating", GATINGS)
 
@@ -483,8 +483,8 @@ def test_canonical_normalisations(rng, gating, d, support):
     gates = [(gating[0], H.a, H.b)]
     gates += [(gating[1], H.omega[list(g)], H.beta[list(g)]) for g in naive.groups(H)]
     for letter, slopes, intercepts in gates:
-        if letter == "S":
-            at_centre = intercepts + slopes @ centre
+        if letter != "L":
+            at_centre = intercepts + slopes @ (centre if letter == "S" else centre**2)
             assert logsumexp(at_centre) == pytest.approx(0.0, abs=1e-12)
             np.testing.assert_allclose(np.exp(at_centre) @ slopes, 0.0, atol=1e-12)
         else:

@@ -79,7 +79,7 @@ def _spurious(problem, args):
     held, gain, taken, around = np.zeros((4, len(chosen)))
     for rows in batches(problem.rows) if chosen else ():
         weights = weights_of(problem.weights, rows)
-        weight, joint = _log_densities(problem.X[rows], problem.y[rows], args)
+        weight, joint = _log_densities(problem.gates, problem.X[rows], problem.y[rows], args)
         whole = logsumexp(joint, axis=1, keepdims=True)
         for k, (mask, wide) in enumerate(chosen):
             others = logsumexp(joint[:, ~mask], axis=1, keepdims=True)
@@ -99,23 +99,19 @@ def _spurious(problem, args):
     return list(found.values())
 
 
-def _log_densities(X, y, args):
+def _log_densities(gates, X, y, args):
     """Logarithms of the experts' gate weights, and of these times the experts' densities: each (n, K).
 
     In logarithms, as the other experts' weights underflow in the rows that a steep gate gives to one.
     """
-    kind1, kind2, off, a, b, omega, beta, eta, tau, nu = args
-    first = log_softmax(_scores(kind1, X, a) + b, axis=1)
-    second = _scores(kind2, X, omega) + beta
+    _, _, off, a, b, omega, beta, eta, tau, nu = args
+    first = log_softmax(gates[0].scores(X, a) + b, axis=1)
+    second = gates[1].scores(X, omega) + beta
     weight = np.empty_like(second)
     for i, (lo, hi) in enumerate(pairwise(off)):
         weight[:, lo:hi] = first[:, i : i + 1] + log_softmax(second[:, lo:hi], axis=1)
     residual = y[:, None] - X @ eta.T - tau
     return weight, weight - 0.5 * (residual**2 / nu + np.log(2.0 * np.pi * nu))
-
-
-def _scores(kind, X, slopes):
-    return X @ slopes.T if kind == 0 else -np.linalg.norm(X[:, None] - slopes, axis=2)
 
 
 def warnings(problem, z):
@@ -125,16 +121,16 @@ def warnings(problem, z):
 
 
 def separated(problem, z):
-    """Names of softmax gates that cut the data cleanly: their slopes run to infinity, and the box alone stops them."""
-    kind1, kind2, off, a, b, omega, beta, *_ = problem.kernel_args(z)
-    gates = [("a", kind1, a, b)]
-    gates += [(f"omega, group {i}", kind2, omega[lo:hi], beta[lo:hi]) for i, (lo, hi) in enumerate(pairwise(off))]
+    """Names of gates whose slopes cut the data cleanly: they run to infinity, and the box alone stops them."""
+    (first, second), (_, _, off, a, b, omega, beta, *_) = problem.gates, problem.kernel_args(z)
+    parts = [("a", first, a, b)]
+    parts += [(f"omega, group {i}", second, omega[lo:hi], beta[lo:hi]) for i, (lo, hi) in enumerate(pairwise(off))]
     out = []
-    for name, kind, slopes, intercepts in gates:
-        if kind == 0 and intercepts.size > 1:
+    for name, gate, slopes, intercepts in parts:
+        if not gate.located and intercepts.size > 1:
             lead = np.inf
             for rows in batches(problem.rows):
-                top_two = np.sort(problem.X[rows] @ slopes.T + intercepts, axis=1)[:, -2:]
+                top_two = np.sort(gate.scores(problem.X[rows], slopes) + intercepts, axis=1)[:, -2:]
                 lead = min(lead, (top_two[:, 1] - top_two[:, 0]).min())
             if lead > 8.0:
                 out.append(f"{name} (the gate separates the data)")

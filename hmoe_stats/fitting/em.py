@@ -29,7 +29,8 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weight
     X : array_like, (n, d); (n,) where d = 1
     y : array_like, (n,) or (n, 1)
         Pandas objects among X, y and weights must have one index.
-    gating : {"SS", "SL", "LS", "LL"}
+    gating : str
+        Gates of level 1 and 2, two letters of S softmax, L Laplace, Q quadratic: ``"SL"``.
     k2 : sequence of int, or int
         Number of experts in each group; an integer: of the only one.
     start : MixingMeasure or FitResult, optional
@@ -106,12 +107,12 @@ def run(problem, z, eps, max_iter, tol):
     """EM from z: the last coordinates, and the value (see `Problem`) before the first and after every iteration."""
     _, _, off, a, b, omega, beta, eta, tau, nu = problem.kernel_args(z)
     shift = problem.n * np.log(problem.y_scale)
-    kinds, floor = problem.kinds, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
+    (first, second), floor = problem.gates, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
     ceiling = VARIANCES[1] * problem.scale[problem.slices["tau"]] ** 2  # rounding of a far line may leave more
     unit = np.append(np.where(problem.constant, 1.0, problem.spread), 1.0)
     path = []
     for iteration in range(max_iter + 1):
-        args = problem.X, problem.y, *kinds, off, *read_only(a, b, omega, beta, eta, tau, nu), eps
+        args = problem.X, problem.y, *problem.kinds, off, *read_only(a, b, omega, beta, eta, tau, nu), eps
         value, r = kernels.responsibilities(*args)
         if problem.weights is None:
             path.append(float(value - shift))
@@ -123,12 +124,12 @@ def run(problem, z, eps, max_iter, tol):
         eta, tau, nu = update_experts(problem.X, problem.y, r, eta, tau, nu, floor, ceiling, unit)
         if problem.k1 > 1:
             r_groups = np.add.reduceat(r, off[:-1], axis=0)
-            a, b = update_gate(problem.X, r_groups, kinds[0], a, b, eps, weights=problem.weights)
+            a, b = update_gate(problem.X, r_groups, first, a, b, eps, weights=problem.weights)
         omega, beta = omega.copy(), beta.copy()
         for lo, hi in zip(off[:-1], off[1:], strict=True):
             if hi - lo > 1:
-                gate = kinds[1], omega[lo:hi], beta[lo:hi]
-                omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], *gate, eps, weights=problem.weights)
+                parts = second, omega[lo:hi], beta[lo:hi]
+                omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], *parts, eps, weights=problem.weights)
     v = np.concatenate([part.ravel() for part in (a, b, omega, beta, eta, tau, np.log(nu))])
     return v / problem.scale, path
 
@@ -170,23 +171,23 @@ def least_squares(xx, xy, unit):
     return solution / size, deficient
 
 
-def update_gate(X, r, kind, slopes, intercepts, eps, steps=5, weights=None):
+def update_gate(X, r, gate, slopes, intercepts, eps, steps=5, weights=None):
     """Raise sum_rows sum_i r_i log g_i(x) in one gate by damped Newton steps: new slopes (m, d), intercepts (m,).
 
-    Softmax gates: the function is concave and Newton with halving finds its maximum. Laplace gates: negative curvature
-    is reflected and the distance smoothed in the direction, never in the value that a step must raise. The `weights`
-    of the rows, of which r is made already, tell how far to smooth.
+    Log-linear gates: the function is concave and Newton with halving finds its maximum. Laplace gates: negative
+    curvature is reflected and the distance smoothed in the direction, never in the value that a step must raise. The
+    `weights` of the rows, of which r is made already, tell how far to smooth.
     """
-    m, d = slopes.shape
+    (m, d), code = slopes.shape, gate.code
     n = len(X) if weights is None else weights.sum()
-    aim = max(eps, np.mean(np.sqrt(variance(X, weights))) / np.sqrt(n)) if kind == 1 else 0.0
+    aim = max(eps, np.mean(np.sqrt(variance(X, weights))) / np.sqrt(n)) if gate.kinked else 0.0
     slopes, intercepts = read_only(np.ascontiguousarray(slopes), np.ascontiguousarray(intercepts))
     # a change of logits by so much takes a gate from one end to the other; where it is saturated, curvature vanishes
-    limit = 1e3 + (np.linalg.norm(np.ptp(X, axis=0)) if kind == 1 else 0.0)
-    size_of_x = np.abs(X).max(axis=0) if kind == 0 else np.ones(d)
-    value, gradient, information = kernels.gate_information(X, r, kind, slopes, intercepts, aim)
+    limit = 1e3 + (np.linalg.norm(np.ptp(X, axis=0)) if gate.located else 0.0)
+    size_of_x = np.ones(d) if gate.located else np.abs(gate.features(X)).max(axis=0)
+    value, gradient, information = kernels.gate_information(X, r, code, slopes, intercepts, aim)
     if aim != eps:
-        value = kernels.gate_information(X, r, kind, slopes, intercepts, eps)[0]
+        value = kernels.gate_information(X, r, code, slopes, intercepts, eps)[0]
     for _ in range(steps):
         values, vectors = np.linalg.eigh(information)
         size = np.abs(values)
@@ -203,9 +204,9 @@ def update_gate(X, r, kind, slopes, intercepts, eps, steps=5, weights=None):
             new_slopes, new_intercepts = read_only(
                 slopes + fraction * step[: m * d].reshape(m, d), intercepts + fraction * step[m * d :]
             )
-            new_value, gradient, information = kernels.gate_information(X, r, kind, new_slopes, new_intercepts, aim)
+            new_value, gradient, information = kernels.gate_information(X, r, code, new_slopes, new_intercepts, aim)
             if aim != eps:
-                new_value = kernels.gate_information(X, r, kind, new_slopes, new_intercepts, eps)[0]
+                new_value = kernels.gate_information(X, r, code, new_slopes, new_intercepts, eps)[0]
             if new_value > value:
                 break
             fraction *= 0.3

@@ -67,15 +67,17 @@ class Group:
 
     def __init__(self, problem, G, i):
         self.problem, self.G = problem, problem.inside(G)
-        self.i, self.kind = i, problem.kinds[1]
+        self.i, self.gate = i, problem.gates[1]
         self.lo, self.hi = G.offsets[i], G.offsets[i + 1]
-        self.centre, self.spread, _ = centre_and_units(problem.X, problem.weights)
+        _, self.spread, _ = centre_and_units(problem.X, problem.weights)
+        self.centre, of_gate, _ = centre_and_units(self.gate.features(problem.X), problem.weights)
+        self.of_gate, self.gate_unit = of_gate, self.gate.unit(of_gate)
         self.low, self.high = problem.X.min(axis=0), problem.X.max(axis=0)
         self.box = {}
         for name in PARTS:
             where = problem.slices[name]
             low, high = (float((bound * problem.scale)[where][0]) for bound in (problem.lower, problem.upper))
-            if name == "beta" or (name == "omega" and self.kind == 0):  # only differences within the gate are bounded
+            if name == "beta" or (name == "omega" and self.gate.translates):  # their differences are bounded
                 mine = getattr(self.G, name)[self.lo : self.hi]
                 low, high = mine.max(axis=0) - (high - low), mine.min(axis=0) + (high - low)
             self.box[name] = (low, np.maximum(low, high))
@@ -86,13 +88,14 @@ class Group:
         G, size = self.G, (count, self.G.d)
         own, any_ = rng.integers(self.lo, self.hi, count), rng.integers(G.n_experts, size=count)
         j = own if self.problem.home is not None else np.where(np.arange(count) % 2, own, any_)
-        omega = rng.uniform(self.low, self.high, size) if self.kind == 1 else rng.uniform(-4, 4, size) / self.spread
+        omega = self.gate.candidates(rng, size, self.low, self.high, self.of_gate)
         rows, sd = drawn(rng, self.problem.rows, self.problem.weights, count), np.sqrt(G.nu[j])
         steep = np.exp(rng.standard_normal(size))  # a few aligned points may ask for a line far steeper than G's
         eta = G.eta[j] + 1.2 * steep * sd[:, None] / self.spread * rng.standard_normal(size)
         constant = self.problem.constant
         eta[:, constant] = G.eta[j][:, constant]
-        if self.kind == 0:
+        if not self.gate.located:
+            constant = self.problem.columns["omega"].constant
             omega[:, constant] = G.omega[j][:, constant]
         near = (self.problem.X[rows] * G.eta[j]).sum(axis=1) + G.tau[j] + 1.5 * sd * rng.standard_normal(count)
         through = self.problem.y[rows] if self.problem.home is None else near
@@ -104,8 +107,7 @@ class Group:
         """The best `count` of the experts that are not much the same as a better one."""
         ends = np.stack([self.low, self.high])
         lines = ends @ experts["eta"].T + experts["tau"]
-        unit = self.spread if self.kind == 1 else 1.0 / self.spread
-        gates, log_nu = experts["omega"] / unit, np.log(experts["nu"])
+        gates, log_nu = experts["omega"] / self.gate_unit, np.log(experts["nu"])
         chosen = []
         for k in np.argsort(-experts["gain"], kind="stable"):
             if len(chosen) == count or not experts["gain"][k] > -np.inf:
@@ -167,12 +169,12 @@ class Group:
         return self._judged(experts | {"beta": pivot + np.log(weight), "gain": gain})
 
     def _data(self):
-        return self.problem.X, self.problem.y, self.kind, self.base
+        return self.problem.X, self.problem.y, self.gate.code, self.base
 
     def _intercepts(self, experts):
-        """(pivot, low, high): intercepts count from the pivot, where a softmax score is 0 at the centre of x."""
+        """(pivot, low, high): intercepts count from the pivot, where a score is 0 at the middle of its features."""
         omega = experts["omega"]
-        pivot = -omega @ self.centre if self.kind == 0 else np.zeros(len(omega))
+        pivot = np.zeros(len(omega)) if self.gate.located else -omega @ self.centre
         return pivot, *(np.clip(bound - pivot, -100.0, 100.0) for bound in self.box["beta"])
 
     def _judged(self, experts):
@@ -200,17 +202,16 @@ class _Place:
 
     def __init__(self, group):
         self.group, self.n, self.rounding, d = group, group.problem.n, group.problem.rounding, group.G.d
-        unit = group.spread if group.kind == 1 else 1.0 / group.spread
         sd = np.sqrt(group.G.nu[group.lo : group.hi].min())
-        self.scale = np.concatenate([unit, [1.0], sd / group.spread, [sd, 1.0]])
+        self.scale = np.concatenate([group.gate_unit, [1.0], sd / group.spread, [sd, 1.0]])
         self.ends = np.cumsum([d, 1, d, 1])
         box = [
             [np.broadcast_to(end, size) for end in group.box[name]]
             for name, size in zip(PARTS, (d, 1, d, 1, 1), strict=True)
         ]
         self.lower, self.upper = (np.concatenate(side) / self.scale for side in zip(*box, strict=True))
-        constant = group.problem.constant
-        self.fixed = np.concatenate([constant & (group.kind == 0), [False], constant, [False, False]])
+        still = [group.problem.columns[name].constant for name in ("omega", "eta")]
+        self.fixed = np.concatenate([still[0] & (not group.gate.located), [False], still[1], [False, False]])
         self.gauge_matrix = np.zeros((self.scale.size, self.scale.size))
 
     def write(self, expert):

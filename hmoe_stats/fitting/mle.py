@@ -56,7 +56,8 @@ def fit_mle(
     X : array_like, (n, d); (n,) where d = 1
     y : array_like, (n,) or (n, 1)
         Pandas objects among X, y and weights must have one index.
-    gating : {"SS", "SL", "LS", "LL"}
+    gating : str
+        Gates of level 1 and 2, two letters of S softmax, L Laplace, Q quadratic: ``"SL"``.
     k2 : sequence of int, or int
         Number of experts in each group; an integer: of the only one.
     start : MixingMeasure or FitResult, optional
@@ -237,7 +238,7 @@ class Search:
         """Climb on to the tight tolerance; the path so far stays the head of the new one if both have one eps."""
         optimum = maximise(problem, run.optimum.z, eps, min(self.tol, 1e-9), self.max_iter)
         optimum = polish(problem, optimum, eps)
-        if not problem.laplace:
+        if not problem.kinked:
             optimum = replace(optimum, path=[*run.optimum.path, *optimum.path[1:]])
         return replace(run, optimum=optimum, flaw=certificate.flaw(problem, optimum.z))
 

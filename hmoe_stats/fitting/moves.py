@@ -186,7 +186,7 @@ def reinsertions(search, pool, rng, i):
 def moved_leaders(search, pool, rng, known):
     """The leading optima moved, but those of the numbers `known`: kinks hold centres where they were before an expert
     came; without Laplace gates all parameters are moved a little."""
-    copies = (0, MOVED, MOVED) if pool.problem.laplace else (2 * MOVED, 0, 0)
+    copies = (0, MOVED, MOVED) if pool.problem.located else (2 * MOVED, 0, 0)
     still = [run for run in pool.optima[:LEADERS] if run.number not in known]
     return [entry for run in still for entry in shakes(search, pool, rng, run.optimum, *copies)]
 
@@ -209,7 +209,7 @@ def regroupings(search, pool, rng):
     held = kernels.responsibilities(few.X, few.y, *few.kernel_args(optimum.z), few.smoothing)[1]
     held += 1e-6  # an expert without rows starts from all of them
     swapped = [starts.from_weights(few, held[order]) for order in shapes.swaps(problem.k2)]
-    led = [_regated(search, few, G, rng) if problem.laplace else warmed(few, G) for G in swapped]
+    led = [_regated(search, few, G, rng) if problem.located else warmed(few, G) for G in swapped]
     return [("regroup", z) for z in led] + shakes(search, pool, rng)
 
 
@@ -218,7 +218,7 @@ def shakes(search, pool, rng, optimum=None, jittered=JITTERED, together=RECENTRE
     problem = pool.problem
     G = problem.to_measure((optimum or pool.best.optimum).z)
     moved = [("jitter", z) for z in _around(search, problem, G, rng, jittered + 1)[1:]]
-    if problem.laplace:
+    if problem.located:
         recentred = [starts.recentre(G, search.X, rng, k >= together, search.weights) for k in range(together + apart)]
         moved += [("recentre", problem.project(problem.from_measure(H))) for H in recentred]
     return moved

@@ -1,7 +1,8 @@
 """A fitting problem in coordinates fit for optimisation: standardised data, a box, and the gates' translations.
 
-Where the box is the default one, y is standardised, and x is centred and (unless a Laplace gate, whose distances have a
-fixed unit, is at work) scaled; fits are then equivariant under affine changes of the data. Where the caller states a
+Where the box is the default one, y is standardised, and x is centred and scaled, unless a gate is at work that is not
+the same gate in centred or scaled covariates (`hmoe_stats.gates`: Laplace distances have a fixed unit); fits are then
+equivariant under such changes of the data. Where the caller states a
 box, the data are left in the caller's units, so that the box means what it says. In both cases the optimiser moves
 z = v / scale, whose entries are of order one.
 """
@@ -11,17 +12,17 @@ import os
 import threading
 import weakref
 from functools import cached_property, wraps
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from .. import kernels
+from .. import gates, kernels
 from ..arguments import LARGEST, as_numbers, check_gating, check_k2, check_known, check_weighted_data, shown
 from ..measure import MixingMeasure, vector_slices
 from .rows import batches, drawn, mean, moments
 
 WIDE = ("a", "omega", "eta")
-SLOPE_LIMIT = 1000.0  # default bound of softmax slopes, per standard deviation of x: a step between neighbours
 VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of y
 # What a fit accepts; products and squares of such numbers stay far inside double precision and `LARGEST`.
 SPREADS = 1e-18, 1e18  # standard deviations of x and y
@@ -130,13 +131,14 @@ def check_problem(X, y, gating, k2, weights=None):
 
 def check_reach(start, X, y, weights=None):
     """Raise a `ValueError` where a start is so far from the data that squares of residuals would overflow."""
-    (centre, spread, varies), (y_mean, y_spread, _) = moments(X, weights), moments(y[:, None], weights)
-    sx, unit = np.where(varies, spread, 0.0), np.where(varies, spread, 1.0)
+    of_x, (y_mean, y_spread, _) = moments(X, weights), moments(y[:, None], weights)
+    centre, spread, varies = of_x
+    sx = np.where(varies, spread, 0.0)
     parts = [start.eta * sx / y_spread, (start.tau + start.eta @ centre - y_mean) / y_spread]
-    levels = (start.gating[0], start.a, start.b), (start.gating[1], start.omega, start.beta)
-    for letter, slopes, intercepts in levels:
-        away = np.where(varies, (slopes - centre) / unit, 0.0)  # on a constant column a centre's distance rounds
-        parts += [away, intercepts] if letter == "L" else [slopes * sx, intercepts + slopes @ centre]
+    levels = (start.a, start.b), (start.omega, start.beta)
+    for gate, level in zip(gates.of(start.gating), levels, strict=True):
+        features = gate.features(X)
+        parts += gate.sizes(*level, *(of_x if features is X else moments(features, weights)))
     far, nu = max(np.abs(part).max() for part in parts), start.nu / y_spread**2
     if far > REACH:
         raise ValueError(f"start must lie within {REACH:g} standard deviations of the data; got {far:g}")
@@ -151,6 +153,22 @@ def read_only(*arrays):
     for view in views:
         view.flags.writeable = False
     return views
+
+
+class Columns(NamedTuple):
+    """What a matrix of covariates, or of a gate's features, looks like, (d,) each."""
+
+    constant: np.ndarray  # bool
+    spread: np.ndarray  # standard deviations, 0 on constant columns
+    level: np.ndarray  # values of constant columns, else 0
+    low: np.ndarray
+    high: np.ndarray
+
+    @classmethod
+    def of(cls, F, weights=None):
+        """The columns of F, (n, d)."""
+        _, spread, varies = moments(F, weights)
+        return cls(~varies, np.where(varies, spread, 0.0), np.where(varies, 0.0, F[0]), F.min(axis=0), F.max(axis=0))
 
 
 class Problem:
@@ -182,10 +200,13 @@ class Problem:
         self.k1, self.K, (self.rows, self.d) = len(k2), sum(k2), X.shape
         self.n = self.rows if weights is None else weights.sum()
         self.offsets = np.concatenate([[0], np.cumsum(k2)])
-        self.kinds = tuple(0 if letter == "S" else 1 for letter in gating)
+        self.gates = gates.of(gating)
+        self.kinds = tuple(gate.code for gate in self.gates)
         self.slices = vector_slices(self.k1, self.K, self.d)
         self.p = self.slices["log_nu"].stop
-        self.laplace = (self.kinds[0] == 1 and self.k1 > 1) or (self.kinds[1] == 1 and max(k2) > 1)
+        at_work = [gate for gate, size in zip(self.gates, (self.k1, max(k2)), strict=True) if size > 1]
+        self.kinked = any(gate.kinked for gate in at_work)
+        self.located = any(gate.located for gate in at_work)
 
         centre, spread, varies = moments(X, weights)
         (y_mean,), (y_spread,), _ = moments(y[:, None], weights)
@@ -193,23 +214,30 @@ class Problem:
         width = np.where(varies, spread, 0.0)
         spread = np.where(varies, spread, 1.0)
         own_box = bounds is None
-        self.x_shift = centre if own_box else np.zeros(self.d)
-        self.x_scale = spread if own_box and not self.laplace else np.ones(self.d)
+        self.x_shift = centre if own_box and all(gate.shifts for gate in at_work) else np.zeros(self.d)
+        self.x_scale = spread if own_box and all(gate.scales for gate in at_work) else np.ones(self.d)
         self.y_shift, self.y_scale = (y_mean, y_spread) if own_box else (0.0, 1.0)
         # in a stated box the data are used as they are: no copy of what may be large
         self.X = np.ascontiguousarray((X - self.x_shift) / self.x_scale) if own_box else np.ascontiguousarray(X)
         self.y = (y - self.y_shift) / self.y_scale if own_box else y
         self.spread = width / self.x_scale  # of the columns of self.X
-        self.smoothing = float(np.mean(self.spread)) / np.sqrt(self.n) if self.laplace else 0.0
+        level = np.where(self.constant, self.X[0], 0.0)
+        own = Columns(self.constant, self.spread, level, self.X.min(axis=0), self.X.max(axis=0))
+        self.columns = {"eta": own}
+        for name, gate in zip(("a", "omega"), self.gates, strict=True):
+            features = gate.features(self.X)
+            self.columns[name] = own if features is self.X else Columns.of(features, self.weights)
+        self.smoothing = float(np.mean(self.spread)) / np.sqrt(self.n) if self.kinked else 0.0
 
         # natural size of each coordinate, in the units of self.X and self.y
         sx, sy = spread / self.x_scale, y_spread / self.y_scale
         self.scale = np.ones(self.p)
-        for name, letter in (("a", gating[0]), ("omega", gating[1])):
-            self._wide(self.scale, name)[:] = sx if letter == "L" else 1.0 / sx
+        for name, gate in zip(("a", "omega"), self.gates, strict=True):
+            columns = self.columns[name]
+            run = sx if columns is own else np.where(columns.constant, 1.0, columns.spread)
+            self._wide(self.scale, name)[:] = gate.unit(run)
         self._wide(self.scale, "eta")[:] = sy / sx
         self.scale[self.slices["tau"]] = sy
-        self.level = np.where(self.constant, self.X[0], 0.0)  # values of constant columns, else 0
         self._make_gates()
         self._make_box(bounds, start, sy)
         self.home = None if home is None else self.inside(home)
@@ -238,27 +266,31 @@ class Problem:
     def _wide(self, vector, name):
         return vector[self.slices[name]].reshape(-1, self.d)
 
+    def _levels(self):
+        return zip(("a", "omega"), ("b", "beta"), self.gates, strict=True)
+
     def _make_gates(self):
         """Coordinates that do nothing (gates of one component, slopes on constant columns); translations of gates.
 
         The former rest at 0, or where a box excludes 0 at its nearest edge.
         """
         self.fixed, self.rest = np.zeros(self.p, dtype=bool), np.zeros(self.p)
-        for name, kind in (("a", self.kinds[0]), ("omega", self.kinds[1]), ("eta", 0)):
-            if kind == 0:
-                self._wide(self.fixed, name)[:, self.constant] = True
+        multiply = ["eta", *(name for name, gate in zip(("a", "omega"), self.gates, strict=True) if not gate.located)]
+        for name in multiply:
+            self._wide(self.fixed, name)[:, self.columns[name].constant] = True
         self.gauges = []
-        gates = [("a", "b", 0, self.k1, self.kinds[0])]
+        parts = [("a", "b", 0, self.k1, self.gates[0])]
         ends = zip(self.offsets[:-1], self.offsets[1:], strict=True)
-        gates += [("omega", "beta", lo, hi, self.kinds[1]) for lo, hi in ends]
-        for wide, flat, lo, hi, kind in gates:
+        parts += [("omega", "beta", lo, hi, self.gates[1]) for lo, hi in ends]
+        for wide, flat, lo, hi, gate in parts:
             slopes = np.arange(self.p)[self.slices[wide]].reshape(-1, self.d)[lo:hi]
             constants = np.arange(self.p)[self.slices[flat]][lo:hi]
             if hi - lo == 1:
                 self.fixed[slopes] = self.fixed[constants] = True
             else:
                 self.gauges.append(constants)
-                self.gauges += [slopes[:, c] for c in np.flatnonzero(~self.constant) if kind == 0]
+                varying = np.flatnonzero(~self.columns[wide].constant)
+                self.gauges += [slopes[:, c] for c in varying if gate.translates]
         self.gauge_matrix = np.zeros((self.p, self.p))  # sums over each translation, divided by its size
         for where in self.gauges:
             self.gauge_matrix[np.ix_(where, where)] = 1.0 / where.size
@@ -269,20 +301,11 @@ class Problem:
     def _make_box(self, bounds, start, sy):
         """`lower` and `upper` (p,), on z; `bounds`, the same in words and in the units of the data."""
         low, high = np.full(self.p, -np.inf), np.full(self.p, np.inf)
-        x_low, x_high = self.X.min(axis=0), self.X.max(axis=0)
-        mid, half = 0.5 * (x_low + x_high), 0.5 * (x_high - x_low) + 1e-9
-        sx = self.spread
-        reach = 0.0
-        for wide, flat, kind in (("a", "b", self.kinds[0]), ("omega", "beta", self.kinds[1])):
-            if kind == 0:
-                limit = SLOPE_LIMIT / np.where(sx > 0, sx, 1.0)
-                self._wide(low, wide)[:], self._wide(high, wide)[:] = -limit, limit
-                reach = np.abs(np.stack([x_low, x_high])).max(axis=0) @ limit
-            else:
-                # for d = 1 a centre outside the data can be written as one on its edge
-                wide_half = (1.5 if self.d == 1 else 3.0) * half
-                self._wide(low, wide)[:], self._wide(high, wide)[:] = mid - wide_half, mid + wide_half
-                reach = 3.0 * np.linalg.norm(wide_half)
+        for wide, flat, gate in self._levels():
+            columns = self.columns[wide]
+            self._wide(low, wide)[:], self._wide(high, wide)[:], reach = gate.box(
+                columns.low, columns.high, columns.spread
+            )
             low[self.slices[flat]], high[self.slices[flat]] = -reach - 50.0, reach + 50.0
         self.floor = np.log(VARIANCE_FLOOR * sy**2)  # of log nu
         low[self.slices["log_nu"]] = self.floor
@@ -298,7 +321,8 @@ class Problem:
         if bounds is not None and not isinstance(bounds, dict):
             raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {shown(bounds)}")
         self.bounds_variances = bounds is not None and "nu" in bounds  # the caller does
-        slopes = {"eta", *(wide for wide, kind in zip(("a", "omega"), self.kinds, strict=True) if kind == 0)}
+        slopes = {"eta", *(wide for wide, _, gate in self._levels() if not gate.located)}
+        levels = {name: columns.level for name, columns in self.columns.items()}
         for name, value in (bounds or {}).items():
             pair = _check_bound(name, value)
             where = self.slices["log_nu" if name == "nu" else name]
@@ -310,7 +334,7 @@ class Problem:
             elif (far := np.abs(np.clip(0.0, *pair) / self.scale[where]).max()) > BOX_REACH:
                 wanted = f"come within {BOX_REACH:g} standard deviations of 0"
                 raise ValueError(f"bounds[{name!r}] must {wanted}; got {far:g}")
-            elif name in slopes and (deep := np.abs(np.clip(0.0, *pair) * self.level).max()) > LARGEST / 10.0:
+            elif name in slopes and (deep := np.abs(np.clip(0.0, *pair) * levels[name]).max()) > LARGEST / 10.0:
                 wanted = f"allow slopes below {LARGEST / 10.0:g} over a constant column of X"
                 raise ValueError(f"bounds[{name!r}] must {wanted}; got {deep:g}")
         self.lower, self.upper = low / self.scale, high / self.scale
@@ -335,8 +359,8 @@ class Problem:
     def _data_unit(self):
         """(p,): size in the data's units of one unit of each entry, shifts aside."""
         unit = np.ones(self.p)
-        for name, kind in (("a", self.kinds[0]), ("omega", self.kinds[1])):
-            self._wide(unit, name)[:] = self.x_scale if kind == 1 else 1.0 / self.x_scale
+        for name, _, gate in self._levels():
+            self._wide(unit, name)[:] = gate.outward(np.ones(self.d), 0.0, np.zeros(self.d), self.x_scale)[0]
         self._wide(unit, "eta")[:] = self.y_scale / self.x_scale
         unit[self.slices["tau"]] = self.y_scale
         return unit
@@ -369,53 +393,44 @@ class Problem:
     def to_measure(self, z):
         """The `MixingMeasure` at z, in the units of the data."""
         *_, a, b, omega, beta, eta, tau, nu = self.kernel_args(z)
-        a, b = self._gate_out(self.kinds[0], a, b)
-        omega, beta = self._gate_out(self.kinds[1], omega, beta)
+        a, b = self.gates[0].outward(a, b, self.x_shift, self.x_scale)
+        omega, beta = self.gates[1].outward(omega, beta, self.x_shift, self.x_scale)
         eta = eta * self.y_scale / self.x_scale
         tau = self.y_shift + self.y_scale * tau - eta @ self.x_shift
         return MixingMeasure(
             gating=self.gating, k2=self.k2, a=a, b=b, omega=omega, beta=beta, eta=eta, tau=tau, nu=nu * self.y_scale**2
         )
 
-    def _gate_out(self, kind, slopes, intercepts):
-        if kind == 1:
-            return slopes * self.x_scale + self.x_shift, intercepts
-        slopes = slopes / self.x_scale
-        return slopes, intercepts - slopes @ self.x_shift
-
     def inside(self, G):
         """The measure G, of any shape and in the units of the data, in those of the problem."""
-        gates = []
-        levels = (("a", self.kinds[0], G.a, G.b), ("omega", self.kinds[1], G.omega, G.beta))
-        for wide, kind, slopes, intercepts in levels:
-            if kind == 1:
-                gates += [(slopes - self.x_shift) / self.x_scale, intercepts]
-            else:
-                gates += self._fold(wide, slopes * self.x_scale, intercepts + slopes @ self.x_shift)
+        fields = {}
+        for wide, flat, gate in self._levels():
+            level = gate.inward(getattr(G, wide), getattr(G, flat), self.x_shift, self.x_scale)
+            fields[wide], fields[flat] = level if gate.located else self._fold(wide, *level)
         eta = G.eta * self.x_scale / self.y_scale
         tau = (G.tau + G.eta @ self.x_shift - self.y_shift) / self.y_scale
         eta, tau = self._fold("eta", eta, tau)
-        a, b, omega, beta = gates
-        return G.replace(a=a, b=b, omega=omega, beta=beta, eta=eta, tau=tau, nu=G.nu / self.y_scale**2)
+        return G.replace(**fields, eta=eta, tau=tau, nu=G.nu / self.y_scale**2)
 
     def _fold(self, name, slopes, intercepts):
         """Set slopes on constant columns to where they rest, and move what they did into the intercepts."""
         rest = self._wide(self.rest * self.scale, name)[0]  # one value a column: the box is the same for all rows
-        return np.where(self.constant, rest, slopes), intercepts + (slopes - rest) @ self.level
+        columns = self.columns[name]
+        return np.where(columns.constant, rest, slopes), intercepts + (slopes - rest) @ columns.level
 
     def from_measure(self, G):
         """Coordinates of a measure of this shape, moved into the box."""
         return self.draw_in(self.inside(G).to_vector() / self.scale)
 
     def draw_in(self, z):
-        """z moved into the box; a Laplace centre keeps its score at the middle of x, which is all a far one has."""
+        """z moved into the box; a centre keeps its score at the middle of x, which is all a far one has."""
         v = z * self.scale
-        for wide, flat, kind in (("a", "b", self.kinds[0]), ("omega", "beta", self.kinds[1])):
-            if kind == 1:
-                where, middle = self.slices[wide], mean(self.X, self.weights)
+        for wide, flat, gate in self._levels():
+            if gate.located:
+                where, middle = self.slices[wide], mean(self.X, self.weights)[None]
                 held = np.clip(z[where], self.lower[where], self.upper[where]) * self.scale[where]
-                far, near = (np.linalg.norm(c.reshape(-1, self.d) - middle, axis=1) for c in (v[where], held))
-                v[self.slices[flat]] += near - far
+                far, near = (gate.scores(middle, c.reshape(-1, self.d))[0] for c in (v[where], held))
+                v[self.slices[flat]] += far - near
         return self.project(v / self.scale)
 
     def project(self, z):
@@ -488,13 +503,9 @@ class Problem:
         """Turn a gradient in z into one in `MixingMeasure.to_vector` of the data's units."""
         g = z_score / self.scale
         part = {name: g[where].copy() for name, where in self.slices.items()}
-        for wide, flat, kind in (("a", "b", self.kinds[0]), ("omega", "beta", self.kinds[1])):
+        for wide, flat, gate in self._levels():
             slopes = part[wide].reshape(-1, self.d)
-            if kind == 1:
-                slopes /= self.x_scale
-            else:
-                slopes *= self.x_scale
-                slopes += part[flat][:, None] * self.x_shift
+            part[wide] = gate.gradient_outward(slopes, part[flat], self.x_shift, self.x_scale).ravel()
         eta = part["eta"].reshape(-1, self.d)
         eta *= self.x_scale / self.y_scale
         eta += part["tau"][:, None] * self.x_shift / self.y_scale

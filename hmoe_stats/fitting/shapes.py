@@ -5,6 +5,7 @@ All are maps of measures to measures; nothing is looked up in data.
 
 import numpy as np
 
+from .. import gates
 from ..arguments import check_k2
 from ..measure import MixingMeasure
 
@@ -109,13 +110,12 @@ def strata(k2, smaller):
     return int(np.prod([float(s) ** (m - s) for m, s in zip(big, small, strict=True)]))
 
 
-def translate(G, shift):
-    """The measure of x - shift, given that of x: the same density in moved coordinates."""
-    gates = []
-    for letter, slopes, intercepts in ((G.gating[0], G.a, G.b), (G.gating[1], G.omega, G.beta)):
-        gates.append((slopes - shift, intercepts) if letter == "L" else (slopes, intercepts + slopes @ shift))
-    (a, b), (omega, beta) = gates
-    return G.replace(a=a, b=b, omega=omega, beta=beta, tau=G.tau + G.eta @ shift)
+def about(G, middle, first, second):
+    """G with intercepts as seen from the middle of x, and of the features of the gates of either level, (d,) each."""
+    one, two = gates.of(G.gating)
+    a, b = one.about(G.a, G.b, first)
+    omega, beta = two.about(G.omega, G.beta, second)
+    return G.replace(a=a, b=b, omega=omega, beta=beta, tau=G.tau + G.eta @ middle)
 
 
 def drop(G, j):

@@ -5,14 +5,16 @@ All are measures in the units of the data. Everything random comes from the gene
 
 import warnings
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 
-from ..arguments import GATINGS, check_seed
+from .. import gates
+from ..arguments import check_seed
 from ..measure import as_measure
 from .problem import check_reach
 from .rows import drawn, moments, variance
-from .shapes import contains, embedding, strata, translate
+from .shapes import about, contains, embedding, strata
 
 
 def key(seed, gating, k2):
@@ -24,7 +26,7 @@ def key(seed, gating, k2):
     seed = check_seed(seed, np.random.SeedSequence)
     if not isinstance(seed, np.random.SeedSequence):
         seed = np.random.SeedSequence(seed)
-    spawn = (*seed.spawn_key, zlib.crc32(b"starts"), GATINGS.index(gating), *k2)
+    spawn = (*seed.spawn_key, zlib.crc32(b"starts"), gates.GATINGS.index(gating), *k2)
     return np.random.SeedSequence(seed.entropy, spawn_key=spawn)
 
 
@@ -50,16 +52,35 @@ def centre_and_units(X, weights=None):
     return centre, np.where(varies, spread, 1.0), np.where(varies, spread, np.inf)
 
 
+class Frame(NamedTuple):
+    """Where the covariates of a data set are, and how large a parameter is on them, (d,) each."""
+
+    middles: tuple  # of x, and of the features of the gates of either level
+    run: np.ndarray  # standard deviations of x, infinite on constant columns
+    units: tuple  # of the slopes of either gate
+
+
+def frame(gating, X, weights=None):
+    """The `Frame` of covariates X (n, d) for a gating."""
+    middle, _, run = centre_and_units(X, weights)
+    middles, units = [middle], []
+    for gate in gates.of(gating):
+        features = gate.features(X)
+        at, of_centres, of_slopes = centre_and_units(features, weights)
+        middles.append(at)
+        units.append(gate.unit(of_centres, np.isfinite(of_slopes)))
+    return Frame(tuple(middles), run, tuple(units))
+
+
 def jitter(G, X, rng, size, weights=None):
     """Every parameter of G moved by about `size` of its natural unit (logits, or standard deviations of noise or x).
 
     Slopes turn about the centre of the covariates X (n, d), so that starts do not depend on the origin of x.
     """
-    centre, x_spread, run = centre_and_units(X, weights)
-    G = translate(G, centre)
+    middles, run, unit = frame(G.gating, X, weights)
+    G = about(G, *middles)
     noise = lambda *shape: size * rng.standard_normal(shape)  # noqa: E731
     sd = np.sqrt(G.nu)
-    unit = [x_spread if letter == "L" else 1.0 / run for letter in G.gating]
     moved = G.replace(
         a=G.a + noise(*G.a.shape) * unit[0],
         b=G.b + noise(*G.b.shape),
@@ -69,18 +90,19 @@ def jitter(G, X, rng, size, weights=None):
         tau=G.tau + noise(G.tau.size) * sd,
         nu=G.nu * np.exp(noise(G.nu.size)),
     )
-    return translate(moved, -centre)
+    return about(moved, *(-middle for middle in middles))
 
 
 def recentre(G, X, rng, apart=False, weights=None):
-    """G with all centres of one of its Laplace gates, of which it has one at least, moved alike, about a row of X.
+    """G with all centres of one of its gates that have any, of which it has one at least, moved alike about a row of X.
 
     With `apart` each goes to a row of its own instead.
     """
-    gates = [("a", slice(0, G.k1))] if G.gating[0] == "L" and G.k1 > 1 else []
-    if G.gating[1] == "L":
-        gates += [("omega", slice(G.offsets[i], G.offsets[i + 1])) for i in range(G.k1) if G.k2[i] > 1]
-    name, members = gates[rng.integers(len(gates))]
+    first, second = gates.of(G.gating)
+    found = [("a", slice(0, G.k1))] if first.located and G.k1 > 1 else []
+    if second.located:
+        found += [("omega", slice(G.offsets[i], G.offsets[i + 1])) for i in range(G.k1) if G.k2[i] > 1]
+    name, members = found[rng.integers(len(found))]
     centres = getattr(G, name).copy()
     if apart:
         centres[members] = X[drawn(rng, len(X), weights, len(centres[members]))]
@@ -90,10 +112,11 @@ def recentre(G, X, rng, apart=False, weights=None):
 
 
 def scatter(G, X, rng, weights=None):
-    """G with all centres of its Laplace gates at rows drawn from X."""
+    """G with all centres of its gates at rows drawn from X."""
     rows = X[drawn(rng, len(X), weights, G.k1 + G.n_experts)]
     fields = {"a": rows[: G.k1], "omega": rows[G.k1 :]}
-    return G.replace(**{name: fields[name] for name, letter in zip(fields, G.gating, strict=True) if letter == "L"})
+    located = [gate.located for gate in gates.of(G.gating)]
+    return G.replace(**{name: fields[name] for name, moves in zip(fields, located, strict=True) if moves})
 
 
 KINDS = ("location", "slope", "gate", "scale", "mixed")
@@ -113,11 +136,10 @@ def split(G, k2, X, rng, number, weights=None):
     """
     n_strata = strata(k2, G.k2)
     kind = KINDS[(number // n_strata) % len(KINDS)]
-    centre, x_spread, run = centre_and_units(X, weights)
-    G = translate(G, centre)
+    middles, run, gate_unit = frame(G.gating, X, weights)
+    G = about(G, *middles)
     measure, groups, leaves = embedding(G, k2, rng, number % n_strata, lambda m: rng.dirichlet(np.full(m, 4.0)))
     fields = {name: getattr(measure, name).copy() for name in ("a", "b", "omega", "eta", "tau", "nu")}
-    gate_unit = [x_spread if letter == "L" else 1.0 / run for letter in G.gating]
 
     for group_weight, members in _copies(groups, measure.b):
         pull = _pull(rng, group_weight, G.d) * gate_unit[0]
@@ -135,7 +157,7 @@ def split(G, k2, X, rng, number, weights=None):
         fields["omega"][members] += size["gate"] * _pull(rng, weight, G.d) * gate_unit[1]
         left = max(1.0 - weight @ shift**2, 0.3)
         fields["nu"][members] *= left * np.exp(0.7 * size["scale"] * _pull(rng, weight, 1)[:, 0])
-    return translate(measure.replace(**fields), -centre), kind
+    return about(measure.replace(**fields), *(-middle for middle in middles)), kind
 
 
 def _copies(owner, intercepts):
@@ -196,7 +218,7 @@ def random(problem, rng):
 
 
 def from_weights(problem, weights):
-    """Experts by weighted regression; gates flat (softmax) or centred at the experts' covariates (Laplace).
+    """Experts by weighted regression; gates flat, or with their centres at the experts' covariates.
 
     Weights (K, rows) of the experts come on top of those of the rows.
     """
@@ -213,8 +235,7 @@ def from_weights(problem, weights):
     centres = (weights @ problem.X) / weights.sum(axis=1)[:, None]
     off = problem.offsets
     group_centres = np.stack([centres[lo:hi].mean(axis=0) for lo, hi in zip(off[:-1], off[1:], strict=True)])
-    a = group_centres if problem.kinds[0] == 1 else np.zeros((k1, d))
-    omega = centres if problem.kinds[1] == 1 else np.zeros((K, d))
+    a, omega = problem.gates[0].first(group_centres), problem.gates[1].first(centres)
     parts = (a, np.zeros(k1), omega, np.zeros(K), lines[:, :d], lines[:, d], np.log(nu))
     v = np.concatenate([part.ravel() for part in parts])
     return problem.to_measure(v / problem.scale)

@@ -7,6 +7,7 @@ do, it holds those of all of them (`Shared`). Which gates are identified, `hmoe_
 from typing import NamedTuple
 
 from .. import identify
+from ..gates import of
 
 
 class Cell(NamedTuple):
@@ -65,7 +66,7 @@ def _shared_cells(G0, group, sizes, gating, free, tilt, support):
             others = sum(sizes[:i] + sizes[i + 1 :]) - (M - 1) * (true - 1)
             split = max(split, here) if here >= max(2, m - others) and not differ else split
         rest = sum(sizes) - m - M * (true - 1)  # experts to spare for the other cells
-        compensated = gating[1] == "S" and true > 1 and m > M and rest >= true - 1
+        compensated = not of(gating)[1].located and true > 1 and m > M and rest >= true - 1
         cells |= {
             Shared(
                 m, M, free, split, averaged, min(max(sizes) - (true - 1), most) if compensated else 0,

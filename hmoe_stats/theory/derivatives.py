@@ -6,7 +6,8 @@ responsibility of expert l, every derivative D of the density is, relative to th
     D / p_G = sum_{l, k} c_{l,k}(x) r_l(x, y) h_k(y; l):
 
 eta_c, tau and nu of expert l give x_c d/dmu, d/dmu and 1/2 d^2/dmu^2; gates give polynomials in gate probabilities
-times powers of the derivative of their scores: x for softmax, (x - omega) / ||x - omega|| for Laplace gates.
+times powers of the derivative of their scores, which `hmoe_stats.gates` has: x for softmax gates,
+(x - omega) / ||x - omega|| for Laplace gates.
 """
 
 from collections import defaultdict
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.polynomial import hermite_e
 from scipy.special import softmax
 
+from ..gates import of
 from ..likelihood import responsibilities
 
 FORMS = ("split", "numerator", "density")
@@ -145,7 +147,7 @@ def kink(G, D, low, high):
     for level, name, slopes in ((0, "a", G.a), (1, "omega", G.omega)):
         moved = [p.at for p in D.parameters if p.name == name]
         for at in {m for m in moved if moved.count(m) > 1}:
-            if G.gating[level] == "L" and (slopes[at] > low).all() and (slopes[at] < high).all():
+            if of(G.gating)[level].kinked and (slopes[at] > low).all() and (slopes[at] < high).all():
                 return True
     return False
 
@@ -165,14 +167,11 @@ def _expert_part(X, D):
 # -- gates ------------------------------------------------------------------------------------------------------------
 def gates(G, X):
     """Gate probabilities of the groups (n, k1), and of the experts within their groups (n, K)."""
-    first = softmax(_scores(G.gating[0], X, G.a) + G.b, axis=1)
-    scores = _scores(G.gating[1], X, G.omega) + G.beta
+    one, two = of(G.gating)
+    first = softmax(one.scores(X, G.a) + G.b, axis=1)
+    scores = two.scores(X, G.omega) + G.beta
     parts = [softmax(scores[:, lo:hi], axis=1) for lo, hi in zip(G.offsets[:-1], G.offsets[1:], strict=True)]
     return first, np.concatenate(parts, axis=1)
-
-
-def _scores(letter, X, slopes):
-    return X @ slopes.T if letter == "S" else -np.linalg.norm(X[:, None] - slopes, axis=2)
 
 
 def _gate_powers(G, X, D):
@@ -184,26 +183,14 @@ def _gate_powers(G, X, D):
     out = {}
     for (level, at), columns in moved.items():
         slope = (G.a if level == 1 else G.omega)[at]
-        scores = _score_powers(G.gating[level - 1], X, slope, [c for c in columns if c is not None])
+        scores = _score_powers(of(G.gating)[level - 1], X, slope, [c for c in columns if c is not None])
         out[level, at] = {r + columns.count(None): c for r, c in scores.items()}
     return out
 
 
-def _score_powers(letter, X, slope, columns):
+def _score_powers(gate, X, slope, columns):
     """Chain rule of one logit in the coordinates `columns` of its slope or centre, as in `_gate_powers`."""
-    if not columns:
-        return {0: np.ones(len(X))}
-    if letter == "S":
-        return {len(columns): X[:, columns].prod(axis=1)}
-    gap = X - slope
-    distance = np.linalg.norm(gap, axis=1)
-    away = distance > 0
-    u = np.divide(gap, distance[:, None], out=np.zeros_like(gap), where=away[:, None])
-    out = {len(columns): u[:, columns].prod(axis=1)}
-    if len(columns) == 2 and X.shape[1] > 1:  # for d = 1 the score is linear on either side of its centre
-        c, e = columns
-        out[1] = np.divide(u[:, c] * u[:, e] - (c == e), distance, out=np.zeros(len(X)), where=away)
-    return out
+    return gate.score_powers(X, slope, columns) if columns else {0: np.ones(len(X))}
 
 
 def _gate_factor(G, first, second, powers, leaf):

@@ -12,9 +12,10 @@ import numpy as np
 
 from .. import identify
 from ..arguments import check_gating, check_k2, check_known
+from ..gates import of
 from ..measure import as_measure
 from .cells import Shared, kinds, regime
-from .kappa import MIXTURES, Row, kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
+from .kappa import MIXTURES, Row, eta_attained, kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 from .published import published_cell, published_group, published_sources
 
 COLUMNS = ["level", "cell", "m", "regime", "parameter", "kind", "kappa", "alpha", "status", "source"]
@@ -30,7 +31,7 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
     k2 : sequence of int, or int
         Fitted number of experts in each group, at least as many groups as `G0` has. Groups are matched in any way in
         which every true group is covered: by one fitted group or more, each with at least as many experts.
-    gating : {"SS", "SL", "LS", "LL"}, optional
+    gating : str, optional
         Gating of model and truth; by default that of `G0`.
     form : {"sharp", "published"}
         ``"sharp"``: the derived exponents. ``"published"``: those of the papers, which bound the errors from above.
@@ -80,6 +81,9 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
     eta 2m/(m + 1) under softmax and 1 under Laplace gating. Unidentified softmax groups: eta max(2, m). A Laplace group
     of several experts stays regular with all of them split; this case is derived and not confirmed numerically. A
     Laplace centre on an edge of the support, or beyond it, has omega and its barycentre 3/2, also for m = 1 (d = 1).
+
+    Quadratic gates have omega as softmax, barycentre of eta 1 as Laplace gates, and eta 2 for m = 2 and 3, or with more
+    experts in a cell at most 4m/(m + 2): see `hmoe_stats.theory.kappa`. Nothing is published for them.
 
     Shared cells (M >= 2 fitted groups of one true group; derived). Level 1 is regular if some true group has one fitted
     group, or if a Laplace gate tells the true groups apart. Then a has exponent 2 (softmax) or 3/2 (Laplace, d = 1),
@@ -148,7 +152,7 @@ def _refuted(rows, slowest, gating):
             said = "measures of equal density differ in it"
         elif kappa > row[6]:
             said = f"the derived exponent is {kappa:g}"
-        elif row[4] == "beta" and gating[1] == "S" and (*row[:3], "omega") in free:
+        elif row[4] == "beta" and not of(gating)[1].located and (*row[:3], "omega") in free:
             said = "with the last component at 0; in canonical form the mass has the sharp exponent"
         out.append((*row[:7], "refuted here", f"{row[8]}; refuted here: {said}") if said else row)
     if any(row[7] == "refuted here" for row in out):  # the loss is first, and holds them all
@@ -163,59 +167,66 @@ def _kind(cell):
 
 # -- sharp ------------------------------------------------------------------------------------------------------------
 def _sharp(cell, gating, d):
-    m, softmax = cell.m, gating[1] == "S"
+    second, m = of(gating)[1], cell.m
     regular, edge = cell.regime != "unidentified", cell.regime == "edge"
-    order = _order(m)
+    order, tilted = _order(m), not second.located and cell.regime == "unidentified"
+    level = 2 * second.letter  # with a group for each true one, level 1 brings no interaction: its gate might be this
+    eta, attained = kappa_eta(m, level, tilted=tilted), eta_attained(m, level, tilted)
     bound = ("derived", "derived")
-    if not regular and softmax and m > 2:
-        bound = ("open", "derived lower bound (Gauss-Hermite tilt)")
+    if tilted and m > 2:
+        path = "Gauss-Hermite tilt" if second.interaction == 1 else "explicit path"
+        bound = ("open", f"derived lower bound ({path})")
+    elif eta > attained:
+        bound = ("open", f"derived (sketch): at most; explicit paths give {attained:.3g}")
     rows = [
-        Row("eta", "weighted", kappa_eta(m, gating, tilted=softmax and not regular), *bound),
+        Row("eta", "weighted", eta, *bound),
         Row("tau", "weighted", kappa_tau(m), source=order),
         Row("nu", "weighted", kappa_nu(m), source=order),
     ]
     if regular and cell.gated:
-        note = _note(gating[1], d, edge) if m > 1 or edge else "derived"
+        note = _note(second, d, edge) if m > 1 or edge else "derived"
         omega = kappa_gate(m, 2, gating, d, edge=edge)
         rows += [Row("omega", "weighted", omega, source=note), Row("beta", "mass", 1.0)]
     elif not regular:
-        rows += _free_gate(cell, softmax)
+        rows += _free_gate(cell, not second.located)
     if m == 1:  # nothing to average
         return rows
     rows.append(Row("nu", "barycentre", kappa_nu(m)))
     if regular:
         slow = 2 * m / (m + 1)  # the cross term of omega and tau, which a kink tells from a slope
-        rows += [Row("eta", "barycentre", slow if softmax else 1.0), Row("tau", "barycentre", 1.0)]
+        rows += [Row("eta", "barycentre", slow if second.interaction == 1 else 1.0), Row("tau", "barycentre", 1.0)]
         return [*rows, _slopes_mean(cell, gating, edge)] if cell.gated else rows
-    if softmax:
+    if second.interaction == 2:  # odd powers of x are those of eta, and even ones those of tau
+        return [*rows, *(Row(name, "barycentre", 1.0) for name in ("eta", "tau"))]
+    if second.interaction == 1:
         fixed = ("open", "derived at a fixed spread of omega only")
         return [*rows, Row("eta", "barycentre", float(m), *bound), Row("tau", "barycentre", 1.0, *fixed)]
     weights = "derived; with expected gate weights, not exp(beta)"
     return [*rows, *(Row(name, "barycentre", 1.0, source=weights) for name in ("eta", "tau"))]
 
 
-def _free_gate(cell, softmax):
+def _free_gate(cell, factored):
     """Rows of omega and beta in a cell whose group has a gate that is not identified."""
-    factor = softmax or not cell.gated
+    factor = factored or not cell.gated
     why = "a common factor of all gates is not seen" if factor else "centres of equal gates are not seen"
     rows = [Row("omega", "weighted", np.inf, source=f"derived: {why}")]
-    # under softmax the factor has one value and one slope at the centre of x, which the canonical form takes off
+    # without centres the factor has one value and one slope at the centre of x, which the canonical form takes off
     mean = Row("omega", "barycentre", np.inf, source=f"derived: {why}")
-    if softmax and cell.gated:
+    if factored and cell.gated:
         mean = Row("omega", "barycentre", 1.0, source="derived; canonical form, at the centre of x")
     if cell.m > 1:
         rows.append(mean)
-    seen = mean.source if softmax else "derived; with expected gate weights, not exp(beta)"
+    seen = mean.source if factored else "derived; with expected gate weights, not exp(beta)"
     return [*rows, Row("beta", "mass", 1.0, source=seen)] if cell.gated else rows
 
 
 def _slopes_mean(cell, gating, edge):
-    """Barycentre of omega where the cell's share of the group is identified, and with it, under softmax, its slope."""
+    """Barycentre of omega where the cell's share of the group is identified, and with it the slope of the share."""
     if edge:
-        return Row("omega", "barycentre", 1.5, source=_note("L", 1, edge))
+        return Row("omega", "barycentre", 1.5, source=_note(of(gating)[1], 1, edge))
     if not isinstance(cell, Shared):
         return Row("omega", "barycentre", 1.0)
-    if cell.free and gating == "SS" and cell.gated:
+    if cell.free and len(set(gating)) == 1 and not of(gating)[1].located and cell.gated:
         return Row("omega", "barycentre", 1.5, "open", "derived lower bound (level-1 slopes and masses trade off)")
     return Row("omega", "barycentre", 1.0, *_sketch(cell))
 
@@ -231,7 +242,7 @@ def _sketch(cell):
 def _note(gate, d, edge=False):
     if edge:
         return "derived: on an edge of the support or beyond, a centre is seen from one side"
-    return "derived, up to a logarithm" if gate == "L" and d == 2 else "derived"
+    return "derived, up to a logarithm" if gate.kinked and d == 2 else "derived"
 
 
 def _sharp_group(G0, m, words, gating):
@@ -241,14 +252,14 @@ def _sharp_group(G0, m, words, gating):
         return []
     if words != "unidentified":
         edge = words == "edge"
-        note = _note(gating[0], G0.d, edge) if m > 1 or edge else "derived"
+        note = _note(of(gating)[0], G0.d, edge) if m > 1 or edge else "derived"
         rows = [Row("a", "weighted", kappa_gate(m, 1, gating, G0.d, edge=edge), source=note), *mass]
         mean = Row("a", "barycentre", 1.5 if edge else 1.0, source=note if edge else "derived")
         return [*rows, mean] if m > 1 else rows
     if m == 1:
         return [Row("a", "weighted", np.inf, source="derived: centres of equal gates are not seen"), *mass]
     rows = [Row("a", "weighted", np.inf, source="derived: a common factor of all gates is not seen"), *mass]
-    if gating[0] == "L":
+    if of(gating)[0].located:
         return [*rows, Row("a", "barycentre", np.inf, source="derived: centres of equal gates are not seen")]
     # a common factor moves all barycentres alike, which centring takes out; all of it, if there is one true group
     return [*rows, Row("a", "barycentre", 1.0)] if G0.k1 > 1 else rows
@@ -256,16 +267,21 @@ def _sharp_group(G0, m, words, gating):
 
 def _sharp_shared(cell, gating, d):
     """Rows of a cell whose true group is that of several fitted groups."""
-    m, softmax = cell.m, gating[1] == "S"
+    (first, second), m = of(gating), cell.m
     regular = not (cell.split or cell.averaged)
-    tilt1 = cell.free and gating[0] == "S"
-    tilted = tilt1 or (softmax and not regular)
+    tilt1 = cell.free and not first.located
+    tilted = tilt1 or not (second.located or regular)
     eta = kappa_eta(m, gating, tilted=tilted, compensated=cell.compensated > 0)
     # explicit paths: Gauss-Hermite tilts by a, by omega, and by omega with the errors of the gates cancelled
-    c = cell.compensated
-    attained = max(2.0, tilt1 * cell.tilt, softmax * cell.split, 4 * c / (c + 2))
+    c = cell.compensated * (second.interaction == 1)
+    slow1, slow2 = first.interaction == 1, second.interaction == 1
+    attained = max(2.0, slow1 * tilt1 * cell.tilt, slow2 * cell.split, 4 * c / (c + 2))
     bound = ("derived", "derived")
-    if eta > attained:
+    if 2 in (first.interaction, second.interaction):  # cells of several groups were not worked out for these
+        eta = max(eta, attained, 4 * m / (m + 2))
+        paths = f"explicit paths give {attained:.3g}"
+        bound = ("open", f"a lower bound; {paths}" if tilted else f"derived (sketch): at most; {paths}")
+    elif eta > attained:
         bound = ("open", f"derived (sketch): at most; explicit paths give {attained:.3g}")
     elif eta > 2:
         bound = ("open", "derived lower bound (Gauss-Hermite tilt)")
@@ -276,12 +292,12 @@ def _sharp_shared(cell, gating, d):
         Row("nu", "barycentre", kappa_nu(m)),
     ]
     slow = 2 * m / (m + 1)
-    if tilted or cell.compensated:
+    alive = slow1 or (slow2 and m > cell.groups)  # an interaction with tau that nothing tells apart from eta
+    if (tilted or cell.compensated) and (slow1 or slow2):
         rows.append(Row("eta", "barycentre", eta, *bound))
     else:
-        alive = gating[0] == "S" or (softmax and m > cell.groups)  # an interaction with tau that no kink tells apart
         rows.append(Row("eta", "barycentre", slow if alive else 1.0, *_sketch(cell)))
-    averages = gating == "SL" and cell.seen  # weights are averages under a level-1 gate that is off by a tilt
+    averages = slow1 and second.located and cell.seen  # weights are averages under a level-1 gate that is off by a tilt
     if averages and tilt1:
         rows.append(Row("tau", "barycentre", eta, "open", "derived (sketch): at most"))
     elif tilted or cell.free:
@@ -293,7 +309,7 @@ def _sharp_shared(cell, gating, d):
 
 def _shared_gates(cell, gating, d):
     """The rows of omega and beta of `_sharp_shared`."""
-    m, softmax = cell.m, gating[1] == "S"
+    m, factored = cell.m, not of(gating)[1].located
     sketch = _sketch(cell)
     if cell.averaged:
         why = "derived: equal gates average out over the fitted groups"
@@ -302,14 +318,14 @@ def _shared_gates(cell, gating, d):
     elif cell.split:
         none = "derived: a common factor of all gates is not seen"
         beta = Row("beta", "mass", kappa_mass(cell.groups), *sketch)
-        mean = _slopes_mean(cell, gating, cell.edge) if softmax else Row("omega", "barycentre", np.inf, source=none)
+        mean = _slopes_mean(cell, gating, cell.edge) if factored else Row("omega", "barycentre", np.inf, source=none)
         rows = [Row("omega", "weighted", np.inf, source=none), mean]
     else:
         beta = Row("beta", "mass", kappa_mass(cell.groups), *sketch)
         omega = kappa_gate(m, 2, gating, d, compensated=cell.compensated > 0, edge=cell.edge)
-        note = sketch if cell.free else ("derived", _note(gating[1], d, cell.edge))
+        note = sketch if cell.free else ("derived", _note(of(gating)[1], d, cell.edge))
         rows = [Row("omega", "weighted", omega, *note), _slopes_mean(cell, gating, cell.edge)]
-    if cell.free and not softmax:
+    if cell.free and not factored:
         beta = Row("beta", "mass", np.inf, source="derived: an average under a gate that is not identified")
     return (rows if cell.seen else []) + ([beta] if cell.gated else [])
 

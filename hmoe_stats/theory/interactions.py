@@ -5,8 +5,9 @@ term of one expert, e^{omega' x} N(y | eta' x + tau, nu) up to factors, softmax 
 
     d^2 u / domega_c dtau = du / deta_c,        d^2 u / dtau^2 = 2 du / dnu,
 
-and Laplace gates only the second: there d^2 u / domega dtau = sign(x - omega) du / dtau for d = 1. The same holds of a
-and tau at level 1. Here this is computed and not assumed: derivatives relative to the density, D / p_0, have the Gram
+and Laplace gates only the second: there d^2 u / domega dtau = sign(x - omega) du / dtau for d = 1. Quadratic gates,
+e^{omega' (x^2)}, have the second, and d^3 u / domega_c dtau^2 = d^2 u / deta_c^2, derived here. The same holds of a and
+tau at level 1. Here this is computed and not assumed: derivatives relative to the density, D / p_0, have the Gram
 matrix E_0[(D / p_0) (D' / p_0)] in L2(P_0), P_0 the joint law of (x, y), and its null directions are the identities.
 The identities: arXiv 2305.03288 (flat softmax), arXiv 2410.02935 (hierarchical, as reported); angles are derived here.
 """
@@ -19,6 +20,7 @@ import numpy as np
 
 from ..arguments import check_data, check_known, check_number, check_whole, cut, shown
 from ..divergence import _batches, _covariates, _lines, _panel_edges
+from ..gates import of
 from ..likelihood import log_density
 from ..measure import MixingMeasure, as_measure
 from ..sampling import as_law
@@ -266,7 +268,8 @@ def check_experts(G, experts, name="experts"):
 def _check_choice(G, order, parameters, form):
     """The parameters' names, in the order of `PARAMETERS`."""
     check_known("form", form, FORMS)
-    check_whole("order", order, 1, 2 if G.d > 1 and "L" in G.gating else 4, f" for d = {G.d}, {G.gating}")
+    kinked = any(gate.kinked for gate in of(G.gating))
+    check_whole("order", order, 1, 2 if G.d > 1 and kinked else 4, f" for d = {G.d}, {G.gating}")
     given = PARAMETERS[2:] if parameters is None else parameters
     try:
         known = not isinstance(given, str) and len(given) > 0 and set(given) <= set(PARAMETERS)

@@ -18,6 +18,7 @@ import numpy as np
 
 from .. import identify
 from ..arguments import as_floats, check_k2, check_known, check_seed, check_whole, shown
+from ..gates import GATES
 from ..measure import as_measure
 from ..sampling import as_law
 from .exponents import rates
@@ -310,7 +311,7 @@ def _derived(P, cell):
         letter, gates, at = G0.gating[1], G0.omega[here], cell[1]
         copies = np.bincount(P.split.leaf, minlength=G0.n_experts)[here]
     identified = identify.gate_identified(letter, gates, copies, support)
-    if not identified and P.discrepancy == "eta" and letter == "S" and P.m > 2:
+    if not identified and P.discrepancy == "eta" and not GATES[letter].located and P.m > 2:
         return np.nan  # the exponent of the error is that of the barycentre; none is derived for the spread
     words = "unidentified" if not identified else "edge" if identify.at_edge(letter, gates, support)[at] else "regular"
     rows = rows[rows["regime"].isin([words, "any"])]

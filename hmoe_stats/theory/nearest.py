@@ -19,6 +19,7 @@ import numpy as np
 from scipy.linalg import lapack, lstsq
 
 from .. import kernels
+from ..gates import of
 from ..measure import MixingMeasure, vector_slices
 from .rows import Rows
 
@@ -81,8 +82,9 @@ class Nearest:
         self.group = np.repeat(np.arange(len(k2)), k2)
         at = vector_slices(len(k2), self.group.size, 1)
         self.at = {name.removeprefix("log_"): where for name, where in at.items()}
-        self.kinds = G0.kernel_args()[:2]
+        self.gates = of(G0.gating)
         self.x0, self.x_sd = float(law.mean(1)[0]), float(np.sqrt(law.cov(1)[0, 0]))
+        self.gate_units = tuple(gate.unit(self._spread(gate)) for gate in self.gates)
         self.rows = Rows(G0, law)
         self.parameter = discrepancy.removeprefix("bary_")
         self.true = int(G0.offsets[cell[0]]) + cell[1]
@@ -93,6 +95,14 @@ class Nearest:
         self.base = self._base()
         self.free = self._free(cell[0])
         self.low, self.high = self._box()
+
+    def _spread(self, gate):
+        """Standard deviation of what the slopes of a gate multiply, or of x where they are places."""
+        if gate.located or gate.power == 1:
+            return self.x_sd
+        x, weights = self.law.quadrature()
+        features = gate.features(x)
+        return float(np.sqrt(weights @ (features - weights @ features) ** 2))
 
     # -- coordinates --------------------------------------------------------------------------------------------------
     def _base(self):
@@ -107,7 +117,7 @@ class Nearest:
 
     def _gate_at_x0(self, level, slopes):
         """The part of gate logits at x0 that slopes or centres make."""
-        return slopes * self.x0 if self.kinds[level] == 0 else -np.abs(self.x0 - slopes)
+        return self.gates[level].scores(np.array([[self.x0]]), slopes[:, None])[0]
 
     def _free(self, split_group):
         """Coordinates to vary (p,) bool: of each gate, one component outside the split cell stands still if it can.
@@ -123,7 +133,7 @@ class Nearest:
             copies = np.bincount(true[parts])[true[others]]
             still = parts if parts.size == 1 else others[np.argsort(copies, kind="stable")][:1]
             free[self.at[logits].start + still] = False
-            if parts.size == 1 or self.kinds[level] == 0:
+            if parts.size == 1 or self.gates[level].translates:
                 free[self.at[slopes].start + still] = False
         return free
 
@@ -140,12 +150,12 @@ class Nearest:
         radius[at["b"]] = radius[at["beta"]] = _LOG_RATIO
         edges = self.law.support(1)
         low, high = self.base - radius, self.base + radius
-        for kind, name in zip(self.kinds, ("a", "omega"), strict=True):
+        for gate, unit, name in zip(self.gates, self.gate_units, ("a", "omega"), strict=True):
             here = self.base[at[name]]
-            low[at[name]], high[at[name]] = here - 1.5 / self.x_sd, here + 1.5 / self.x_sd
-            if kind == 1:
-                low[at[name]] = np.minimum(np.maximum(here - self.x_sd, edges[0]), here)
-                high[at[name]] = np.maximum(np.minimum(here + self.x_sd, edges[1]), here)
+            low[at[name]], high[at[name]] = here - 1.5 * unit, here + 1.5 * unit
+            if gate.located:
+                low[at[name]] = np.minimum(np.maximum(here - unit, edges[0]), here)
+                high[at[name]] = np.maximum(np.minimum(here + unit, edges[1]), here)
         return low, high
 
     def kernel_args(self, z):
@@ -154,7 +164,7 @@ class Nearest:
         b = part["b"] - self._gate_at_x0(0, part["a"])
         beta = part["beta"] - self._gate_at_x0(1, part["omega"])
         arrays = part["a"][:, None], b, part["omega"][:, None], beta, part["eta"][:, None], part["tau"], part["nu"]
-        return *self.kinds, self.offsets, *arrays
+        return *(gate.code for gate in self.gates), self.offsets, *arrays
 
     def measure(self, z):
         """A point as a `MixingMeasure`."""
@@ -210,9 +220,9 @@ class Nearest:
     def residuals(self, v, t):
         """Residuals (n,) of the point of v, and their derivatives in v (p, n)."""
         z, slope = self.place(v, t)
-        gates = tuple(zip(self.kinds, (("a", "b"), ("omega", "beta")), strict=True))
-        centres = [z[self.at[slopes]] for kind, (slopes, _) in gates if kind == 1]
-        X, y, log_p0, root = self.rows.at(np.concatenate(centres or [[]]))
+        gates = tuple(zip(self.gates, (("a", "b"), ("omega", "beta")), strict=True))
+        kinks = [gate.kinks(z[self.at[slopes], None]) for gate, (slopes, _) in gates]
+        X, y, log_p0, root = self.rows.at(np.concatenate(kinks))
         log_p, S = kernels.row_scores(X, y, *self.kernel_args(z), 0.0)
         gap = np.minimum(log_p - log_p0, 300.0)
         if self.distance == "chi":
@@ -221,8 +231,9 @@ class Nearest:
         else:
             r = np.sqrt(0.5) * root * np.expm1(0.5 * gap)
             S *= np.sqrt(0.125) * root * np.exp(0.5 * gap)
-        for kind, (slopes, logits) in gates:  # intercepts are logits less the gate at x0
-            toward = self.x0 if kind == 0 else np.sign(self.x0 - z[self.at[slopes]])[:, None]
+        for gate, (slopes, logits) in gates:  # intercepts are logits less the gate at x0
+            x0 = np.array([[self.x0]])
+            toward = np.array([gate.slope_derivative(x0, slope[None])[0] for slope in z[self.at[slopes], None]])
             S[self.at[slopes]] -= toward * S[self.at[logits]]
         S[self.at["nu"]] /= z[self.at["nu"]][:, None]
         moved = S[self.moved]

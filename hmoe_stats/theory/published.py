@@ -1,18 +1,20 @@
 """Exponents that the papers state for each kind of cell: upper bounds on the errors."""
 
+from ..gates import GATES, of
 from .cells import Shared
 from .kappa import Row, kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 
 FLAT = "arXiv 2305.03288"
 HMOE = "arXiv 2410.02935, as reported"
+REPORTED = ("SS", "SL", "LL")  # gatings of the latter
 
 
 def published_sources(gating, flat):
     """(status, source) of an exact cell, of a split cell, and of the density."""
-    if flat and gating[1] == "S":  # level 1 is constant: the flat softmax mixture of experts
+    if flat and of(gating)[1] is GATES["S"]:  # level 1 is constant: the flat softmax mixture of experts
         return tuple(("published", f"{FLAT}, {where}") for where in ("Theorem 1", "Theorem 2", "Proposition 2"))
-    if gating == "LS":
-        unsaid = ("open", "not stated for LS; the form for SS is taken")
+    if gating not in REPORTED:
+        unsaid = ("open", f"not stated for {gating}; the form for SS is taken")
         return unsaid, unsaid, ("derived", "derived: the entropy of the model does not depend on the gates")
     return (("as reported", HMOE),) * 3
 

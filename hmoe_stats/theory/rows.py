@@ -9,6 +9,7 @@ the integral does not see where its rows lie, and neither do its derivatives.
 import numpy as np
 
 from .. import kernels
+from ..gates import of
 from ..sampling import Empirical, gauss_legendre
 
 _REACH = 7.5  # experts are followed to this many standard deviations
@@ -24,14 +25,14 @@ class Rows:
     def __init__(self, G0, law):
         self.G0, self.law = G0, law
         self.x_sd = np.sqrt(law.cov(1)[0, 0])
-        levels = zip(G0.gating, (G0.a[:, 0], G0.omega[:, 0]), strict=True)
-        self.kinks = np.concatenate([slopes for letter, slopes in levels if letter == "L"] or [[]])
+        levels = zip(of(G0.gating), (G0.a, G0.omega), strict=True)
+        self.kinks = np.concatenate([gate.kinks(slopes) for gate, slopes in levels])
         bounded = np.isfinite(law.support(1)).all()
         self.panels = 1 if bounded else 6  # of the whole range in x; a normal law spans 18 standard deviations
         self._fixed = None
 
     def at(self, centres):
-        """The rows for a measure with these Laplace centres; always the same ones under softmax gates."""
+        """The rows for a measure with kinks there; always the same ones where gates have none."""
         if self.kinks.size and not isinstance(self.law, Empirical):
             return self._lay(*self._between(np.concatenate([self.kinks, centres])))
         if self._fixed is None:

@@ -92,7 +92,7 @@ def unit(P):
     """A value of the discrepancy that is neither large nor small."""
     sd = np.sqrt(P.G0.nu[P.true])
     if P.parameter in ("omega", "a"):
-        return 1.0 / P.x_sd if P.kinds[P.level - 1] == 0 else P.x_sd
+        return P.gate_units[P.level - 1]
     return float({"tau": sd, "nu": sd**2, "eta": sd / P.x_sd}[P.parameter])
 
 
@@ -119,20 +119,22 @@ def _tilted(P, t, rng):
     """The cell as a quadrature of N(0, nu) = int N(s, nu - v) dN(s; 0, v), tilted by exp(l s x), l = 0 included.
 
     Gauss-Hermite nodes z and weights: tau = sqrt(v) z, variance nu - v, omega = l tau, and eta shifted by -l v. Moments
-    of order below 2m vanish for l = 0; for others, those that are seen where the gate is not identified.
+    of order below 2m vanish for l = 0; for others, those that are seen where the gate is not identified. Quadratic
+    gates have omega = -l (tau^2 - v) instead, the pattern that second moments of eta can trade with.
     """
     m = np.count_nonzero(P.split.leaf == P.true)
     z, w = np.polynomial.hermite_e.hermegauss(m)
     sd = np.sqrt(P.G0.nu[P.true])
     tilt = rng.choice([-1.0, 0.0, 1.0]) * rng.uniform(0.2, 1.5)
     v = min({"tau": t**2, "omega": t**2}.get(P.discrepancy, t / max(abs(tilt), 0.2)), 0.5)
+    order, unit_of_gate = P.gates[1].interaction, P.gate_units[1]
     point, members = P.base.copy(), np.flatnonzero(P.split.leaf == P.true)
     for name, move in {
         "tau": sd * np.sqrt(v) * z,
         "nu": -(sd**2) * v,
         "beta": np.log(w / w.mean()),
-        "omega": tilt / P.x_sd * np.sqrt(v) * z * (P.kinds[1] == 0),
-        "eta": -tilt * sd / P.x_sd * v * (P.kinds[1] == 0),
+        "omega": tilt * unit_of_gate * (np.sqrt(v) * z * (order == 1) - v * (z**2 - 1.0) * (order == 2)),
+        "eta": -tilt * sd / P.x_sd * v * (order == 1),
     }.items():
         point[P.at[name].start + members] += move
     return _moved(P, point, rng)
@@ -143,7 +145,7 @@ def _scattered(P, t, rng):
     m = max(2, np.bincount(P.split.leaf).max())
     h = t ** rng.uniform(1.0, 2.0 * m)
     sd = np.sqrt(P.G0.nu[P.split.leaf])
-    gate1, gate2 = (1.0 / P.x_sd if kind == 0 else P.x_sd for kind in P.kinds)
+    gate1, gate2 = P.gate_units
     v = P.base.copy()
     for name, scale, power, level in (
         ("a", gate1, 1 / 2, 1),

@@ -1,0 +1,270 @@
+"""What a gate is: one record for each kind, and the only place outside the kernels where its letter is asked.
+
+A gate of m components gives component i the probability softmax_i( s(x, a_i) + b_i ). Kinds differ in the score s:
+
+    S  softmax  a'x         slopes a; a translation of all slopes, or of all intercepts, changes nothing
+    L  Laplace  -||x - a||  centres a, with a kink at each; only intercepts can be translated
+    Q  quadratic monomial  a'(x^2), entry by entry: slopes a, translations as under softmax. Squares are taken from
+       x = 0: the model is another one from another origin
+
+Slopes and centres are both called slopes here, (m, d), and intercepts are (m,). The score of a `Monomial` gate is
+linear in *features* of x, those of a `Distance` gate has places in x; that is nearly all that others need to know.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from scipy.special import logsumexp
+
+SLOPE_LIMIT = 1000.0  # default bound of slopes, per standard deviation of their features: a step between neighbours
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A kind of gate; `Monomial` and `Distance` say how each answers.
+
+    Attributes
+    ----------
+    letter, code, name : str, int, str
+        As in gatings, as in `hmoe_stats.kernels`, and as in sentences.
+    """
+
+    letter: str
+    code: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Monomial(Gate):
+    """Scores a'(x^power), entry by entry: log-linear in its features, smooth, and blind to translations of slopes."""
+
+    power: int = 1
+
+    located = False  # slopes are no places in x
+    kinked = False  # scores are smooth
+    translates = True  # the same slope added to all components changes nothing
+    scales = True  # the model is the same in other units of x
+
+    @property
+    def interaction(self):
+        """By how many derivatives in tau one in omega becomes as many in eta: x^q d^q/dmu^q from both; 0 by none."""
+        return self.power
+
+    @property
+    def shifts(self):
+        """Whether the model is the same from another origin of x."""
+        return self.power == 1
+
+    def features(self, X):
+        """What slopes multiply, (n, d); X itself, and no copy, under softmax gates."""
+        return X if self.power == 1 else X**self.power
+
+    def scores(self, X, slopes):
+        """(n, m) scores without intercepts."""
+        return self.features(X) @ slopes.T
+
+    def slope_derivative(self, X, slope):
+        """(n, d) derivative of the score in the slope."""
+        return self.features(X)
+
+    def score_powers(self, X, slope, columns):
+        """d^q e^s / d slope[columns], relative to e^s: {r: coefficient (n,) of d^r / ds^r}."""
+        return {len(columns): self.features(X)[:, columns].prod(axis=1)}
+
+    # -- coordinates: x' = (x - shift) / scale, shift 0 unless the gate `shifts`, scale 1 unless it `scales`
+    def inward(self, slopes, intercepts, shift, scale):
+        """Slopes and intercepts in the coordinates x' of the same gate over x."""
+        return slopes * scale**self.power, intercepts + slopes @ shift if self.shifts else intercepts
+
+    def outward(self, slopes, intercepts, shift, scale):
+        """Slopes and intercepts over x of a gate over x'."""
+        slopes = slopes / scale**self.power
+        return slopes, intercepts - slopes @ shift if self.shifts else intercepts
+
+    def gradient_outward(self, slopes, intercepts, shift, scale):
+        """The derivatives in slopes over x, given those in slopes and intercepts over x'."""
+        slopes = slopes * scale**self.power
+        return slopes + intercepts[:, None] * shift if self.shifts else slopes
+
+    def about(self, slopes, intercepts, middle):
+        """The gate with intercepts that are scores at the middle (d,) of its features."""
+        return slopes, intercepts + slopes @ middle
+
+    # -- sizes
+    def unit(self, spread, varies=True):
+        """(d,) natural unit of slopes, for the standard deviations of features; 0 on those that do not vary."""
+        return 1.0 / np.where(varies, spread, np.inf)
+
+    def sizes(self, slopes, intercepts, middle, spread, varies):
+        """How far slopes and intercepts are from features with these moments, in standard deviations: arrays."""
+        return slopes * np.where(varies, spread, 0.0), intercepts + slopes @ middle
+
+    def box(self, low, high, spread):
+        """Default bounds of slopes, (d,) each, and the largest score they allow, of features from low to high."""
+        limit = SLOPE_LIMIT / np.where(spread > 0, spread, 1.0)
+        return -limit, limit, np.abs(np.stack([low, high])).max(axis=0) @ limit
+
+    # -- starts
+    def candidates(self, rng, size, low, high, spread):
+        """Random slopes of the given size, (count, d)."""
+        return rng.uniform(-4, 4, size) / spread
+
+    def first(self, centres):
+        """Slopes (m, d) to start from where the components' rows have these centres."""
+        return np.zeros(centres.shape)
+
+    # -- writings of the same gate
+    def canonical(self, slopes, intercepts, low, high, centre):
+        """Weights at the centre sum to one, and the mean slope under them is 0."""
+        centre = self.features(centre)
+        at_centre = intercepts + slopes @ centre
+        at_centre = at_centre - logsumexp(at_centre)
+        slopes = slopes - np.exp(at_centre) @ slopes
+        return slopes, at_centre - slopes @ centre
+
+    def on_support(self, slopes, low, high):
+        """Slopes as the density sees them on the box of the covariates."""
+        return slopes
+
+    def kinks(self, slopes):
+        """Where in x scores have kinks (d = 1): nowhere."""
+        return np.empty(0)
+
+    def switches(self, slopes, intercepts):
+        """Where in x two components are equally likely, and how far from there they are no more (d = 1)."""
+        at, width = meetings(slopes[:, 0], intercepts, np.ones(intercepts.size))
+        if self.power == 1:
+            return at, width
+        seen = at + width > 0  # of features, each of which but 0 belongs to two x
+        root = np.maximum(at[seen], 0.0) ** (1 / self.power)
+        width = np.minimum(width[seen] ** (1 / self.power), width[seen] / np.maximum(self.power * root, 1e-300))
+        return np.concatenate([-root, root]), np.concatenate([width, width])
+
+
+@dataclass(frozen=True)
+class Distance(Gate):
+    """Scores -||x - a||: each component has a centre, where its score has a kink. There is no temperature."""
+
+    located = True  # slopes are places in x
+    kinked = True
+    translates = False
+    shifts = True
+    scales = False
+    interaction = 0  # derivatives in a centre bring sign(x - a), which no polynomial is
+
+    def features(self, X):
+        """X itself: centres are places in x."""
+        return X
+
+    def scores(self, X, slopes):
+        """(n, m) scores without intercepts."""
+        return -np.linalg.norm(X[:, None] - slopes, axis=2)
+
+    def slope_derivative(self, X, slope):
+        """(n, d) derivative of the score in the centre; 0 at the centre."""
+        gap = X - slope
+        distance = np.linalg.norm(gap, axis=1)[:, None]
+        return np.divide(gap, distance, out=np.zeros_like(gap), where=distance > 0)
+
+    def score_powers(self, X, slope, columns):
+        """As `Monomial.score_powers`, away from the kink, for at most two columns if d > 1."""
+        u = self.slope_derivative(X, slope)
+        out = {len(columns): u[:, columns].prod(axis=1)}
+        if len(columns) == 2 and X.shape[1] > 1:  # for d = 1 the score is linear on either side of its centre
+            c, e = columns
+            distance = np.linalg.norm(X - slope, axis=1)
+            bend = u[:, c] * u[:, e] - (c == e)
+            out[1] = np.divide(bend, distance, out=np.zeros(len(X)), where=distance > 0)
+        return out
+
+    # -- coordinates: x' = (x - shift) / scale; distances have a fixed unit, and scale is 1 but in constant gates
+    def inward(self, slopes, intercepts, shift, scale):
+        """Centres move with x."""
+        return (slopes - shift) / scale, intercepts
+
+    def outward(self, slopes, intercepts, shift, scale):
+        """Centres move with x."""
+        return slopes * scale + shift, intercepts
+
+    def gradient_outward(self, slopes, intercepts, shift, scale):
+        """The derivatives in centres over x, given those over x'."""
+        return slopes / scale
+
+    def about(self, slopes, intercepts, middle):
+        """Centres as seen from the middle of x."""
+        return slopes - middle, intercepts
+
+    # -- sizes
+    def unit(self, spread, varies=True):
+        """(d,) natural unit of centres, the spread of x; 1 where x does not vary."""
+        return np.where(varies, spread, 1.0)
+
+    def sizes(self, slopes, intercepts, middle, spread, varies):
+        """How far centres are from covariates with these moments; on a constant column a distance rounds."""
+        return np.where(varies, (slopes - middle) / np.where(varies, spread, 1.0), 0.0), intercepts
+
+    def box(self, low, high, spread):
+        """Default bounds of centres and the largest distance they allow; see `Monomial.box`."""
+        mid, half = 0.5 * (low + high), 0.5 * (high - low) + 1e-9
+        # for d = 1 a centre outside the data can be written as one on its edge
+        half = (1.5 if half.size == 1 else 3.0) * half
+        return mid - half, mid + half, 3.0 * np.linalg.norm(half)
+
+    # -- starts
+    def candidates(self, rng, size, low, high, spread):
+        """Random centres between low and high."""
+        return rng.uniform(low, high, size)
+
+    def first(self, centres):
+        """Centres where the components' rows are."""
+        return centres
+
+    # -- writings of the same gate
+    def canonical(self, slopes, intercepts, low, high, centre):
+        """Centres clipped to the support where d = 1, all at the middle if they agree; exp(intercepts) sum to one."""
+        clipped = self.on_support(slopes, low, high)
+        if clipped is not slopes:
+            intercepts = intercepts - np.abs(slopes - clipped)[:, 0]
+            slopes = clipped
+        if (slopes == slopes[0]).all():
+            slopes = np.broadcast_to(centre, slopes.shape)
+        return slopes, intercepts - logsumexp(intercepts)
+
+    def on_support(self, slopes, low, high):
+        """Centres as the density sees them: clipped to the support where d = 1."""
+        return np.clip(slopes, low, high) if slopes.shape[1] == 1 else slopes
+
+    def kinks(self, slopes):
+        """Where in x scores have kinks (d = 1): at the centres."""
+        return slopes[:, 0]
+
+    def switches(self, slopes, intercepts):
+        """As `Monomial.switches`: nowhere at once, as log-odds change by 2 for a unit of x at most."""
+        return np.empty(0), np.empty(0)
+
+
+def meetings(slope, intercept, scale):
+    """Where pairs of lines meet, and how far from there they are one joint scale apart."""
+    i, j = np.triu_indices(slope.size, 1)
+    meets = np.abs(slope[i] - slope[j]) > 1e-12
+    i, j = i[meets], j[meets]
+    gap = slope[i] - slope[j]
+    return (intercept[j] - intercept[i]) / gap, np.hypot(scale[i], scale[j]) / np.abs(gap)
+
+
+KINDS = Monomial("S", 0, "softmax"), Distance("L", 1, "Laplace"), Monomial("Q", 2, "quadratic", power=2)
+GATES = {gate.letter: gate for gate in KINDS}
+
+
+def of(gating):
+    """The two gates of a gating, a word of two letters."""
+    return tuple(GATES[letter] for letter in gating)
+
+
+def _added(pair):
+    return max(gate.code for gate in pair), pair[0].code
+
+
+# The place of a gating here keys the random numbers of its fits: those of a gate that is added come last.
+GATINGS = tuple(one.letter + two.letter for one, two in sorted(product(GATES.values(), repeat=2), key=_added))
