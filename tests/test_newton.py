@@ -115,6 +115,9 @@ class Toy:
 
     active = Problem.active
 
+    def rounding(self, value, unit=1e-15):
+        return unit * np.sqrt(self.n) * (1.0 + abs(value))
+
     def project(self, z):
         return np.clip(z, self.lower, self.upper)
 
