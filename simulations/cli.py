@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import UserError
-from .files import folder_refusal, in_a_line, refusal, same_file, written_whole
+from .files import SHOWN, folder_refusal, in_a_line, refusal, same_file, written_whole
 from .messages import strict_json
 from .pace import Pace
 from .schema import EXPERTS
@@ -55,6 +55,9 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt:
             _say("interrupted")
             raise typer.Exit(130) from None
+        except (MemoryError, ImportError, OSError) as error:  # of the machine: what was asked for may well be right
+            _say(f"{type(error).__name__}: {str(error) or 'the memory is too small'}"[:SHOWN])
+            raise typer.Exit(1) from None
 
     def parse_args(self, ctx, args):
         try:
@@ -184,7 +187,8 @@ def _none_yet(path, study):
 def _with_those_beside(source, results):
     """(study, its results, [(study, results) of those beside it]); a study beside that has no results is named."""
     study = load_study(source)
-    path, others = _results(study, results), {name: load_study(name) for name in study.beside}
+    path = _results(study, results)
+    others = {name: load_study(name) for name in study.beside}
     for name, other in others.items():
         if other.name == study.name:
             raise UserError(f"{source}: beside: {name} has this study's own name")

@@ -435,6 +435,20 @@ def test_workers_that_cannot_be_started_are_one_line(tmp_path, monkeypatch):
         assert "0 of 16 cells are kept in results/small.sqlite" in kept
 
 
+@pytest.mark.parametrize("raised", [MemoryError(), ImportError("libz.so: cannot map\nit"), OSError(12, "No memory")])
+@pytest.mark.parametrize("command", [["run"], ["status"], ["rates"], ["table", "--out", "t.csv"], ["plot"], ["report"]])
+def test_trouble_of_the_machine_is_one_line(odd_paths, monkeypatch, raised, command):
+    def refuse(*_, **__):
+        raise raised
+
+    one_cell("s.sqlite")
+    monkeypatch.setattr("simulations.cli.Store", refuse)
+    done = CliRunner().invoke(app, [*command, "small.toml", "--results", "s.sqlite"])
+    assert isinstance(done.exception, SystemExit), repr(done.exception)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"hmoe: {type(raised).__name__}: ")
+
+
 def test_studies_are_listed(tmp_path):
     shown = hmoe(tmp_path, "studies")
     assert [line.split()[0] for line in shown.splitlines()] == [
