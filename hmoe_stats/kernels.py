@@ -27,6 +27,11 @@ sqrt(||x - a||^2 + eps^2); eps = 0 is the model itself, with gradient 0 at x = a
 Gate codes: 0 softmax, 1 Laplace. Arguments common to most functions: X (n, d) and y (n,) C-contiguous float64; then
 `MixingMeasure.kernel_args()`: kind1, kind2, off (k1 + 1,), a (k1, d), b (k1,), omega (K, d), beta (K,), eta (K, d),
 tau (K,), nu (K,); then eps.
+
+A first fit waits for all this to be compiled, which goes with the number of loops. Helpers are inlined: each call of
+one is a copy, each type of an argument another. So arrays of parameters are read-only wherever kernels are called (see
+`fitting.problem.read_only`), integers are no literals, and what needs the same run through gates and experts shares a
+kernel. One call for several arrays, chosen at run time, would be less to compile still, and was 10 % slower for gates.
 """
 
 import math
