@@ -3,8 +3,8 @@
 kernels: against the cost of their exponentials and logarithms in NumPy (the roofline) and against NumPy with logsumexp.
 fits: one fit from one start, against a NumPy EM and against SciPy's L-BFGS on our own score, in CPU time; EM is given
 up to a thousand times as long, half an hour in all.
-growth: time and memory over n, K and d. cold: the first fit of a fresh process, and of a fresh installation. driver: what a study costs a cell
-besides its fits, and how fast `hmoe status` answers. figure: what the tables show.
+growth: time and memory over n, K and d. cold: the first fit of a fresh process, and of a fresh installation. driver:
+what a study costs a cell besides its fits, and how fast `hmoe status` answers. figure: what the tables show.
 Tables go to the screen and to benchmarks/<name>.csv. `python -m benchmarks.optimum` asks whether fits find the optimum.
 """
 
