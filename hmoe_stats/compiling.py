@@ -14,7 +14,7 @@ from numba import config, njit
 from numba.core import event
 from numba.core.caching import FunctionCache
 
-SECONDS = 15  # that all kernels of a fit take to compile
+SECONDS = 20  # of one processor, about, that the kernels of a first fit take: see `python -m benchmarks cold`
 
 _log = logging.getLogger("hmoe_stats")
 _said = set()
@@ -80,7 +80,7 @@ class _Compiling(event.Listener):
         if own and "compiling" not in _said:
             _said.add("compiling")
             often = "in every process" if "uncached" in _said else "once for this installation"
-            _log.info("compiling the kernels, %s: up to %d s", often, SECONDS)
+            _log.info("compiling the kernels, %s: about %d s", often, SECONDS)
 
     def on_end(self, event):
         pass

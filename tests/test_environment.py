@@ -121,7 +121,7 @@ app(["work"])
 @compiled
 def test_the_command_line_says_once_that_it_compiles_and_only_when_it_does(tmp_path):
     first, again = [python(COMMAND, NUMBA_CACHE_DIR=str(tmp_path))[1] for _ in range(2)]
-    assert re.fullmatch(r"hmoe: compiling the kernels, once for this installation: up to \d+ s\n", first)
+    assert re.fullmatch(r"hmoe: compiling the kernels, once for this installation: about \d+ s\n", first)
     assert again == ""
 
 
