@@ -35,7 +35,7 @@ def fields_of(k2=(1, 2), d=2, gating="SL"):
 # -- validation -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("gating", ["", "S", "S S", "SLL", "XY", None, 3, ("S", "L"), b"SS", np.array(["SS", "LL"])])
 def test_bad_gating(gating):
-    with pytest.raises(ValueError, match=r"^gating must be one of SS, SL, LS, LL; got "):
+    with pytest.raises(ValueError, match=rf"^gating must be one of {', '.join(GATINGS)}; got "):
         hs.MixingMeasure(**fields_of() | {"gating": gating})
 
 
@@ -190,7 +190,7 @@ FORCED = {
     "float sizes": {"k2": (1.0, 2.0)},
     "sizes that cancel": {"k2": (4, -1)},
     "no size": {"k2": None},
-    "another gate": {"gating": "SQ"},
+    "another gate": {"gating": "SX"},
     "three gates": {"gating": "SSS"},
     "lower case": {"gating": "sl"},
     "array of gates": {"gating": np.array(["SS", "LL"])},
@@ -450,7 +450,9 @@ def test_canonical_form_keeps_the_density(rng, gating, d, support, k2):
 def test_canonical_form_is_idempotent_and_label_free(rng, gating, d, support):
     G = naive.random_measure(rng, gating, (1, 3, 2), d)
     H = G.canonical(support)
-    assert H.canonical(support).allclose(H, rtol=1e-12, atol=1e-12)
+    # the square of 100 times a slope rounds to 1e-11
+    tol = 1e-10 if "Q" in gating else 1e-12
+    assert H.canonical(support).allclose(H, rtol=tol, atol=tol)
     order = naive.permuted(np.random.default_rng(1), G.replace(nu=np.arange(1.0, 7.0)))
     labels = order.nu.astype(int) - 1
     np.testing.assert_allclose(order.canonical(support).omega, H.omega[labels], atol=1e-10)
@@ -471,7 +473,9 @@ def test_one_canonical_form_for_every_writing(rng, gating, d, support):
     for _ in range(5):
         H = naive.rewritten(rng, G, support)
         assert not H.allclose(G)
-        assert H.canonical(support).allclose(want, rtol=1e-10, atol=1e-10)
+        # the square of 100 times a slope of 100 rounds to 1e-9
+        tol = 1e-7 if "Q" in gating else 1e-10
+        assert H.canonical(support).allclose(want, rtol=tol, atol=tol)
 
 
 @gatings

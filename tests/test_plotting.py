@@ -11,6 +11,7 @@ from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.figure import Figure
 
 from hmoe_stats import datasets, plotting
+from hmoe_stats.gates import GATINGS
 from hmoe_stats.likelihood import gate_weights
 from hmoe_stats.rates import fit_rate
 from hmoe_stats.sampling import Uniform, sample
@@ -111,7 +112,7 @@ def test_bands_are_the_bootstrap_interval_of_the_statistic(table):
 
 def test_gatings_differ_without_colour():
     looks = plotting.GATING_STYLES.values()
-    assert len({look["marker"] for look in looks}) == len({look["linestyle"] for look in looks}) == 4
+    assert len({look["marker"] for look in looks}) == len({look["linestyle"] for look in looks}) == len(GATINGS)
 
 
 def test_models_of_one_gating_share_its_colour_and_differ_without_it(table):

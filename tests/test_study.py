@@ -84,7 +84,7 @@ def test_sizes_of_a_range_are_log_spaced(read):
         ("omega = 3\n", "omega = -3\n", ["fit.bounds.omega: expected a positive number B", "got -3"]),
         ("nu = [0.01, 4]", "nu = 4", ["fit.bounds.nu: expected a pair", "got 4"]),
         ("nu = [0.01, 4]", "nu = [0, 4]", ["fit.bounds.nu: expected a pair", "0 < low"]),
-        ('"SS", "LL"', '"SS", "XX"', ["gatings[1]: expected 'SS', 'SL', 'LS' or 'LL', got 'XX'"]),
+        ('"SS", "LL"', '"SS", "XX"', ["gatings[1]: expected 'SS', 'SL', ", "'QL' or 'QQ', got 'XX'"]),
         ('"SS", "LL"', '"SS", "SS"', ["gatings: expected distinct entries ('SS' is there twice)"]),
         ("replicates = 3", 'replicates = "3"', ["replicates: expected a valid integer, got '3'"]),
         ("replicates = 3", "replicates = 0", ["replicates: expected greater than or equal to 1, got 0"]),
