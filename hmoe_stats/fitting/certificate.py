@@ -10,8 +10,8 @@ conditions gives them away. Here an expert, or a set of experts at once, is call
 
 The second is what a search over rows finds where nothing is: a parameter of an expert, or of its gate, can be put at
 about n distinguishable places, so that the largest of n^(2d + 3) gains, each of which exceeds t with a probability of
-about exp(-t), is about (2d + 3) log n. No constant is tuned. `benchmarks/spurious.csv` counts what it does on samples of
-known truths, among them true experts of tiny variance.
+about exp(-t), is about (2d + 3) log n. No constant is tuned. `benchmarks/spurious.csv` counts what it does on samples
+of known truths, some of which have experts of tiny variance.
 """
 
 from itertools import pairwise
