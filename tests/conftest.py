@@ -1,6 +1,7 @@
 """Settings and helpers shared by the tests: sizes that suit the interpreter, and keyed random generators."""
 
 import os
+import signal
 import zlib
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
@@ -8,6 +9,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
 import numpy as np
 import pytest
 from hypothesis import settings
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores what tests send
 
 # Without the compiler the kernels run as plain Python, two to three orders of magnitude slower.
 PURE_PYTHON = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")

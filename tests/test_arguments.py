@@ -40,10 +40,11 @@ MODULUS_OF_TAU = theory.Modulus(
 # -- the table ---------------------------------------------------------------------------------------------------------
 # function: (parameter -> its kind, among those of `BAD`, "array" or "errors", good arguments); with a "?" None is good
 DATA = {"G": "measure", "X": "array", "y": "array"}, {"G": G, "X": X, "y": Y}
+WEIGHED = DATA[0] | {"weights": "array?"}, DATA[1] | {"weights": np.ones(len(Y))}
 PAIR = {"G": "measure", "G0": "measure", "x": "law"}, {"G": G, "G0": G, "x": LAW}
 DRAWN = PAIR[0] | {"draws": "count", "seed": "seed"}, PAIR[1]
-FIT = DATA[0] | {"gating": "name", "k2": "k2", "start": "measure?", "max_iter": "count from 1", "tol": "positive"}
-FIT = FIT | {"seed": "seed"}, {"X": X, "y": Y, "gating": "SS", "k2": (1,)}
+FIT = WEIGHED[0] | {"gating": "name", "k2": "k2", "start": "measure?", "max_iter": "count from 1", "tol": "positive"}
+FIT = FIT | {"seed": "seed"}, {"X": X, "y": Y, "gating": "SS", "k2": (1,), "weights": np.ones(len(Y))}
 del FIT[0]["G"]
 MORE = {"n_starts": "count from 1?", "bounds": "bounds?", "local": "flag", "effort": "name?"}
 RATE = {"n": "array", "statistic": "name", "n_boot": "count", "level": "share", "seed": "seed", "n_min": "number?"}
@@ -61,7 +62,9 @@ TABLE = {
     hs.Uniform: (dict.fromkeys(("low", "high"), "array"), {"low": np.zeros(2), "high": np.ones(2)}),
     hs.Normal: (dict.fromkeys(("loc", "scale"), "array"), {"loc": np.zeros(2), "scale": np.ones(2)}),
     hs.sample: ({"G": "measure", "n": "count from 1", "x": "law", "seed": "seed"}, dict(G=G, n=5, x=LAW, seed=0)),
-    **dict.fromkeys((hs.log_density, hs.log_likelihood, hs.responsibilities, hs.score, hs.information), DATA),
+    hs.log_density: DATA,
+    **dict.fromkeys((hs.responsibilities, hs.score, hs.information), WEIGHED),
+    hs.log_likelihood: (WEIGHED[0] | {"relative_to": "measure?"}, WEIGHED[1]),
     **dict.fromkeys((hs.gate_weights, hs.predict), ({"G": "measure", "X": "array"}, {"G": G, "X": X})),
     hs.fit_em: FIT,
     hs.fit_mle: (FIT[0] | MORE, FIT[1]),

@@ -483,8 +483,10 @@ class Inserted:
         self.G, self.k2, self.i = naive.random_measure(rng, gating, k2, d), k2, i
         self.X, self.y = naive.random_data(rng, self.G, scale(270, 20))  # more than one block
         slopes, numbers = rng.normal(size=(2, 3, d)), rng.normal(size=(2, 3))
+        gate = GATES[gating[1]]
+        slopes[0] *= 3.0 / np.abs(gate.features(self.X)).max()  # weights of e^20 are no small ones
         self.experts = slopes[0], numbers[0], slopes[1], numbers[1], rng.uniform(0.3, 1.0, 3)
-        self.kind = GATES[gating[1]].code
+        self.kind = gate.code
         self.base = kernels.insertion_base(self.X, self.y, *self.G.kernel_args(), 0.0, i)
 
     def change(self, omega, beta, eta, tau, nu):
