@@ -41,6 +41,8 @@ class _Cache(FunctionCache):
     def load_overload(self, sig, target_context):
         try:
             return super().load_overload(sig, target_context)
+        except MemoryError:  # of this process, not of the file
+            raise
         except Exception as error:  # whatever a damaged file makes of unpickling and linking
             _warn(f"compiled kernels in {self.cache_path} are damaged and made anew ({type(error).__name__}: {error})")
         try:
