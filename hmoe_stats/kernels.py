@@ -1123,9 +1123,12 @@ def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, we
                     last[s] = (1.0 - e[s]) * ew[s] * residual[s] * precision - ez[s]
             _weigh(part, weights, start, nb)
             _add_pair(part, left, right, nb, d, row, col, out, tmp)
-            if block > 0:
+            if block == 1:
                 _weigh(last, weights, start, nb)
-                _add_row(last, right, nb, d, p - 1, col, out)
+                _add_row(last, phi, nb, d, p - 1, ZERO, out)
+            elif block == 2:
+                _weigh(last, weights, start, nb)
+                _add_row(last, x, nb, d, p - 1, first_mu, out)
         for s in range(nb):
             part[s] = 0.5 * (1.0 - e[s]) * (ew[s] * residual[s] * residual[s] * precision - ew[s]) - ew[s] - 0.5 * e[s]
         _weigh(part, weights, start, nb)
