@@ -1,6 +1,10 @@
 """What tells an estimate from a spurious maximum: experts that chance may have found are named, true ones are not."""
 
+import re
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from naive import log_density
 
@@ -147,3 +151,16 @@ def test_a_gate_that_runs_to_a_step_is_a_warning():
     x = np.linspace(-1.0, 1.0, 120)
     fit = hs.fit_mle(x, np.where(x > 0.1, 5.0, -5.0) + np.sin(97.0 * x), "SS", (2,), n_starts=4)
     assert any("the gate separates the data" in text for text in fit.warnings)
+
+
+def test_what_the_readme_says_of_spurious_maxima_is_in_the_table():
+    top = Path(__file__).parents[1]
+    table = pd.read_csv(top / "benchmarks" / "spurious.csv")
+    exact, over = table[table["k2"] == "2,2"].sum(), table[table["k2"] != "2,2"].sum()
+    said = re.sub(r"\s+", " ", (top / "README.md").read_text())
+    assert f"On {table['sets'].sum()} samples of known truths" in said
+    assert f"none of {exact['sets']} exact fits is doubted" in said
+    assert exact["false alarms"] == 0
+    assert f"Of {over['sets']} fits with an expert or two too many, {over['passed over']} had better starts" in said
+    assert f"{over['sound']} are sound, of which {over['missed']} still hold" in said
+    assert f"{over['sets'] - over['sound']} find nothing that is" in said
