@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from . import UserError
 from .files import in_a_line, read_toml, refusal
@@ -83,6 +83,12 @@ class Cell(NamedTuple):
         return (self.n + 2000) * sum(self.k2) ** 3
 
 
+def _law(values):
+    """The name of a covariate law; none for what is no text, which pydantic would print, however long."""
+    law = values.get("law") if isinstance(values, dict) else getattr(values, "law", None)
+    return law if isinstance(law, str) else None
+
+
 class Study(Table):
     """A simulation study; see the module's text for what its hash covers."""
 
@@ -93,7 +99,7 @@ class Study(Table):
     k2: Annotated[list[Fitted], Field(min_length=1), SHORT, AfterValidator(distinct)]
     n: Sizes
     replicates: Annotated[int, Field(ge=1, le=CELLS)]
-    x: Annotated[UniformX | NormalX, Field(discriminator="law")]
+    x: Annotated[Annotated[UniformX, Tag("uniform")] | Annotated[NormalX, Tag("normal")], Discriminator(_law)]
     seed: Annotated[int, Field(ge=0, lt=2**128)]  # of the 128 bits that a SeedSequence mixes
     statistics: Annotated[list[Statistic], Field(min_length=1), SHORT, AfterValidator(distinct)] = [
         "mean",
@@ -254,7 +260,7 @@ EXPECTED = {  # where pydantic's words are those of Python
     "string_too_long": "at most 500 characters",
     "dict_type": "a table",
     "model_type": "a table",
-    "model_attributes_type": "a table",
+    "union_tag_not_found": "a table",
 }
 
 
@@ -269,7 +275,7 @@ def _explain(error):
         return f"{key}: unknown key{f'; did you mean {close[0]!r}?' if close else ''} (known: {', '.join(known)})"
     if kind == "missing":
         return f"{key}: missing key"
-    if kind.startswith("union_tag"):  # only x has branches with a name
+    if kind.startswith("union_tag") and isinstance(got, dict):  # only x has branches with a name
         return f"{key}.law: expected 'uniform' or 'normal', got {_shown(got.get('law'))}"
     expected = str(error["ctx"]["error"]) if kind == "value_error" else error["msg"].removeprefix("Input should be ")
     expected = EXPECTED.get(kind, expected)

@@ -119,6 +119,7 @@ def test_sizes_of_a_range_are_log_spaced(read):
         ("seed = 7", f"seed = {10**60}", ["seed: expected less than 3402823669"]),
         ("seed = 7", f"seed = 0x{'f' * 5000}", ["seed: expected less than 3402823669", "got a number of thousands"]),
         ("seed = 7", f"seed = {'9' * 5000}", ["not a TOML file: a number of thousands of digits"]),
+        ('law = "uniform"', f"law = 0x{'f' * 5000}", ["x.law: expected 'uniform' or 'normal', got a number of thou"]),
         ("n_starts = 2", "n_starts = 10_000_000", ["fit.n_starts: expected less than or equal to 10000"]),
         ("n_starts = 2", "max_iter = 10_000_000_000", ["fit.max_iter: expected less than or equal to 1000000"]),
         ("omega = 3\n", f"omega = {10**400}\n", ["fit.bounds.omega: expected a positive number B of at most 1e+50"]),
