@@ -4,7 +4,6 @@ What the user can mend is said in one line a problem on standard error, with exi
 exit code 130. Heavy libraries are imported inside the commands that need them, so that `status` answers at once.
 """
 
-import json
 import logging
 import signal
 import sys
@@ -315,7 +314,7 @@ def status(study: StudyName, results: Results = None, as_json: AsJson = False):
     found |= {"seconds_left": pace.left(jobs) if to_do else 0.0, "under_way": being_written(path)}
     found["began"] = began or None
     if as_json:
-        print(json.dumps(found, indent=2, allow_nan=False))
+        print(strict_json(found))
     else:
         _print_status(found, pace.finished)
 
@@ -359,7 +358,7 @@ def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
         slopes = summary.slopes(*found)
         if as_json:
             tables = {"slopes": _records(slopes), "differences": _records(summary.differences(*found))}
-            print(json.dumps({"study": found[0].name} | tables, indent=2, allow_nan=False))
+            print(strict_json({"study": found[0].name} | tables))
         else:
             print(summary.format_slopes(slopes))
             print()
@@ -367,12 +366,8 @@ def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
 
 
 def _records(table):
-    """The rows of a table as JSON has them: null for what is missing, not finite or empty."""
-    return [{name: None if _nothing(v) else v for name, v in row.items()} for row in table.to_dict("records")]
-
-
-def _nothing(value):
-    return value == "" or isinstance(value, float) and not abs(value) < float("inf")
+    """The rows of a table as JSON has them: null for what is empty."""
+    return [{name: None if v == "" else v for name, v in row.items()} for row in table.to_dict("records")]
 
 
 @app.command()

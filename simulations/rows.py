@@ -12,7 +12,7 @@ import re
 import zlib
 from array import array
 
-from .study import GATINGS, Cell, sizes_of
+from .study import GATINGS
 
 COLUMNS = (
     "study_hash gating k2 n replicate status message log_likelihood score_norm n_iter seconds parameters errors "
@@ -210,13 +210,3 @@ def _csv(values):
 
 def _text(number):
     return "" if math.isnan(number) else repr(number)
-
-
-def grid_of(study):
-    """(gating, k2 as text, n) of the corners of a study, for looking up."""
-    return {corner.key[:3] for corner in study.corners()}
-
-
-def cell_of(key):
-    """The `Cell` of a key."""
-    return Cell(key[0], sizes_of(key[1]), *key[2:])
