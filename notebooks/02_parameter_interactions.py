@@ -174,6 +174,24 @@ plt.show()
 # A framed pair obeys an identity. The matrix tells how close the others come: an eigenvalue near 0 is a direction in
 # parameter space that data hardly see.
 #
+# ## A third gate, as the control
+#
+# Softmax has the interaction and no kink, Laplace a kink and no interaction. A gate of scores $\omega x^2 + \beta$
+# (letter Q) has neither: it is smooth, and $\partial^2 u/\partial\omega\,\partial\tau$ brings down an $x^2$, which
+# $\partial u/\partial\eta$ does not have. Where Q behaves as Laplace gates do, it is the missing interaction; where it
+# behaves as softmax does, it is smoothness. A weaker identity stays, one order up, where $x^2$ meets $x^2$:
+#
+# $$\frac{\partial^3 u}{\partial\omega\,\partial\tau^2} = \frac{\partial^2 u}{\partial\eta^2}.$$
+#
+# Angles between the two sides of either identity, for the truth C2 of each gate; 0 degrees is an identity:
+
+# %%
+sides = {"d2/domega dtau": "d/deta", "d3/domega dtau2": "d2/deta2"}
+for gating in ("SS", "LL", "QQ"):
+    third = hs.theory.interactions(hs.datasets.truth("C2", gating=gating), order=3, x=law)
+    print(gating, *(f"   {one} and {other}: {third.angle(one, [other]):4.1f}" for one, other in sides.items()))
+
+# %% [markdown]
 # ## As the gates change
 #
 # The angle between $\partial^2/\partial\omega\,\partial\tau$ and the derivatives of lower order measures the
