@@ -1,7 +1,7 @@
 """What 1e5 stored cells cost: `hmoe status`, `rates` and `table` on results that are made, not fitted.
 
 The study has four gatings, an exact and an over-specified model, 25 sample sizes and 500 replicates. A row has the
-parameters and the errors of a fit near the truth, as many as a fit has, with noise that falls with n. Each command is a
+parameters of a fit near the truth, and what is measured of it is there, with noise that falls with n. Each command is a
 process of its own: wall and CPU seconds from its start to its end, and its memory at the peak.
 """
 
@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 import hmoe_stats as hs
+from simulations import measures
 from simulations.store import Store
-from simulations.study import load_study
+from simulations.study import load_study, sizes_of
 
 STUDY = """
 name = "stored"
@@ -33,7 +34,7 @@ COMMANDS = {"status": [], "table": ["--out", "table.csv"], "rates": []}
 
 
 def near(study, gating, k2, rng):
-    """(parameters, errors) of a measure near the truth, with experts of each group twice where more are fitted."""
+    """(parameters, what is measured) of a fit near the truth, experts of each group twice where more are fitted."""
     G0 = study.measure(gating)
     experts = []
     for i, m in enumerate(k2):
@@ -44,11 +45,7 @@ def near(study, gating, k2, rng):
         value = getattr(G0, name)[experts]
         moved[name] = value + 0.05 * rng.standard_normal(value.shape)
     G = hs.MixingMeasure(gating=gating, k2=k2, nu=G0.nu[experts] * rng.lognormal(0, 0.05, len(experts)), **moved)
-    columns = ["level", "cell", "size", "parameter", "kind", "error"]
-    errors = hs.parameter_errors(G, G0, x=study.law)[columns].values.tolist()
-    for form in ("sharp", "published"):
-        errors.append([0, "", 0, f"loss_{form}", "loss", float(hs.voronoi_loss(G, G0, form=form, x=study.law))])
-    return G.to_dict(), errors
+    return G.to_dict(), {measure.name: measure.rows(G, G0, study.law) for measure in measures.asked_by(study)}
 
 
 def fill(path, study):
@@ -60,20 +57,24 @@ def fill(path, study):
     rows = []
     with Store(path, study, write=True) as store:
         for cell in study.cells():
-            parameters, errors = fits[cell.gating, cell.k2][rng.integers(FITS)]
-            noise = (cell.n / 1000) ** -0.4 * rng.lognormal(0, 0.7, len(errors))
+            parameters, _ = fits[cell.gating, cell.k2][rng.integers(FITS)]
             row = dict(zip(("gating", "k2", "n", "replicate"), cell.key, strict=True))
             row |= {"status": "converged", "message": "", "log_likelihood": -cell.n * (2 + rng.random()), "n_iter": 12}
             row |= {"parameters": parameters, "certificate": certificate | {"gap": rng.random()}, "score_norm": 1e-10}
-            row |= {"errors": [[*e[:5], e[5] * s] for e, s in zip(errors, noise.tolist(), strict=True)]}
             if rng.random() < 1e-3:
-                gone = dict.fromkeys(("log_likelihood", "score_norm", "n_iter", "parameters", "errors", "certificate"))
+                gone = dict.fromkeys(("log_likelihood", "score_norm", "n_iter", "parameters", "certificate"))
                 row |= gone | {"status": "failed", "message": "ValueError: no"}
             rows.append(row | {"seconds": 0.2, "version": hs.__version__, "source": "0123456789abcdef"})
             if len(rows) == 250:
                 store.write(rows)
                 rows = []
         store.write(rows)
+        for task in store.missing():
+            gating, k2, n, _ = task.key
+            _, found = fits[gating, sizes_of(k2)][rng.integers(FITS)]
+            noise = iter((n / 1000) ** -0.4 * rng.lognormal(0, 0.7, 100))
+            noisy = {name: [[*r[:5], float(r[5] * next(noise))] for r in its] for name, its in found.items()}
+            store.keep(task, {name: (its, "") for name, its in noisy.items()})
 
 
 # a small process starts the command: memory at the peak is that of the command or of who starts it

@@ -67,7 +67,7 @@ def _model(study, truth, k2):
     if study.fit.start == "truth":
         start = truth
         if k2 != truth.k2 and not contains(k2, truth.k2):
-            yield f'k2: the truth, {text_of(truth.k2)}, where fits start, does not fit into {text_of(k2)}'
+            yield f"k2: the truth, {text_of(truth.k2)}, where fits start, does not fit into {text_of(k2)}"
             return
     elif len(k2) < truth.k1:
         yield f"k2: expected at least as many groups as the truth has, {truth.k1}, got {text_of(k2)}"

@@ -242,9 +242,9 @@ def run(
         for line in (*_findings(study), *checks.box_findings(study)) if todo else ():
             _say(line)
         stopped = None
-        jobs = max(1, min(jobs or joblib.cpu_count(), todo, WORKERS * joblib.cpu_count()))
+        jobs = min(jobs or joblib.cpu_count(), WORKERS * joblib.cpu_count())
         try:
-            runner.run(study, store, jobs, backend, scheduler, retry_failed)
+            runner.run(study, store, max(1, min(jobs, todo)), backend, scheduler, retry_failed)
         except KeyboardInterrupt:
             stopped, code = "interrupted", 130
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would only tear the last lines
@@ -262,6 +262,7 @@ def run(
         print(visible(f"{study.name}: {counts}"))
         for message, count in store.failures().items():
             _say(f"{count} failed: {message}")
+        store.collected(jobs=jobs)  # tables are then made at once
         raise typer.Exit(1 if after.failed == after.total else 0)
 
 
@@ -296,6 +297,7 @@ def status(study: StudyName, results: Results = None, as_json: AsJson = False):
         with _opened(path, study) as store:
             there, latest = store.progress(), store.latest_run()
             recent, last = store.finished_since(latest["began"])
+            store.unmeasured()
     began, jobs = latest["began"], latest["jobs"]
     pace, groups = Pace(study, there), {}
     for cell in study.corners():

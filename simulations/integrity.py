@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from . import rows
-from .rows import COLUMNS, KEY
+from .rows import COLUMNS, KEY, MEASURE_COLUMNS
 
 DAMAGE = (11, 26)  # SQLITE_CORRUPT, SQLITE_NOTADB
 MOST_ROWS = 40  # on a page, at a hundred bytes a row, more than any has
@@ -31,7 +31,10 @@ def said_of(error):
 
 @contextmanager
 def snapshot(db):
-    """What is read within is of one moment."""
+    """What is read within is of one moment, that of the outermost one."""
+    if db.in_transaction:
+        yield
+        return
     db.execute("BEGIN")
     try:
         yield
@@ -51,7 +54,7 @@ class Found(NamedTuple):
 
 
 def examine(db, study_hash, ledger, visit=None, trouble=()):
-    """Read every cell, and call `visit` with row number and values of each that is sound.
+    """Read every cell, and call `visit` with row number, values and checksum of each that is sound.
 
     Parameters
     ----------
@@ -74,9 +77,10 @@ def examine(db, study_hash, ledger, visit=None, trouble=()):
                 damaged[number] = values[KEY]
                 continue
             sound.add(number)
-            total += rows.checksum(values) if stored is None else stored
+            mark = rows.checksum(values) if stored is None else stored
+            total += mark
             if visit is not None:
-                visit(number, values)
+                visit(number, values, mark)
         try:
             flaw = ledger.flaw(db) if ledger is not None and not trouble else None
         except sqlite3.Error as error:
@@ -88,21 +92,47 @@ def examine(db, study_hash, ledger, visit=None, trouble=()):
     return Found(len(sound), total, damaged, *trouble[:1] or [""], flaw)
 
 
-def read_rows(db, trouble):
-    """Every row that can be read; where pages are damaged, one by one.
+def examine_measures(db, visit=None):
+    """Read every measure, and call `visit` with the values of each that is sound.
+
+    Returns
+    -------
+    (list of int, str)
+        Numbers of the rows that are not, and what SQLite says of damaged pages; "" if nothing.
+    """
+    damaged, trouble = [], []
+    with snapshot(db):
+        for number, values, stored in read_rows(db, trouble, "measures", MEASURE_COLUMNS) if has_measures(db) else ():
+            if rows.checksum(values) != stored:
+                damaged.append(number)
+            elif visit is not None:
+                visit(values)
+    return damaged, "".join(trouble[:1])
+
+
+def has_measures(db):
+    """False for files from before measures had a table."""
+    return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'measures'").fetchone())
+
+
+def read_rows(db, trouble, table="cells", columns=COLUMNS):
+    """Every row of a table that can be read; where pages are damaged, one by one.
 
     Parameters
     ----------
     db : sqlite3.Connection
     trouble : list
         What SQLite says of damaged pages is appended.
+    table : str
+    columns : sequence of str
 
     Yields
     ------
     (int, tuple, int or None)
-        Row number, values of `COLUMNS`, checksum.
+        Row number, values of `columns`, checksum.
     """
-    query = f"SELECT rowid, {checksum_column(db)}, {', '.join(COLUMNS)} FROM cells NOT INDEXED"
+    checksum = checksum_column(db) if table == "cells" else "checksum"
+    query = f"SELECT rowid, {checksum}, {', '.join(columns)} FROM {table} NOT INDEXED"
     last = 0
     try:
         for last, stored, *values in db.execute(f"{query} ORDER BY rowid"):
@@ -114,7 +144,7 @@ def read_rows(db, trouble):
         trouble.append(said_of(error))
         if str(error).startswith("no such "):
             return
-    for number in range(last + 1, _last_row(db) + 1):
+    for number in range(last + 1, _last_row(db, table) + 1):
         try:
             found = db.execute(f"{query} WHERE rowid = ?", [number]).fetchall()
         except sqlite3.Error as error:
@@ -125,9 +155,9 @@ def read_rows(db, trouble):
             yield number, tuple(values), stored
 
 
-def _last_row(db):
+def _last_row(db, table):
     try:
-        return db.execute("SELECT MAX(rowid) FROM cells NOT INDEXED").fetchone()[0] or 0
+        return db.execute(f"SELECT MAX(rowid) FROM {table} NOT INDEXED").fetchone()[0] or 0
     except sqlite3.Error as error:
         if not is_damage(error):
             raise

@@ -1,6 +1,6 @@
-"""Rows of the store: how a cell is written, what shows that it was damaged since, and the tidy table of many.
+"""Rows of the store: how a cell or a measure is written, what shows that it was damaged since, the tidy table of many.
 
-Every row has a checksum over its other columns as they read back from SQLite. Rows written before there were checksums
+Every row has a checksum over its other columns as they read back from SQLite. Cells written before there were checksums
 are held against what a row can be.
 """
 
@@ -12,6 +12,7 @@ import re
 import zlib
 from array import array
 
+from . import measures
 from .study import GATINGS
 
 COLUMNS = (
@@ -22,19 +23,23 @@ REALS = ("log_likelihood", "score_norm", "seconds", "finished")
 JSON_COLUMNS = ("parameters", "errors", "certificate")
 STATUSES = ("converged", "boundary", "max_iter", "degenerate", "failed")  # of rows without a checksum
 KEY = slice(1, 5)  # of a row in the order of `COLUMNS`
+MEASURE_COLUMNS = "gating k2 n replicate measure version fit rows message".split()
 MISFITS = (TypeError, ValueError, AttributeError, RecursionError)  # what reading nonsense raises
 FRAME_COLUMNS = "truth gating k2 n replicate status log_likelihood level cell size parameter kind error".split()
+NONE = -1  # status of a cell that is not there
 NOTHING = (None, "", None, "", "")  # level, cell, size, parameter, kind of a cell that failed
-STATUS, LIKELIHOOD, ERRORS = (COLUMNS.index(name) for name in ("status", "log_likelihood", "errors"))
+STATUS, LIKELIHOOD, ERRORS, PARAMETERS = (
+    COLUMNS.index(name) for name in ("status", "log_likelihood", "errors", "parameters")
+)
 
 
 # -- one row ----------------------------------------------------------------------------------------------------------
 def values_of(row, study_hash, finished):
     """The values of `COLUMNS` for a finished cell, a dict as `runner.run_cell` returns it, as SQLite gives them."""
-    row = row | {"study_hash": study_hash, "finished": finished}
+    row = {"errors": None} | row | {"study_hash": study_hash, "finished": finished}
     for name in JSON_COLUMNS:
         if row[name] is not None:
-            row[name] = json.dumps(row[name], separators=(",", ":"), allow_nan=False)
+            row[name] = _as_json(row[name])
     for name in REALS:
         if row[name] is not None:
             number = float(row[name]) + 0.0  # SQLite knows neither -0.0 nor NaN
@@ -42,8 +47,17 @@ def values_of(row, study_hash, finished):
     return tuple(row[name] for name in COLUMNS)
 
 
+def measure_values_of(key, fit, measure, found, message):
+    """The values of `MEASURE_COLUMNS` for a `Measure` of the cell `key`, whose row has the checksum `fit`."""
+    return (*key, measure.name, measure.version, fit, None if found is None else _as_json(found), message)
+
+
+def _as_json(value):
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
 def checksum(values):
-    """CRC-32 of the values of `COLUMNS`: a number that sums to one for a whole file."""
+    """CRC-32 of the values of `COLUMNS`: a number that sums to one for a whole file; likewise of `MEASURE_COLUMNS`."""
     return zlib.crc32("\x1f".join(map(str, values)).encode("utf-8", "surrogatepass"))
 
 
@@ -103,44 +117,111 @@ def name_of(key):
 
 # -- many rows --------------------------------------------------------------------------------------------------------
 class Collected:
-    """The results of a study's cells, tidy, in flat arrays: some 20 bytes a measured number."""
+    """The results of a study's cells, tidy, in flat arrays: some 20 bytes a measured number.
 
-    def __init__(self, study, truth, failed):
-        self.study, self.truth, self.failed = study, truth, failed
+    What was found of one measure of one cell is a run of numbers; runs come in any order, after their cells.
+    """
+
+    def __init__(self, study, failed):
+        self.study, self.failed, self.measures = study, failed, measures.asked_by(study)
+        self.truth = study.truth if isinstance(study.truth, str) else "table"
+        self.failures = {}  # (measure, message) -> keys of cells
+        self._rank = {measure[:2]: i for i, measure in enumerate(self.measures)}
         self._corner = {corner.key[:3]: i for i, corner in enumerate(sorted(study.corners()))}
-        self._place, self._likelihood, self._count = array("q"), array("d"), array("q")  # a cell each
-        self._status, self._error, self._label = array("h"), array("d"), array("i")  # the latter a number each
+        # a cell each, whose place is that in the sorted grid
+        size = len(self._corner) * study.replicates
+        self._status, self._likelihood = array("b", [NONE]) * size, array("d", [math.nan]) * size
+        self._fit, self._known = array("q", [0]) * size, array("q", [0]) * size  # checksum; a bit a measure
+        # a run each, and a number each
+        self._place, self._order, self._count = array("q"), array("b"), array("q")
+        self._error, self._label = array("d"), array("i")
         self._statuses, self._labels = {}, {}
 
-    def add(self, values):
-        """Take a row of the store in, if the study asks for its cell."""
-        *corner, replicate = values[KEY]
-        corner = self._corner.get(tuple(corner))
-        if corner is None or not 0 <= replicate < self.study.replicates:
+    def add(self, values, fit):
+        """Take in a row of cells, and its checksum, if the study asks for the cell."""
+        place = self._place_of(values[KEY])
+        if place is None:
             return
-        errors, labels = json.loads(values[ERRORS] or "[]"), self._labels
-        if values[ERRORS] is None and self.failed:
-            errors = [(*NOTHING, math.nan)]
-        self._place.append(corner * self.study.replicates + replicate)
-        self._status.append(self._statuses.setdefault(values[STATUS], len(self._statuses)))
-        self._likelihood.append(math.nan if values[LIKELIHOOD] is None else values[LIKELIHOOD])
-        self._count.append(len(errors))
-        for *label, error in errors:
+        self._status[place] = self._statuses.setdefault(values[STATUS], len(self._statuses))
+        self._likelihood[place] = math.nan if values[LIKELIHOOD] is None else values[LIKELIHOOD]
+        self._fit[place] = fit
+        if values[STATUS] == "failed":
+            self._known[place] = (1 << len(self.measures)) - 1
+            if self.failed:
+                self._add_run(place, 0, [(*NOTHING, math.nan)])
+        elif values[ERRORS] is not None:
+            for kind, found in measures.of_errors(json.loads(values[ERRORS])).items():
+                self._add_found(place, kind, found)
+
+    def add_measure(self, values):
+        """Take in a row of measures, unless it is of a fit that the cell no longer has, or of another version."""
+        *key, name, version, fit, found, message = values
+        place = self._place_of(key)
+        if place is not None and self._status[place] != NONE and self._fit[place] == fit:
+            self._add_found(place, (name, version), None if found is None else json.loads(found), message)
+
+    def add_answer(self, task, answer):
+        """Take in what `measures.reckon` found."""
+        for measure in self.measures:
+            if measure.name in answer:
+                self._add_found(self._place_of(task.key), measure[:2], *answer[measure.name])
+
+    def _place_of(self, key):
+        *corner, replicate = key
+        corner = self._corner.get(tuple(corner))
+        if corner is not None and 0 <= replicate < self.study.replicates:
+            return corner * self.study.replicates + replicate
+        return None
+
+    def _key_of(self, place):
+        corner, replicate = divmod(place, self.study.replicates)
+        return (*list(self._corner)[corner], replicate)
+
+    def _add_found(self, place, kind, found, message=""):
+        rank = self._rank.get(kind)
+        if rank is None or self._known[place] >> rank & 1:
+            return
+        self._known[place] |= 1 << rank
+        if found is None:
+            self.failures.setdefault((kind[0], message), []).append(self._key_of(place))
+        else:
+            self._add_run(place, rank, found)
+
+    def _add_run(self, place, order, found):
+        self._place.append(place)
+        self._order.append(order)
+        self._count.append(len(found))
+        labels = self._labels
+        for *label, error in found:
             self._label.append(labels.setdefault(tuple(label), len(labels)))
             self._error.append(error)
 
+    def missing(self, values):
+        """What is to be reckoned of a row of cells that was taken in: a `measures.Task`, or None."""
+        place = self._place_of(values[KEY])
+        if place is None or self._status[place] == NONE:
+            return None
+        names = tuple(m.name for i, m in enumerate(self.measures) if not self._known[place] >> i & 1)
+        return measures.Task(values[KEY], self._fit[place], values[PARAMETERS], names) if names else None
+
+    @property
+    def complete(self):
+        """True if nothing is missing."""
+        whole = (1 << len(self.measures)) - 1
+        return all(known == whole or status == NONE for known, status in zip(self._known, self._status, strict=True))
+
     def __len__(self):
         """Number of cells."""
-        return len(self._place)
+        return len(self._status) - self._status.count(NONE)
 
     def _sorted(self):
-        """(cells in order, for each of them: place, status, log-likelihood, first number, count of numbers)."""
+        """(runs in order, for each of them: place, status, log-likelihood, first number, count of numbers)."""
         import numpy as np
 
         place, count = np.array(self._place), np.array(self._count)
-        order = np.argsort(place, kind="stable")
+        order = np.lexsort((np.array(self._order), place))
         first = np.cumsum(count) - count
-        plain = (place, np.array(self._status), np.array(self._likelihood), first, count)
+        plain = (place, np.array(self._status)[place], np.array(self._likelihood)[place], first, count)
         return [values[order] for values in plain]
 
     def frame(self):

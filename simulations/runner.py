@@ -1,4 +1,4 @@
-"""The runner: sample, fit and measure each missing cell of a study, in worker processes, and store the answers.
+"""The runner: sample and fit each missing cell of a study, in worker processes, and store the answers.
 
 `run_cell` is a pure function of a study and a cell. `run` hands the missing cells to workers (`simulations.pool`), the
 dearest first, and is the only one that writes: each answer goes to the store in its own transaction as it arrives
@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import UserError, pool
+from .measures import DIED, FAILURES
 from .pace import Pace
 from .rows import name_of
 
 
 # -- one cell ---------------------------------------------------------------------------------------------------------
 def run_cell(study, cell):
-    """Sample, fit and measure one cell.
+    """Sample and fit one cell.
 
     Parameters
     ----------
@@ -38,8 +39,8 @@ def run_cell(study, cell):
     -------
     dict
         The row of the store: gating, k2 (text), n, replicate; status (that of the fit, or ``"failed"`` with what was
-        raised in `message`), log_likelihood, score_norm, n_iter, seconds; parameters (`MixingMeasure.to_dict`), errors
-        (rows of level, cell, size, parameter, kind, error), certificate; version and source of the code.
+        raised in `message`), log_likelihood, score_norm, n_iter, seconds; parameters (`MixingMeasure.to_dict`) and
+        certificate; version and source of the code.
 
     Raises
     ------
@@ -49,15 +50,12 @@ def run_cell(study, cell):
     """
     begin = time.perf_counter()
     try:
-        found = _fit_and_measure(study, cell)
+        found = _fitted(study, cell)
     except UserError:
         raise
     except FAILURES as error:  # the row says so, and the study goes on
         found = _failed(_said(error))
     return _row(cell, found, time.perf_counter() - begin)
-
-
-FAILURES = (ArithmeticError, ValueError)  # with LinAlgError, a ValueError
 
 
 def _said(error):
@@ -74,15 +72,15 @@ def _row(cell, found, seconds):
 
 
 def _failed(message):
-    gone = dict.fromkeys(("log_likelihood", "score_norm", "n_iter", "parameters", "errors", "certificate"))
+    gone = dict.fromkeys(("log_likelihood", "score_norm", "n_iter", "parameters", "certificate"))
     return gone | {"status": "failed", "message": message}
 
 
-def _fit_and_measure(study, cell):
+def _fitted(study, cell):
     import hmoe_stats as hs
 
-    truth, law = study.measure(cell.gating), study.law
-    X, y = hs.sample(truth, cell.n, x=law, seed=study.data_seed(cell.n, cell.replicate))
+    truth = study.measure(cell.gating)
+    X, y = hs.sample(truth, cell.n, x=study.law, seed=study.data_seed(cell.n, cell.replicate))
     fit = hs.fit_mle(
         X,
         y,
@@ -92,28 +90,14 @@ def _fit_and_measure(study, cell):
         seed=study.fit_seed(cell.n, cell.replicate),
         **study.fit.keywords(),
     )
-    columns = ["level", "cell", "size", "parameter", "kind", "error"]
-    errors = [
-        [int(level), str(name), int(size), str(parameter), str(kind), float(error)]
-        for level, name, size, parameter, kind, error in hs.parameter_errors(fit.measure, truth, x=law)[columns].values
-    ]
-    for form in ("sharp", "published"):
-        loss = float(hs.voronoi_loss(fit.measure, truth, form=form, x=law))
-        errors.append([0, "", 0, f"loss_{form}", "loss", loss])
-    if study.measures.hellinger:
-        errors.append([0, "", 0, "hellinger", "divergence", float(hs.hellinger(fit.measure, truth, x=law))])
     if not math.isfinite(fit.log_likelihood):
         raise ArithmeticError(f"the log-likelihood is {fit.log_likelihood}")
-    wrong = [e for e in errors if not (math.isfinite(e[-1]) and e[-1] >= 0)]
-    if wrong:
-        raise ArithmeticError(f"the error of {wrong[0][3]} ({wrong[0][4]}) is {wrong[0][-1]}")
     return {
         "status": str(fit.status),
         "log_likelihood": float(fit.log_likelihood),
         "score_norm": float(fit.score_norm),
         "n_iter": int(fit.n_iter),
         "parameters": fit.measure.to_dict(),
-        "errors": errors,
         "certificate": _certificate(fit),
     }
 
@@ -266,7 +250,6 @@ class _Troubles:
 
 
 FRUITLESS = 10  # cells without an answer between them, at which a run ends
-DIED = "its worker process died whenever it ran, the last time alone (is the memory too small?)"
 
 
 def _compile(study, todo):

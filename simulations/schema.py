@@ -155,9 +155,10 @@ class FitOptions(Table):
 
 
 class Measures(Table):
-    """What is measured besides parameter errors and losses."""
+    """Which of the dearer measures of `simulations.measures` are taken, by name; no fit depends on it."""
 
     hellinger: bool = False
+    functional: bool = True
 
 
 # pydantic puts the tag of a branch into the path of an error, where `study` takes it out again

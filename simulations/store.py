@@ -1,8 +1,12 @@
 """The store: every cell of one study in one SQLite file.
 
-One row a cell, primary key (study hash, gating, k2, n, replicate). The file is in WAL mode: one process writes, others
-may read meanwhile, and a killed writer loses nothing that was committed. Parameters and errors are JSON, in which
-Python writes each float so that it reads back exactly. A file holds one study; another study's file is refused.
+One row a cell, its fit, with primary key (study hash, gating, k2, n, replicate). The file is in WAL mode: one process
+writes, others may read meanwhile, and a killed writer loses nothing that was committed. Parameters and errors are JSON,
+in which Python writes each float so that it reads back exactly. A file holds one study; another study's is refused.
+
+What was measured of fits has a table of its own. Whoever makes a table has what is missing there reckoned
+(`simulations.measures`), and keeps it if the file can be written and nobody else does; a measure that was damaged, or
+is of a fit that was since replaced, is reckoned again.
 
 Every row has a checksum, and a ledger has their number and sum, written in the same transaction: rows that were
 damaged, lost or changed by others are noticed, said, and computed again by the next run.
@@ -13,16 +17,17 @@ import os
 import sqlite3
 import time
 from collections import Counter, namedtuple
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from . import UserError, integrity, lock, rows
+from . import UserError, integrity, lock, measures, rows
 from .files import in_a_line
 from .integrity import is_damage, log_of, said_of
 from .ledger import Ledger
 from .lock import being_written as being_written  # what a file is asked, too
-from .rows import COLUMNS, Collected
+from .rows import COLUMNS, MEASURE_COLUMNS, Collected
 from .rows import FRAME_COLUMNS as FRAME_COLUMNS
+from .study import digest
 
 APPLICATION_ID = 0x686D6F65  # "hmoe" in the SQLite header: tells our files from others
 SCHEMA = """
@@ -40,7 +45,7 @@ CREATE TABLE cells (
     n_iter INTEGER,
     seconds REAL NOT NULL,
     parameters TEXT,                 -- JSON, MixingMeasure.to_dict()
-    errors TEXT,                     -- JSON, rows of [level, cell, size, parameter, kind, error]
+    errors TEXT,                     -- JSON, as rows below, of cells from before there was a table of measures
     certificate TEXT,                -- JSON, what the fit says of itself
     version TEXT NOT NULL,           -- of the package that computed the row
     source TEXT NOT NULL,            -- hash of its source
@@ -48,6 +53,22 @@ CREATE TABLE cells (
     checksum INTEGER,                -- CRC-32 of the above
     PRIMARY KEY (study_hash, gating, k2, n, replicate)
 );
+"""
+MEASURES = """
+CREATE TABLE measures (
+    gating TEXT NOT NULL,
+    k2 TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    replicate INTEGER NOT NULL,
+    measure TEXT NOT NULL,
+    version INTEGER NOT NULL,        -- of the measure
+    fit INTEGER NOT NULL,            -- checksum of the cell it was reckoned from
+    rows TEXT,                       -- JSON, rows of [level, cell, size, parameter, kind, error]
+    message TEXT NOT NULL,           -- why there are none
+    checksum INTEGER NOT NULL,       -- CRC-32 of the above
+    PRIMARY KEY (gating, k2, n, replicate, measure, version)
+);
+CREATE INDEX unmeasured ON measures (measure, version) WHERE message != '';
 """
 # what counting needs, apart from the long texts: counting 1e5 cells reads 10 MB instead of 500
 INDEX = "CREATE INDEX tally ON cells (gating, k2, n, replicate, status, seconds, finished, version, source, checksum)"
@@ -91,6 +112,7 @@ class Store:
         self._db = self._handle = self._log = None
         self._begun = self._taken = self.lost = False
         self._ledger, self._writes, self._unfolded = Ledger(), 0, 0
+        self._hash, self._identity = study.hash, study.identity  # as the file has them
         self._trouble, self._damaged, self._readable, self._cached = [], {}, None, (None, [])
         try:
             with self._speaking():
@@ -196,29 +218,39 @@ class Store:
             self._ledger.read(self._db)
             name, there, identity = meta["name"], meta["study_hash"], json.loads(meta["identity"])
             cells = self._db.execute("SELECT 1 FROM cells LIMIT 1").fetchone()
-            what = ", ".join(_differences(identity, self.study.identity))
-            if there != self.study.hash and not what:
+            what = ", ".join(self.study.differences(identity))
+            if digest(identity) != there:
                 raise ValueError("the hash is not that of the identity")
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
             return said_of(error)
         except (KeyError, *rows.MISFITS):
+            self._recognise()
             return "its description of the study is damaged"
-        if there != self.study.hash and cells:
+        if what and cells:
             raise StoreError(
                 f"{self._name}: holds the study {name} ({there[:12]}), not {self.study.name} ({self.study.hash[:12]}): "
                 f"they differ in {what}; give another file with --results"
             )
-        if there != self.study.hash and write:
+        if cells:
+            self._hash, self._identity = there, identity
+        elif there != self.study.hash and write:
             self._begin()
             with self._transaction():
                 self._describe()
         return None
 
+    def _recognise(self):
+        """A file whose description is damaged has the hash of its cells, if that is one this study has had."""
+        former = self.study.former_identity
+        with suppress(sqlite3.Error):
+            if self._db.execute("SELECT 1 FROM cells WHERE study_hash = ? LIMIT 1", [digest(former)]).fetchone():
+                self._hash, self._identity = digest(former), former
+
     def _create(self):
         with self._transaction():
-            for statement in SCHEMA.split(";\n")[:-1]:
+            for statement in (SCHEMA + MEASURES).split(";\n")[:-1]:
                 self._db.execute(statement)
             self._db.execute(INDEX)
             self._describe()
@@ -226,13 +258,9 @@ class Store:
         self._db.execute("PRAGMA journal_mode = WAL")
 
     def _describe(self):
-        study = self.study
-        for key, value in (
-            ("study_hash", study.hash),
-            ("identity", json.dumps(study.identity)),
-            ("name", study.name),
-        ):
-            self._put(key, value)
+        self._put("study_hash", self._hash)
+        self._put("identity", json.dumps(self._identity))
+        self._put("name", self.study.name)
         self._ledger.put(self._db)
 
     def _put(self, key, value):
@@ -305,18 +333,23 @@ class Store:
         if flaw or found.trouble or (flaw := integrity.first_flaw(self._db)):
             self._rebuild(flaw or found.trouble)
             return
+        measured, trouble = integrity.examine_measures(self._db)
+        if trouble:
+            self._rebuild(trouble)
+            return
         self._ledger.rows, self._ledger.sum = found.count, found.total
-        if found.damaged:
+        if found.damaged or measured:
             self._begin()
             with self._transaction():
-                self._db.executemany("DELETE FROM cells WHERE rowid = ?", [[number] for number in found.damaged])
+                for table, damaged in ("cells", found.damaged), ("measures", measured):
+                    self._db.executemany(f"DELETE FROM {table} WHERE rowid = ?", [[number] for number in damaged])
                 self._ledger.put(self._db)
         self._damaged = {}
 
     def _examine(self, visit=None, mend=False, flaw=None):
-        """Read every cell, call `visit` with row number and values of each that is sound, and note what is wrong."""
+        """Read every cell, call `visit` with what `integrity.examine` says, and note what is wrong."""
         ledger = None if flaw else self._ledger
-        found = integrity.examine(self._db, self.study.hash, ledger, visit, self._trouble)
+        found = integrity.examine(self._db, self._hash, ledger, visit, self._trouble)
         self._damaged, count = found.damaged, len(found.damaged)
         names = "; ".join(rows.name_of(key) for key in list(found.damaged.values())[:3])
         names += f"; and {count - 3} more" if count > 3 else ""
@@ -326,14 +359,14 @@ class Store:
             self._note(f"{found.trouble}: {found.count} cells are sound, {gone}; {then}")
             if self._readable is None:
                 self._readable = []
-                integrity.examine(self._db, self.study.hash, None, self._take_fact, self._trouble)
+                integrity.examine(self._db, self._hash, None, self._take_fact, self._trouble)
         elif count:
             self._note(f"damaged and left out are {count} of its cells ({names}); {then}")
         if not count or (found.flaw or "").endswith("gone"):
             self._note_flaw(found.flaw)
         return found
 
-    def _take_fact(self, number, values):
+    def _take_fact(self, number, values, _):
         there = dict(zip(COLUMNS, values, strict=True))
         self._readable.append(_Fact(number, *(there[name] for name in FACTS)))
 
@@ -375,15 +408,19 @@ class Store:
         with fresh._speaking():
             fresh._begin()
             with fresh._transaction():
+                fresh._hash, fresh._identity = self._hash, self._identity
+                fresh._describe()
                 for _, values, stored in integrity.read_rows(self._db, []):
-                    if not rows.sound(values, stored, self.study.hash):
+                    if not rows.sound(values, stored, self._hash):
                         continue
-                    if values[0] == self.study.hash:
+                    if values[0] == self._hash:
                         fresh._insert(values)
                     else:
                         foreign += 1
                 if foreign:
                     raise StoreError(f"{self._name}: is damaged, and holds another study")
+                with suppress(sqlite3.Error):  # what cannot be read is reckoned again
+                    integrity.examine_measures(self._db, fresh._insert_measure)
                 fresh._ledger.put(fresh._db)
 
     # -- writing ------------------------------------------------------------------------------------------------------
@@ -393,7 +430,7 @@ class Store:
         A cell that is there already is replaced: writing a batch twice does no harm.
         """
         now = time.time()
-        stored = [rows.values_of(row, self.study.hash, now) for row in cells]
+        stored = [rows.values_of(row, self._hash, now) for row in cells]
         with self._writing():
             before = self._ledger.rows, self._ledger.sum
             try:
@@ -406,7 +443,20 @@ class Store:
                 with suppress(sqlite3.Error):
                     self._ledger.read(self._db)  # an interrupt may come when all is written
                 raise
-        self._unfolded += len(stored)
+        self._fold(len(stored))
+
+    def keep(self, task, found):
+        """Write what was measured of a fit, a `measures.Task` and its answer, in one transaction."""
+        with self._writing(), self._transaction():
+            for measure in measures.MEASURES:
+                if measure.name in found:
+                    self._insert_measure(rows.measure_values_of(task.key, task.fit, measure, *found[measure.name]))
+            self._ledger.put(self._db)
+        self._fold(1)
+
+    def _fold(self, more):
+        """Fold the log into the file now and then."""
+        self._unfolded += more
         if self._unfolded >= BETWEEN:
             with self._speaking():
                 with self._transaction():
@@ -436,6 +486,11 @@ class Store:
         self._ledger.rows += 1
         self._ledger.sum += number
 
+    def _insert_measure(self, values):
+        names, marks = ", ".join(MEASURE_COLUMNS), ", ".join("?" * len(MEASURE_COLUMNS))
+        insert = f"INSERT OR REPLACE INTO measures ({names}, checksum) VALUES ({marks}, ?)"
+        self._db.execute(insert, (*values, rows.checksum(values)))
+
     def _begin(self):
         """Before the first transaction: bring an older file up to date, and start an epoch."""
         if self._begun:
@@ -446,6 +501,9 @@ class Store:
         with self._transaction():
             if integrity.checksum_column(self._db) == "NULL":
                 self._db.execute("ALTER TABLE cells ADD COLUMN checksum INTEGER")
+            if not integrity.has_measures(self._db):
+                for statement in MEASURES.split(";\n")[:-1]:
+                    self._db.execute(statement)
             if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
                 self._db.execute("DROP INDEX IF EXISTS progress")
                 self._db.execute(INDEX)
@@ -555,15 +613,89 @@ class Store:
         """
         return self.collected(study, failed).frame()
 
-    def collected(self, study=None, failed=False):
-        """What `frame` gives, as `Collected`: to be written without making the frame."""
-        study = self.study if study is None else study
-        out = Collected(study, study.truth if isinstance(study.truth, str) else "table", failed)
-        with self._speaking():
-            self._examine(lambda _, values: out.add(values))
+    def collected(self, study=None, failed=False, jobs=None):
+        """What `frame` gives, as `Collected`: to be written without making the frame.
+
+        What is missing of the measures that the study asks for is reckoned, by `jobs` processes (one a core, if left
+        out), and kept if the file can be written, nobody else writes it and nothing is wrong with it.
+        """
+        out = Collected(self.study if study is None else study, failed)
+        sound = not self.notes
+        if tasks := self._read(out):
+            with self._keeper(sound) as keep, closing(measures.reckon(out.study, tasks, jobs)) as answers:
+                for task, found in answers:
+                    if found is not None:
+                        keep(task, found)
+                    out.add_answer(task, found or dict.fromkeys(task.names, (None, measures.DIED)))
+        self._note_failures(out.failures)
         return out
 
+    def missing(self):
+        """What is to be reckoned for a table of the study: a list of `measures.Task`."""
+        return self._read(Collected(self.study, failed=False))
 
+    def _read(self, out):
+        """Take what is there into `out`; a `measures.Task` for each fit of which something is missing."""
+        with self._speaking(), integrity.snapshot(self._db):
+            self._examine(lambda _, values, mark: out.add(values, mark))
+            damaged, trouble = integrity.examine_measures(self._db, out.add_measure)
+            if damaged or (trouble and not self._trouble):
+                what = trouble or f"damaged and left out are {len(damaged)} of its measures"
+                self._note(f"{what}; what is missing of them is reckoned again")
+            self._trouble += [trouble] if trouble else []
+            if out.complete:
+                return []
+            found = integrity.read_rows(self._db, [])
+            tasks = (out.missing(values) for _, values, stored in found if rows.sound(values, stored, self._hash))
+            return [task for task in tasks if task]
+
+    @contextmanager
+    def _keeper(self, sound):
+        """`keep`, of this store if it writes, or of one that writes for as long as this lasts, or nothing that does."""
+        writer = self if self._taken else None
+        if writer is None and sound and not (self._trouble or self._damaged):
+            with suppress(StoreError):
+                writer = Store(self.path, self.study, write=True)
+
+        def keep(task, found):
+            nonlocal writer
+            try:
+                if writer is not None:
+                    writer.keep(task, found)
+            except StoreError as error:
+                self._note(f"measures are not kept: {error}")
+                writer = None
+
+        own = writer
+        try:
+            yield keep
+        finally:
+            if own is not None and own is not self:
+                own.close()
+
+    def unmeasured(self):
+        """Note what could not be measured of the cells that the study asks for, as far as it is known."""
+        out = {}
+        with self._speaking():
+            if integrity.has_measures(self._db):
+                asked = {fact[1:5] for fact in self._asked()}
+                for measure in measures.asked_by(self.study):
+                    for message, *key in self._db.execute(UNMEASURED, measure[:2]):
+                        if tuple(key) in asked:
+                            out.setdefault((measure.name, message), []).append(tuple(key))
+        self._note_failures(out)
+
+    def _note_failures(self, failures):
+        """A line for each measure and message."""
+        for (name, message), keys in sorted(failures.items(), key=lambda item: -len(item[1])):
+            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            self._note(f"without the measure {name} are {rows.name_of(min(keys))}{more}: {message}")
+
+
+UNMEASURED = (
+    "SELECT m.message, m.gating, m.k2, m.n, m.replicate FROM measures m JOIN cells c USING (gating, k2, n, replicate) "
+    "WHERE m.measure = ? AND m.version = ? AND m.message != '' AND m.fit = c.checksum"
+)
 FACTS = "gating k2 n replicate status seconds finished version source".split()
 _Fact = namedtuple("_Fact", ["number", *FACTS])
 
@@ -573,15 +705,3 @@ def _inode(path):
         return path.stat().st_ino
     except OSError:
         return None
-
-
-def _differences(there, here, prefix=""):
-    """Keys in which two identities differ, each with both values."""
-    out = []
-    for key in sorted(there.keys() | here.keys()):
-        old, new = there.get(key), here.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            out += _differences(old, new, f"{prefix}{key}.")
-        elif old != new:
-            out.append(f"{prefix}{key} ({old!r} there, {new!r} here)")
-    return out

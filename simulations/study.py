@@ -1,9 +1,9 @@
 """Studies: what is simulated, written in TOML, checked by pydantic, hashed, and cut into cells.
 
-A cell is (study hash, gating, fitted k2, n, replicate). The hash covers what changes the numbers of a cell: truth,
-covariate law, seed, fitting options, measures. It leaves out the name, the title, the statistics of the tables, the
-studies shown beside it, and the lists that only say which cells exist (gatings, k2, n, replicates): a study that grows
-keeps the cells it has.
+A cell is (study hash, gating, fitted k2, n, replicate). The hash covers what changes a fit: truth, covariate law, seed,
+fitting options, those that are not at their defaults. It leaves out the name, the title, the measures and statistics of
+the tables, the studies shown beside it, and the lists that only say which cells exist (gatings, k2, n, replicates): a
+study that grows keeps the cells it has, and an option that is added keeps the hashes of all studies without it.
 """
 
 import difflib
@@ -40,6 +40,7 @@ from .schema import (
 )
 
 DATA_STREAM, FIT_STREAM = 1, 2
+FITS = {"truth", "x", "seed", "fit"}  # the keys of a study that change its fits
 
 
 def text_of(k2):
@@ -145,13 +146,24 @@ class Study(Table):
     # -- what the numbers depend on ---------------------------------------------------------------------------------
     @cached_property
     def identity(self):
-        """The part of the study that its hash covers, as plain JSON values."""
-        return self.model_dump(include={"truth", "x", "seed", "fit", "measures"}, exclude_none=True)
+        """What changes a fit, as plain JSON values, without what is at its default."""
+        return self.model_dump(include=FITS, exclude_defaults=True)
 
     @cached_property
     def hash(self):
         """Hex SHA-256 of `identity`."""
-        return _digest(self.identity)
+        return digest(self.identity)
+
+    @cached_property
+    def former_identity(self):
+        """`identity` as it was while it held defaults and measures: that of older results files."""
+        return self.model_dump(include={*FITS, "measures"}, exclude={"measures": {"functional"}}, exclude_none=True)
+
+    def differences(self, identity):
+        """How an identity, of this version or of another, differs from this study's: keys, each with both values."""
+        whole = self.model_dump(include=FITS, exclude_none=True)
+        there = {key: value for key, value in identity.items() if key != "measures"}
+        return _differences(there, whole, self.identity)
 
     def data_seed(self, n, replicate):
         """Stream of the sample; all gatings and all fitted models share it (common random numbers)."""
@@ -168,7 +180,7 @@ class Study(Table):
     def _stream(self, tag, n, replicate):
         from numpy.random import SeedSequence
 
-        return SeedSequence(self.seed, spawn_key=(tag, int(_digest(self.truth)[:32], 16), n, replicate))
+        return SeedSequence(self.seed, spawn_key=(tag, int(digest(self.truth)[:32], 16), n, replicate))
 
     # -- the library's objects ----------------------------------------------------------------------------------------
     @cached_property
@@ -198,9 +210,22 @@ class Study(Table):
             raise StudyError(f"study {self.name}: truth: {error}") from None
 
 
-def _digest(value):
+def digest(value):
+    """Hex SHA-256 of plain JSON values."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _differences(there, here, needed, prefix=""):
+    """Keys in which two identities differ; of those in `here`, all but those `needed` are at their defaults."""
+    out = []
+    for key in sorted(there.keys() | here.keys()):
+        old, new = there.get(key), here.get(key)
+        if isinstance(new, dict) and isinstance(old, dict | None):
+            out += _differences(old or {}, new, needed.get(key, {}), f"{prefix}{key}.")
+        elif old != new and (key in there or key in needed):
+            out.append(f"{prefix}{key} ({old!r} there, {new!r} here)")
+    return out
 
 
 # -- finding and reading ----------------------------------------------------------------------------------------------

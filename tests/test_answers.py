@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shellingham
+from made import put as put_rows
 from typer.testing import CliRunner
 
 import hmoe_stats
@@ -51,7 +52,7 @@ def put(folder, status="converged", cells=True):
         rows.append(row | {"version": "0.1.0", "source": "made-up"})
     with Store(folder / "results" / "small.sqlite", study, write=True) as store:
         if rows:
-            store.write(rows)
+            put_rows(store, rows)
 
 
 @pytest.fixture

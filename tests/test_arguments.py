@@ -29,6 +29,7 @@ PARAMETERS = {name: getattr(G, name) for name in ("a", "b", "omega", "beta", "et
 def interactions():
     return theory.interactions(datasets.truth("C4"), 1, LAW)
 
+
 T = 0.5 ** np.arange(6.0)
 MODULUS_OF_TAU = theory.Modulus(
     gating="SS", k2=(3, 2), discrepancy="tau", cell=(0, 0), m=2, metric="chi", t=T, distance=T**4, agreement=np.ones(6),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from made import put as put_rows
 from test_store import row_of
 from typer.testing import CliRunner
 
@@ -320,7 +321,7 @@ def one_cell(path):
     """A results file of the small study with one of its cells."""
     study = load_study("small.toml")
     with Store(path, study, write=True) as store:
-        store.write([row_of(study.cells()[0])])
+        put_rows(store, [row_of(study.cells()[0])])
 
 
 def refused(*words):

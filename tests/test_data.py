@@ -270,7 +270,7 @@ def test_rows_longer_or_shorter_than_the_header_are_refused(table):
 
 def test_lines_are_counted_as_an_editor_counts_them(table):
     text = csv(table.assign(w="two\nlines"))
-    assert 'in line 4' in refused(text.replace(str(table["x"][1]), "n/k"))
+    assert "in line 4" in refused(text.replace(str(table["x"][1]), "n/k"))
     assert "in line 5" in refused("# a\n\n" + csv(with_one(table, "a")[7:]).replace("\n", "\n\n", 1))
 
 
@@ -323,7 +323,7 @@ def test_lines_above_the_header(table):
 
 
 def test_blanks_and_byte_order_marks_are_no_part_of_a_name(table):
-    assert same(read(csv(table).replace("x,z,y", "\ufeff x , \"z\" ,y", 1).replace('"z" ', '"z"')), table)
+    assert same(read(csv(table).replace("x,z,y", '\ufeff x , "z" ,y', 1).replace('"z" ', '"z"')), table)
     assert same(read(csv(table), y=" y "), table)
 
 

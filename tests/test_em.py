@@ -195,9 +195,7 @@ def test_the_mle_is_a_fixed_point(gating):
 def test_em_meets_the_mle_on_an_easy_case(gating, k2):
     G = hs.datasets.truth("C0", "SS") if k2 == (2, 2) else hs.datasets.truth("C4", "SS")
     if k2 == (2,):
-        G = hs.MixingMeasure(
-            gating=gating, k2=k2, a=[0], b=[0], omega=G.a, beta=G.b, eta=G.eta, tau=2 * G.tau, nu=G.nu
-        )
+        G = hs.MixingMeasure(gating=gating, k2=k2, a=[0], b=[0], omega=G.a, beta=G.b, eta=G.eta, tau=2 * G.tau, nu=G.nu)
     G = G.replace(gating=gating)
     X, y = hs.sample(G, 400, x=hs.Uniform(-3, 3), seed=5)
     exact = hs.fit_mle(X, y, gating, k2, start=G, n_starts=3)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 from test_store import VALUES, row_of
 
+from simulations import measures
 from simulations.integrity import snapshot
 from simulations.lock import being_written
 from simulations.store import Store, StoreError
@@ -22,16 +23,53 @@ CELLS = STUDY.cells()
 PAGE = 4096
 
 
+PARAMETERS = STUDY.measure("SS").to_dict()
+
+
+def errors_of(tau):
+    """What is measured of a made fit, by measure."""
+    return {"parameters": [[2, "0,1", 1, "tau", "weighted", tau]] * 20,
+            "loss_sharp": [[0, "", 0, "loss_sharp", "loss", tau]] * 20}  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def made_measures():
+    """Measures that are reckoned at once; gives the keys of the fits that were measured."""
+    calls = []
+
+    def parameters(G, G0, law):
+        calls.append(float(G.tau[0]))
+        return errors_of(float(G.tau[0]))["parameters"]
+
+    def loss(G, G0, law):
+        return errors_of(float(G.tau[0]))["loss_sharp"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            measures,
+            "MEASURES",
+            (measures.Measure("parameters", 1, parameters), measures.Measure("loss_sharp", 1, loss)),
+        )
+        yield calls
+
+
 def made(cell):
-    """A row as long as those of fits: a page holds two."""
-    row = row_of(cell, 0.25 + cell.replicate)
-    return row | {"errors": row["errors"] * 20}
+    """A row as long as those of fits: a page holds two, or what was measured of two."""
+    row = {name: value for name, value in row_of(cell).items() if name != "errors"}
+    tau = [0.25 + cell.replicate, *PARAMETERS["tau"][1:]]
+    return row | {"parameters": PARAMETERS | {"tau": tau}, "certificate": {"message": "x" * 1000}}
 
 
-def fill(path, cells=CELLS, study=STUDY):
+def made_before(cell):
+    """A row from before there was a table of measures."""
+    return made(cell) | {"errors": sum(errors_of(0.25 + cell.replicate).values(), [])}
+
+
+def fill(path, cells=CELLS, study=STUDY, make=made):
     with Store(path, study, write=True) as store:
         for cell in cells:
-            store.write([made(cell)])
+            store.write([make(cell)])
+        store.collected()
 
 
 def killed(path, cells):
@@ -41,6 +79,7 @@ def killed(path, cells):
         store = Store(path, STUDY, write=True)
         for cell in cells:
             store.write([made(cell)])
+        store.collected()
         os.kill(os.getpid(), signal.SIGKILL)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
 
@@ -50,6 +89,7 @@ def seen(path):
     with Store(path, STUDY) as store:
         cells, frame = list(store.statuses()), store.frame(failed=True)
         assert len(frame) == 40 * len(cells)
+        assert (frame.error == 0.25 + frame.replicate).all()
         assert sum(count for count, *_ in store.progress().values()) == len(cells)
         assert all("\n" not in note and note.startswith(str(path)) for note in store.notes)
         return cells, store.notes
@@ -60,6 +100,7 @@ def completed(path):
     with Store(path, STUDY, write=True) as store:
         kept, notes = list(store.statuses()), list(store.notes)
         store.write([made(cell) for cell in CELLS if cell not in kept])
+        store.collected()
     assert seen(path) == (CELLS, [])
     return kept, notes
 
@@ -89,10 +130,10 @@ def spoil(path, *statements):
 # -- rows -------------------------------------------------------------------------------------------------------------
 ROWS = [
     "errors = '[[1,2'",
-    "errors = NULL",
-    "errors = replace(errors, '1.25', '1.5')",  # still good JSON, another number
-    "errors = x'00ff00'",
-    "errors = CAST(x'ff00ff' AS TEXT)",  # no UTF-8
+    "parameters = NULL",
+    "parameters = replace(parameters, '1.25', '1.5')",  # still good JSON, another number
+    "parameters = x'00ff00'",
+    "parameters = CAST(x'ff00ff' AS TEXT)",  # no UTF-8
     "parameters = '{}'",
     "status = 'splendid'",
     "log_likelihood = 'abc'",
@@ -130,11 +171,11 @@ def test_many_damaged_rows_are_counted_and_the_first_are_named(path, whole):
 
 @pytest.mark.parametrize("change", ["parameters = '{'", "errors = NULL", "errors = '[[1,\"0\",1,\"a\",\"b\",NaN]]'",
                                     "status = 'x'", "log_likelihood = NULL", "k2 = 'x'", "errors = '[]'"])  # fmt: skip
-def test_rows_from_before_there_were_checksums_are_held_against_what_a_row_can_be(path, whole, change):
-    shutil.copy(whole[0], path)
+def test_rows_from_before_there_were_checksums_are_held_against_what_a_row_can_be(path, change):
+    fill(path, make=made_before)
     index = "CREATE INDEX progress ON cells (gating, k2, n, replicate, status, seconds, finished, version, source)"
     spoil(path, "DROP INDEX tally", "ALTER TABLE cells DROP COLUMN checksum", index)
-    spoil(path, "DELETE FROM meta WHERE key = 'ledger'", "PRAGMA user_version = 0")
+    spoil(path, "DELETE FROM meta WHERE key = 'ledger'", "PRAGMA user_version = 0", "DROP TABLE measures")
     before = path.read_bytes()
     assert seen(path) == (CELLS, [])
     assert path.read_bytes() == before
@@ -149,7 +190,7 @@ def test_rows_from_before_there_were_checksums_are_held_against_what_a_row_can_b
 def test_of_many_cells_those_that_are_used_are_read(path, whole, monkeypatch):
     monkeypatch.setattr("simulations.store.FEW", 10)
     shutil.copy(whole[0], path)
-    spoil(path, "UPDATE cells SET errors = '[[' WHERE rowid = 2")
+    spoil(path, "UPDATE cells SET parameters = '[[' WHERE rowid = 2")
     with Store(path, STUDY) as store:
         assert store.notes == []
         assert len(store.frame()) == 40 * (len(CELLS) - 1)

@@ -741,9 +741,7 @@ def test_laplace_fits_follow_translations_of_x_and_affine_changes_of_y(gating, c
     np.testing.assert_allclose(*weights, atol=1e-2)
 
 
-@pytest.mark.parametrize(
-    ("gating", "k2"), [*((gating, (2, 2)) for gating in GATINGS), ("SS", (2, 3)), ("LL", (2, 3))]
-)
+@pytest.mark.parametrize(("gating", "k2"), [*((gating, (2, 2)) for gating in GATINGS), ("SS", (2, 3)), ("LL", (2, 3))])
 def test_starts_around_a_measure_do_not_depend_on_the_origin_of_x(gating, k2):
     """Data and start translated: jitters, splits and insertions act where the data are, not at x = 0."""
     G, X, y = draw(gating, 250, seed=12)

@@ -93,14 +93,10 @@ def test_fits_follow_the_units_of_x_and_affine_changes_of_y_but_no_shift_of_x():
     """The model is the same in other units of x; squares from another origin are another model."""
     G, X, y = draw("QS", 800)
     fit = hs.fit_mle(X, y, "QS", (2, 2), start=G, n_starts=2)
-    moved = G.replace(
-        a=G.a / 16.0, omega=G.omega / 4.0, eta=3.0 * G.eta / 4.0, tau=3.0 * G.tau + 5.0, nu=9.0 * G.nu
-    )
+    moved = G.replace(a=G.a / 16.0, omega=G.omega / 4.0, eta=3.0 * G.eta / 4.0, tau=3.0 * G.tau + 5.0, nu=9.0 * G.nu)
     other = hs.fit_mle(4.0 * X, 3.0 * y + 5.0, "QS", (2, 2), start=moved, n_starts=2)
     assert other.log_likelihood == pytest.approx(fit.log_likelihood - len(y) * np.log(3.0), abs=1e-6)
-    np.testing.assert_allclose(
-        hs.gate_weights(other.measure, 4.0 * X), hs.gate_weights(fit.measure, X), atol=1e-5
-    )
+    np.testing.assert_allclose(hs.gate_weights(other.measure, 4.0 * X), hs.gate_weights(fit.measure, X), atol=1e-5)
     shifted = hs.fit_mle(X + 1.0, y, "QS", (2, 2), start=G, n_starts=4)
     assert shifted.log_likelihood < fit.log_likelihood - 5.0
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from browser import PROGRAM, Browser
+from made import put
 from typer.testing import CliRunner
 
 from simulations.cli import app
@@ -314,7 +315,7 @@ def ran(tmp_path_factory):
         rows.append(key | rest | {"version": "0.1.0", "source": "made-up"})
     rows[0] |= {"status": "failed", "message": "made to fail", "errors": None}
     with Store(folder / "results" / "small.sqlite", study(), write=True) as store:
-        store.write(rows)
+        put(store, rows)
     return folder
 
 

@@ -13,7 +13,7 @@ from functools import partial
 import pytest
 from typer.testing import CliRunner
 
-from simulations import UserError, pool, runner, store
+from simulations import UserError, measures, pool, runner, store
 from simulations.cli import app
 from simulations.pace import Pace
 from simulations.store import Store, StoreError
@@ -37,9 +37,15 @@ def made(study, cell, deadly=None, pause=0.0):
     if cell == deadly:
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(pause)
-    found = dict.fromkeys(("log_likelihood", "score_norm", "n_iter", "parameters", "certificate"))
-    found |= {"status": "converged", "errors": [[2, "0,0", 1, "tau", "weighted", 1.0 / (1 + cell.replicate)]] * 20}
-    return runner._row(cell, found, 0.01)
+    found = dict.fromkeys(("log_likelihood", "score_norm", "n_iter"))
+    parameters, tau = study.measure(cell.gating).to_dict(), 1.0 / (1 + cell.replicate)
+    found |= {"status": "converged", "parameters": parameters | {"tau": [tau, *parameters["tau"][1:]]}}
+    return runner._row(cell, found | {"certificate": {"message": "x" * 500}}, 0.01)
+
+
+def tau(G, G0, law):
+    """What is measured of made rows, at once."""
+    return [[2, "0,0", 1, "tau", "weighted", float(G.tau[0])]] * 20
 
 
 @pytest.fixture
@@ -52,6 +58,7 @@ def made_rows(monkeypatch):
     """No fits: rows are made."""
     monkeypatch.setattr(runner, "_compile", lambda *_: None)
     monkeypatch.setattr(runner, "run_cell", made)
+    monkeypatch.setattr(measures, "MEASURES", (measures.Measure("tau", 1, tau),))
 
 
 @pytest.fixture
@@ -350,7 +357,7 @@ def test_commands_name_damaged_cells_and_a_run_computes_them_again(hmoe, tmp_pat
     assert hmoe("run", "--jobs", "1") == (0, [])
     assert hmoe("table", "--out", "before.csv")[0] == 0
     with sqlite3.connect(tmp_path / "results" / "small.sqlite") as db:
-        db.execute("UPDATE cells SET errors = '[[' WHERE gating = 'LL' AND n = 400 AND replicate = 3")
+        db.execute("UPDATE cells SET parameters = '[[' WHERE gating = 'LL' AND n = 400 AND replicate = 3")
     for words in READING:
         code, (line,) = hmoe(*words)
         assert (code, "(LL 2,2 n = 400 replicate 3); hmoe run small computes them again" in line) == (0, True), words

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from made import put
 
 from simulations.store import FRAME_COLUMNS, Store, StoreError, being_written
 from simulations.study import Study
@@ -53,7 +54,7 @@ def test_numbers_come_back_bit_for_bit_and_sorted(study, tmp_path):
     cells = study.cells()
     path = tmp_path / "new" / "small.sqlite"
     with Store(path, study, write=True) as store:
-        store.write([row_of(cell, AWKWARD[i % 4]) for i, cell in reversed(list(enumerate(cells)))])
+        put(store, [row_of(cell, AWKWARD[i % 4]) for i, cell in reversed(list(enumerate(cells)))])
     with Store(path, study) as store:
         frame = store.frame(study)
     assert list(frame.columns) == FRAME_COLUMNS
@@ -81,7 +82,7 @@ def test_numbers_come_back_bit_for_bit_and_sorted(study, tmp_path):
 def test_failed_cells_are_rows_and_are_shown_when_asked(study, tmp_path):
     first, second, *_ = study.cells()
     with Store(tmp_path / "s.sqlite", study, write=True) as store:
-        store.write([row_of(first), failed(second)])
+        put(store, [row_of(first), failed(second)])
         assert store.statuses() == {first: "converged", second: "failed"}
         assert store.failures() == {"ValueError: no": 1}
         assert len(store.frame()) == 2
@@ -108,7 +109,7 @@ def test_a_batch_is_written_whole_or_not_at_all(study, tmp_path):
 
 def test_a_study_that_grew_keeps_its_cells_and_one_that_shrank_hides_them(study, tmp_path):
     with Store(tmp_path / "s.sqlite", study, write=True) as store:
-        store.write([row_of(cell) for cell in study.cells()])
+        put(store, [row_of(cell) for cell in study.cells()])
     grown = Study(**VALUES | {"replicates": 3, "n": [100, 200, 1000], "title": "more", "name": "other"})
     with Store(tmp_path / "s.sqlite", grown, write=True) as store:
         assert set(store.statuses()) == set(study.cells())
@@ -230,7 +231,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_can_be_read(study):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s.sqlite"
         with Store(path, study, write=True) as store:
-            store.write([row_of(study.cells()[0])])
+            put(store, [row_of(study.cells()[0])])
         os.chmod(folder, 0o555)
         child = multiprocessing.get_context("spawn").Process(target=_try_in_a_locked_folder, args=(path, study))
         child.start()

@@ -1,6 +1,8 @@
 """Studies: reading, messages, hash, grid and streams."""
 
 import errno
+import hashlib
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -155,6 +157,39 @@ def test_messages_name_file_key_expected_and_got(read, tmp_path, old, new, said)
         assert any(words in line for line in lines), (words, lines)
 
 
+def test_the_hash_is_that_of_what_is_not_at_its_default(read):
+    """So that an option that is added, with a default, changes no hash: it is not there."""
+    study = read()
+    assert study.identity == {
+        "truth": "C2",
+        "x": {"law": "uniform", "low": -3.0, "high": 3.0},
+        "seed": 7,
+        "fit": {"n_starts": 2, "bounds": study.identity["fit"]["bounds"]},
+    }
+    text = json.dumps(study.identity, sort_keys=True, separators=(",", ":"))
+    assert study.hash == hashlib.sha256(text.encode()).hexdigest()
+    plain = Study(**study.model_dump(exclude={"fit"}))
+    assert "fit" not in plain.identity
+    normal = Study(**study.model_dump(exclude={"x"}), x={"law": "normal", "loc": 0.0})
+    assert normal.identity["x"] == {"law": "normal"}
+
+
+def test_an_identity_is_the_same_with_its_defaults_and_without(read):
+    study = read()
+    assert study.differences(study.identity) == study.differences(study.former_identity) == []
+    assert study.former_identity["fit"]["local"] is False
+    assert study.former_identity["measures"] == {"hellinger": False}
+    local = read(("n_starts = 2", "n_starts = 2\nlocal = true"))
+    assert study.differences(local.identity) == ["fit.local (True there, False here)"]
+    assert local.differences(study.former_identity) == ["fit.local (False there, True here)"]
+    assert local.differences(study.identity) == ["fit.local (None there, True here)"]
+    later = study.identity | {"fit": study.identity["fit"] | {"option": 3}}  # of a version to come
+    assert study.differences(later) == ["fit.option (3 there, None here)"]
+    normal = Study(**study.model_dump(exclude={"x"}), x={"law": "normal"})
+    there = normal.differences(study.identity)
+    assert [what.split(" ")[0] for what in there] == ["x.high", "x.law", "x.low"]
+
+
 def test_no_such_study_names_those_that_ship():
     with pytest.raises(StudyError, match=r"no study 'qiuck'.*plane, quick, search, toy, unidentified"):
         load_study("qiuck")
@@ -170,6 +205,8 @@ def test_the_hash_covers_what_changes_a_cell_and_nothing_else(read):
         ('name = "small"', 'name = "other"\ntitle = "x"\nstatistics = ["mean"]'),
         ("low = -3.0", "low = -3"),  # an integer is the same number
         ("n_starts = 2", 'n_starts = 2\nstart = "truth"'),  # a default written out
+        ("n_starts = 2", "n_starts = 2\nlocal = false"),
+        ("seed = 7", "seed = 7\nmeasures = { hellinger = true }"),  # reckoned from fits
     ):
         assert read(same).hash == base, same
     others = [
@@ -181,7 +218,7 @@ def test_the_hash_covers_what_changes_a_cell_and_nothing_else(read):
             ("n_starts = 2", "n_starts = 3"),
             ("omega = 3\n", "omega = 2\n"),
             ("n_starts = 2", 'n_starts = 2\nstart = "data"'),
-            ("seed = 7", "seed = 7\nmeasures = { hellinger = true }"),
+            ("n_starts = 2", "n_starts = 2\nlocal = true"),
         )
     ]
     assert len({base, *others}) == len(others) + 1
