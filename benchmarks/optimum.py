@@ -17,6 +17,8 @@ import pandas as pd
 
 import hmoe_stats as hs
 
+from .machine import machine
+
 BOX = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
 LAW = hs.Uniform(-3, 3)
 STARTS = 200
@@ -59,7 +61,8 @@ def one(task):
         found[label] = hs.fit_mle(X, y, gating, (3, 3), start=start, n_starts=n_starts, bounds=BOX).log_likelihood
         row[f"{label} s"] = time.process_time() - begin
     best = max(best, *found.values())
-    return row | {f"{label} short by": best - value for label, value in found.items()} | {"best": best}
+    row |= {f"{label} short by": best - value for label, value in found.items()} | {"best": best}
+    return row | {"machine": machine()}
 
 
 def summary(table):
@@ -85,7 +88,7 @@ def main(sets=100, jobs=1, gatings=("SS", "LL", "SL", "LS")):
             table = pd.DataFrame(rows.values())
             table.to_csv(path, index=False, float_format="%.10g")
             print(row, flush=True)
-    return summary(table.dropna())  # of data sets not fitted again only the best optimum may be known
+    return summary(table.dropna(subset=["start s"]))  # of data sets not fitted again only the best optimum may be known
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ from llvmlite import ir
 from numba import config, njit, types
 from numba.extending import intrinsic
 
-from .compiling import kernel
+from .compiling import Compiler, kernel
 
 BLOCK = 256
 SOFTMAX, QUADRATIC = 0, 2  # codes of gates; 1 is Laplace
@@ -60,7 +60,10 @@ TOTAL, DENSITY, RESPONSIBILITIES, INSERTION, GATES = range(5)  # what `_evaluate
 LOG_2PI = math.log(2.0 * math.pi)
 
 # Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
-_OPTIONS = dict(nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}, no_cfunc_wrapper=True)
+_OPTIONS = dict(
+    nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}, no_cfunc_wrapper=True,
+    pipeline_class=Compiler,
+)  # fmt: skip
 # Helpers are inlined into the kernels that use them: shared as symbols, which of several equal but differently
 # optimised copies runs would depend on what was compiled and what was loaded from the cache, and show in the last bit.
 _INNER = _OPTIONS | dict(forceinline=True, no_cpython_wrapper=True)

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -100,6 +101,45 @@ def test_a_cache_that_cannot_grow_is_done_without(tmp_path):
     out, err = python(code, NUMBA_CACHE_DIR=str(tmp_path), PYTHONDONTWRITEBYTECODE="1")
     assert out == "1.5 6.0\n"
     assert err.count("RuntimeWarning") == err.count("NUMBA_CACHE_DIR") == 1
+
+
+WIDE = """
+from numba import njit, types
+from hmoe_stats import kernels
+
+def add(x, y):
+    for s in range(x.size):
+        y[s] += x[s]
+
+array = lambda ndim: types.Array(types.float64, ndim, "C")
+theirs = njit(add)
+theirs.compile((array(1), array(1)))
+ours = kernels.residual_sums
+ours.compile((array(2), array(1), array(2), array(2), array(1)))
+for function in (theirs, ours):
+    (assembly,) = function.inspect_asm().values()
+    print(assembly.count("%zmm"), assembly.count("%ymm"))
+"""
+
+
+@compiled
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="names a processor of x86")
+def test_kernels_use_the_widest_vectors_where_llvm_would_not_and_leave_others_alone(tmp_path):
+    """As on an Intel processor with AVX-512; nothing of it is run. Helpers come first, so that they show, too."""
+    intel = {"NUMBA_CPU_NAME": "skylake-avx512", "NUMBA_CPU_FEATURES": ""}
+    out, _ = python(WIDE, NUMBA_CACHE_DIR=str(tmp_path), **intel)
+    (wide, narrow), (our_wide, our_narrow) = [map(int, line.split()) for line in out.splitlines()]
+    assert wide == 0 < narrow
+    assert our_wide > 2 * our_narrow
+
+
+@compiled
+def test_kernels_in_the_cache_are_not_used_where_they_would_be_compiled_otherwise(tmp_path):
+    (tmp_path / "tiny.py").write_text(TINY)
+    code = f"import sys; sys.path.append({str(tmp_path)!r}); import tiny; print(len(tiny.half.stats.cache_hits))"
+    other = "from hmoe_stats import compiling; compiling.WIDEST = 'nounwind'; "
+    hits = [python(start + code, NUMBA_CACHE_DIR=str(tmp_path))[0].split()[-1] for start in ("", "", other, other)]
+    assert hits == ["0", "1", "0", "1"]
 
 
 COMMAND = """
