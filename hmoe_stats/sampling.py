@@ -5,15 +5,13 @@ losses and divergences take a law, or an (n, d) array of covariates, which stand
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from . import kernels
-from .arguments import as_floats, as_numbers, check_seed, check_whole, shown
+from .arguments import MOST_ROWS, as_floats, as_numbers, check_seed, check_whole, shown
 from .measure import as_measure
-
-MOST_ROWS = 10**15  # a count that no machine holds
+from .quadrature import composite
 
 
 @dataclass(frozen=True)
@@ -59,10 +57,13 @@ class Uniform:
         low, high = self.support(d)
         return np.diag((high - low) ** 2 / 12.0)
 
+    def atoms(self, d):
+        """None: no point has a probability."""
+
     def quadrature(self, breaks=(), order=32, panels=8):
         """Nodes (m,) and weights (m,), summing to 1, of a composite Gauss-Legendre rule (d = 1), split at `breaks`."""
         (low,), (high,) = self.support(1)
-        x, w = _panels(low, high, breaks, order, panels)
+        x, w = composite(low, high, breaks, order, panels)
         return x, w / (high - low)
 
 
@@ -102,10 +103,13 @@ class Normal:
         """(d, d)"""
         return np.diag(_wide("scale", self.scale, d) ** 2)
 
+    def atoms(self, d):
+        """None: no point has a probability."""
+
     def quadrature(self, breaks=(), order=32, panels=16):
         """Nodes (m,) and weights (m,), summing to 1, on loc +- 9 scale (d = 1), split at `breaks`."""
         mean, sd = self.mean(1)[0], _wide("scale", self.scale, 1)[0]
-        x, w = _panels(mean - 9 * sd, mean + 9 * sd, breaks, order, panels)
+        x, w = composite(mean - 9 * sd, mean + 9 * sd, breaks, order, panels)
         w = w * np.exp(-0.5 * ((x - mean) / sd) ** 2)
         return x, w / w.sum()
 
@@ -139,10 +143,15 @@ class Empirical:
         """(d, d), divided by n."""
         return np.atleast_2d(np.cov(self._check(d), rowvar=False, bias=True))
 
+    def atoms(self, d):
+        """The points (n, d), and their probabilities (n,)."""
+        x = self._check(d)
+        return x, np.full(len(x), 1.0 / len(x))
+
     def quadrature(self, breaks=(), order=0, panels=0):
         """The points themselves (d = 1), equally weighted; `breaks`, `order` and `panels` are not needed."""
-        x = self._check(1)[:, 0]
-        return x, np.full(x.size, 1.0 / x.size)
+        x, weights = self.atoms(1)
+        return x[:, 0], weights
 
 
 def as_law(x):
@@ -214,22 +223,3 @@ def _wide(name, value, d):
     if value.shape not in ((), (1,), (d,)):
         raise ValueError(f"{name} must be a scalar or have {d} entries, one a covariate; got {value.size}")
     return np.broadcast_to(value, (d,)).copy()
-
-
-@lru_cache
-def gauss_legendre(order):
-    """Nodes and weights of the rule on [-1, 1], read-only; kept, as they take an eigenvalue problem to find."""
-    rule = np.polynomial.legendre.leggauss(order)
-    for part in rule:
-        part.setflags(write=False)
-    return rule
-
-
-def _panels(low, high, breaks, order, panels):
-    """Composite Gauss-Legendre nodes and weights on [low, high], panel edges also at every break inside."""
-    edges = np.linspace(low, high, panels + 1)
-    inside = np.asarray(breaks, dtype=float).ravel()
-    edges = np.unique(np.concatenate([edges, inside[(inside > low) & (inside < high)]]))
-    t, w = gauss_legendre(order)
-    half, mid = 0.5 * np.diff(edges)[:, None], 0.5 * (edges[1:] + edges[:-1])[:, None]
-    return (mid + half * t).ravel(), (half * w).ravel()
