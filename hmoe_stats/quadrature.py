@@ -5,12 +5,13 @@ features; the rows of an array, equally weighted; and draws whose key is fixed f
 panels that follow the experts. A covariate law is anything with the methods of those in `hmoe_stats.sampling`.
 """
 
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 
-from . import gates
-from .arguments import MOST_ROWS, check_seed, check_whole
+from . import gates, kernels
+from .arguments import MOST_ROWS, check_number, check_seed, check_whole
 
 REACH = 9  # experts are followed to this many standard deviations; a normal has 2e-19 of its mass beyond
 _BATCH = 1 << 18  # density evaluations a batch
@@ -20,6 +21,14 @@ _KEY = 20241002935
 _PANELS = 24  # of means of functions with steep gates; masses of Laplace gates are smooth between kinks
 _BISECTIONS = 60
 _ZERO = 1e-14  # differences of gates below it are rounding, whose signs mean nothing
+
+_POISSON = 1.75  # nu / h^2 of a lattice at least: a normal sums to 1 up to 2 exp(-2 pi^2 1.75) = 2e-15
+_SMOOTH = {1: 48, 2: 20}  # nodes of a coordinate on a lattice where gates have no kinks, by d; twice as many for a line
+_BASE, _ORDER = {1: 16, 2: 6}, {1: 4, 2: 3}  # with kinks: panels of a coordinate, nodes of a panel, by d
+_NARROW, _FEW = 0.05, 2  # panels narrower than this, in panels, have fewer nodes
+_NEAREST = {1: 1e-6, 2: 1e-3}  # width of the panels at a kink, by d
+_GRADED = 4.0  # ratio of widths there (d = 1): integrals of squared tents around a kink are right to 3 percent (rms)
+_MOST_POINTS = 10**7  # of a lattice: 0.2 GB for x, y and counts
 
 
 # -- rules on an interval ---------------------------------------------------------------------------------------------
@@ -180,3 +189,118 @@ def _sign_changes(function, x, values):
         same = np.sign(function(middle[:, None])[np.arange(row.size), column]) == start
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     return low
+
+
+# -- lattices ---------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Points (x, y): nodes X (m, d) of x with their probabilities `weights` (m,), and y (r,), multiples of `step`."""
+
+    X: np.ndarray
+    weights: np.ndarray
+    y: np.ndarray
+    step: float
+
+    @property
+    def rows(self):
+        """X (m r, d) and y (m r,): all points, node by node."""
+        return np.repeat(self.X, self.y.size, axis=0), np.tile(self.y, len(self.X))
+
+    def densities(self, G):
+        """(m, r) conditional densities p_G(y | x); times `step` they are probabilities of y given x."""
+        return np.exp(kernels.log_density(*self.rows, *G.kernel_args(), 0.0)).reshape(len(self.X), -1)
+
+    def probabilities(self, G):
+        """(m, r) probabilities of the points, 1 in all."""
+        return self.weights[:, None] * self.step * self.densities(G)
+
+
+def lattice(law, G, nu_min, fineness=1):
+    """The `Lattice` of a covariate law and a true measure, for fits with variances of at least `nu_min`.
+
+    See `hmoe_stats.sample_lattice`.
+    """
+    nu_min = check_number("nu_min", nu_min, "a positive number", lambda v: v > 0)
+    fineness = check_whole("fineness", fineness)
+    if G.nu.min() < nu_min:
+        raise ValueError(f"nu_min must not exceed the variances of G, {G.nu.min():g} the smallest; got {nu_min:g}")
+    X, weights = _lattice_nodes(law, G, fineness)
+    step = np.sqrt(nu_min / _POISSON) / fineness
+    mean, sd = lines((G,), X)
+    low = np.floor((mean.min(axis=0) - REACH * sd[0]) / step).astype(int)
+    high = np.ceil((mean.max(axis=0) + REACH * sd[0]) / step).astype(int)
+    if (points := float((high - low + 1).sum()) * len(X)) > _MOST_POINTS:
+        wanted = f"a lattice of at most {_MOST_POINTS:g} points"
+        raise ValueError(f"x, nu_min and fineness must make {wanted}; got {len(X)} nodes of x and up to {points:g}")
+    y = np.unique(np.concatenate([np.arange(i, j + 1) for i, j in zip(low, high, strict=True)]))
+    return Lattice(X, weights, step * y, step)
+
+
+def _lattice_nodes(law, G, fineness):
+    """Nodes (m, d) and weights (m,): atoms, or Gauss-Legendre points of boxes that are graded to the kinks of G."""
+    d = G.d
+    low, high = law.support(d)  # a law that does not fit d says so here
+    atoms = law.atoms(d)
+    if atoms is not None:
+        X, where = np.unique(atoms[0], axis=0, return_inverse=True)
+        return X, np.bincount(where.ravel(), weights=atoms[1])
+    if d > 2:
+        raise ValueError(f"x must be an (n, d) array of covariates where G has d > 2; got a law, and d = {d}")
+    unbounded = 1 + np.isinf(high - low).any()
+    low, high = law.reach(d)
+    levels = zip(gates.of(G.gating), (G.a, G.omega), strict=True)
+    centres = np.concatenate([np.empty((0, d))] + [slopes for gate, slopes in levels if gate.kinked])
+    centres = centres[((centres > low) & (centres < high)).all(axis=1)]
+    if not len(centres):
+        X, weights = _product_rule(low[None], high[None], _SMOOTH[d] * unbounded * fineness)
+    else:
+        panels = _BASE[d] * unbounded
+        boxes = (_intervals if d == 1 else _squares)(low, high, centres, panels)
+        narrow = (boxes[1] - boxes[0] < _NARROW * (high - low) / panels).all(axis=1)
+        parts = [_product_rule(*(end[~narrow] for end in boxes), _ORDER[d] * fineness)]
+        parts += [_product_rule(*(end[narrow] for end in boxes), _FEW * fineness)]
+        X, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+    weights = weights * law.density(X)
+    return X, weights / weights.sum()
+
+
+def _intervals(low, high, centres, panels):
+    """Ends (m, 1) of intervals that fill one, so many and more: their widths grow from `_NEAREST` with the distance.
+
+    Every centre is an end.
+    """
+    centres = np.unique(centres)
+    many = int(np.ceil(np.log((high - low).item() / _NEAREST[1]) / np.log(_GRADED)))
+    steps = _NEAREST[1] * _GRADED ** np.arange(max(many, 1))
+    ends = centres[:, None] + np.concatenate([-steps, [0.0], steps])
+    own = np.abs(ends[:, :, None] - centres).argmin(axis=2) == np.arange(centres.size)[:, None]
+    ends = np.unique(np.concatenate([np.linspace(*low, *high, panels + 1), ends[own]]))
+    ends = ends[(ends >= low) & (ends <= high), None]
+    return ends[:-1], ends[1:]
+
+
+def _squares(low, high, centres, panels):
+    """Lower and upper corners (m, 2) of rectangles that fill one, so many a side, halved towards the centres."""
+    width, low, high, done = (high - low) / panels, low[None], high[None], []
+    while len(low):
+        size = high - low
+        at_centre = ((low[:, None] <= centres) & (centres <= high[:, None])).all(axis=2).any(axis=1)
+        split = (size > width).any(axis=1) | (at_centre & (size > _NEAREST[2]).any(axis=1))
+        done.append((low[~split], high[~split]))
+        low, high = low[split], high[split]
+        for axis in (0, 1):
+            middle = 0.5 * (low + high)[:, axis]
+            lower, upper = high.copy(), low.copy()
+            lower[:, axis] = upper[:, axis] = middle
+            low, high = np.concatenate([low, upper]), np.concatenate([lower, high])
+    return tuple(np.concatenate(ends) for ends in zip(*done, strict=True))
+
+
+def _product_rule(low, high, order):
+    """Nodes (m order^d, d) and weights of the product Gauss-Legendre rule in boxes (low, high), each (m, d)."""
+    t, w = gauss_legendre(order)
+    d = low.shape[1]
+    t = np.stack(np.meshgrid(*[t] * d, indexing="ij"), axis=-1).reshape(-1, d)
+    w = np.prod(np.meshgrid(*[w] * d, indexing="ij"), axis=0).ravel()
+    half, middle = 0.5 * (high - low), 0.5 * (high + low)
+    return (middle[:, None] + half[:, None] * t).reshape(-1, d), (np.prod(half, axis=1)[:, None] * w).ravel()

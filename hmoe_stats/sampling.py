@@ -11,7 +11,9 @@ import numpy as np
 from . import kernels
 from .arguments import MOST_ROWS, as_floats, as_numbers, check_seed, check_whole, shown
 from .measure import as_measure
-from .quadrature import composite
+from .quadrature import REACH, composite, lattice
+
+MOST_ON_LATTICE = 10**12  # rows: beyond, sums of counts times differences of log-densities lose what fits need
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,15 @@ class Uniform:
     def atoms(self, d):
         """None: no point has a probability."""
 
+    def reach(self, d):
+        """(low, high), each (d,), beyond which there is nothing: the support."""
+        return self.support(d)
+
+    def density(self, X):
+        """(n,) density at rows of the support."""
+        low, high = self.support(X.shape[1])
+        return np.full(len(X), 1.0 / np.prod(high - low))
+
     def quadrature(self, breaks=(), order=32, panels=8):
         """Nodes (m,) and weights (m,), summing to 1, of a composite Gauss-Legendre rule (d = 1), split at `breaks`."""
         (low,), (high,) = self.support(1)
@@ -105,6 +116,17 @@ class Normal:
 
     def atoms(self, d):
         """None: no point has a probability."""
+
+    def reach(self, d):
+        """(low, high), each (d,), beyond which there is nothing to speak of: loc +- 9 scale."""
+        mean, sd = self.mean(d), _wide("scale", self.scale, d)
+        return mean - REACH * sd, mean + REACH * sd
+
+    def density(self, X):
+        """(n,) density."""
+        d = X.shape[1]
+        sd = _wide("scale", self.scale, d)
+        return np.exp(-0.5 * (((X - self.mean(d)) / sd) ** 2).sum(axis=1)) / np.prod(np.sqrt(2 * np.pi) * sd)
 
     def quadrature(self, breaks=(), order=32, panels=16):
         """Nodes (m,) and weights (m,), summing to 1, on loc +- 9 scale (d = 1), split at `breaks`."""
@@ -204,6 +226,80 @@ def sample(G, n, x, seed):
     leaf = np.minimum((cumulative <= u[:, None]).sum(axis=1), G.n_experts - 1)
     mean = np.einsum("nd,nd->n", X, G.eta[leaf]) + G.tau[leaf]
     return X, mean + np.sqrt(G.nu[leaf]) * rng.standard_normal(n)
+
+
+def sample_lattice(G, n, x, seed, nu_min=0.04, fineness=1):
+    """Draw a sample of n rows on a lattice of points (x, y), as counts: its size does not grow with n.
+
+    x takes the nodes x_c of a quadrature rule of the law, with its weights pi_c as probabilities, and y the multiples
+    of a step h, with
+
+        P_G(x_c, y) = pi_c h p_G(y | x_c).
+
+    The maximum-likelihood estimator of this discrete model maximises ``sum counts log p_G(y | x)``, which is
+    ``fit_mle(X, y, ..., weights=counts)``.
+
+    Parameters
+    ----------
+    G : MixingMeasure or FitResult
+        With variances of at least `nu_min`; d = 1 or 2, unless x is an array.
+    n : int
+        Number of rows, from 1 to 1e12.
+    x : Uniform, Normal or (m, d) array
+        Law of the covariates. The nodes of an array are its different rows, with their frequencies.
+    seed : int, numpy.random.SeedSequence or numpy.random.Generator
+        The same seed gives the same sample.
+    nu_min : float
+        The smallest variance that will be fitted: the floor of the box, by default that of the studies.
+    fineness : int
+        Divides the step, and multiplies the nodes (of each coordinate).
+
+    Returns
+    -------
+    X : ndarray, (r, d)
+    y : ndarray, (r,)
+    counts : ndarray of int64, (r,)
+        Positive, n in all: exactly multinomial. Points that were never drawn are left out.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as above, or the lattice would have more than 1e7 points.
+
+    Notes
+    -----
+    By Poisson summation, for a normal density on the multiples of h,
+
+        sum_y h N(y | mu, nu) = 1 + 2 sum_{k >= 1} exp(-2 pi^2 k^2 nu / h^2) cos(2 pi k mu / h).
+
+    The step is chosen with h^2 <= nu_min / 1.75, where the sum over k is below 2e-15 for every nu >= nu_min, whatever
+    mu; mixtures inherit it. So *every* measure with variances of at least `nu_min` is a probability law on the lattice,
+    to rounding: the P_G are a statistical model of their own, and its inner products of scores, distances and
+    information are those of the continuous model to the accuracy of the quadrature. Rates and constants are the same.
+
+    Points of x are Gauss-Legendre nodes, graded geometrically towards every Laplace centre of G in the support, down to
+    1e-6 where d = 1: fitted centres that come so near the true ones still see points on both sides of them. The lattice
+    in y covers 9 standard deviations of each expert: of 1e12 rows 2e-7 are expected beyond. Source: derived.
+    """
+    G, n = as_measure("G", G), check_whole("n", n, 1, MOST_ON_LATTICE)
+    rng = np.random.default_rng(check_seed(seed, np.random.SeedSequence, np.random.Generator))
+    grid = lattice(as_law(x), G, nu_min, fineness)
+    X, y = grid.rows
+    counts = _multinomial(rng, _multinomial(rng, n, grid.weights), grid.densities(G) * grid.step).ravel()
+    drawn = counts > 0
+    return X[drawn], y[drawn], counts[drawn]
+
+
+def _multinomial(rng, n, p):
+    """Counts of n rows over the last axis of the probabilities p.
+
+    NumPy draws one category after the other, a binomial of what is left of n and of 1: the largest comes last, so that
+    what is left of 1 never is a difference of rounding errors.
+    """
+    order = np.argsort(p, axis=-1)
+    counts = np.empty(p.shape, dtype=np.int64)
+    np.put_along_axis(counts, order, rng.multinomial(n, np.take_along_axis(p, order, axis=-1)), axis=-1)
+    return counts
 
 
 def _entries(name, value):
