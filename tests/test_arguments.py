@@ -29,6 +29,7 @@ PARAMETERS = {name: getattr(G, name) for name in ("a", "b", "omega", "beta", "et
 def interactions():
     return theory.interactions(datasets.truth("C4"), 1, LAW)
 
+
 T = 0.5 ** np.arange(6.0)
 MODULUS_OF_TAU = theory.Modulus(
     gating="SS", k2=(3, 2), discrepancy="tau", cell=(0, 0), m=2, metric="chi", t=T, distance=T**4, agreement=np.ones(6),
@@ -62,6 +63,17 @@ TABLE = {
     hs.Uniform: (dict.fromkeys(("low", "high"), "array"), {"low": np.zeros(2), "high": np.ones(2)}),
     hs.Normal: (dict.fromkeys(("loc", "scale"), "array"), {"loc": np.zeros(2), "scale": np.ones(2)}),
     hs.sample: ({"G": "measure", "n": "count from 1", "x": "law", "seed": "seed"}, dict(G=G, n=5, x=LAW, seed=0)),
+    hs.sample_lattice: (
+        {
+            "G": "measure",
+            "n": "count from 1",
+            "x": "law",
+            "seed": "seed",
+            "nu_min": "positive",
+            "fineness": "count from 1",
+        },
+        dict(G=G, n=5, x=LAW, seed=0),
+    ),
     hs.log_density: DATA,
     **dict.fromkeys((hs.responsibilities, hs.score, hs.information), WEIGHED),
     hs.log_likelihood: (WEIGHED[0] | {"relative_to": "measure?"}, WEIGHED[1]),
