@@ -1,9 +1,14 @@
-"""Do samples on a lattice stand for ordinary ones? ``python -m benchmarks.lattice [NAME]... [--sizes N,...]``.
+"""Do samples on a lattice stand for ordinary ones, and what do they cost? ``python -m benchmarks.lattice [NAME]...``.
 
-agreement: C2 fitted with three experts in both groups, in the box of the studies, on ordinary and on lattice samples of
-the same sizes. Errors, losses and gains over the truth are compared by two-sample Kolmogorov-Smirnov tests. Fits go to
-build/lattice.csv, which a run takes up where the last one ended.
-Tables go to the screen and to benchmarks/lattice-<name>.csv.
+C2 is fitted with three experts in both groups as the studies do: from 12 starts around the truth, local to it, in their
+box. Fits go to build/lattice.csv as they come, and a run takes up where the last one ended; the tables, with the seed,
+to benchmarks/lattice-<name>.csv.
+
+agreement: fits of ordinary and of lattice samples of the same sizes; errors, losses and gains over the truth are
+    compared by two-sample Kolmogorov-Smirnov tests. Sizes may be named: ``agreement 1000 10000``.
+cost: points of the lattice, those ever drawn, and CPU seconds of one fit at n = 1e4, 1e8, 1e12. Also what a lattice of
+    twice the nodes and half the step would change: of the gain that the fit expects of new data, n times its
+    Kullback-Leibler divergence from the truth, in standard deviations of the log-likelihood ratio.
 """
 
 import os
@@ -20,6 +25,7 @@ import pandas as pd  # noqa: E402
 from scipy.stats import ks_2samp  # noqa: E402
 
 import hmoe_stats as hs  # noqa: E402
+from hmoe_stats.quadrature import lattice  # noqa: E402
 
 HERE = Path(__file__).parent
 FITS = HERE.parent / "build" / "lattice.csv"
@@ -27,8 +33,9 @@ SEED = 20261127
 LAW = hs.Uniform(-3, 3)
 BOX = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
 GATINGS = ("SS", "SL", "LS", "LL")
-SIZES, REPLICATES = (1_000, 10_000), 200
+SIZES, REPLICATES = (1_000, 10_000, 100_000), 200
 KEYS = ["gating", "n", "replicate", "data"]
+LARGE = (10**4, 10**8, 10**12)
 
 
 def fitted(G0, X, y, counts, seed):
@@ -100,17 +107,48 @@ def compared(fits):
     return pd.DataFrame(rows)
 
 
-def main(names):
-    jobs = {"agreement": agreement}
-    sizes = SIZES
-    if "--sizes" in names:
-        place = names.index("--sizes")
-        sizes = tuple(map(int, names[place + 1].split(",")))
-        names = names[:place] + names[place + 2 :]
-    for name in names or jobs:
+def divergence(grid, G, G0):
+    """Kullback-Leibler divergence of G from G0 on a lattice, and the variance of the log-likelihood ratio."""
+    X, y = grid.rows
+    log_ratio = hs.log_density(G, X, y) - hs.log_density(G0, X, y)
+    p = grid.probabilities(G0).ravel()
+    square = p @ log_ratio**2
+    return p @ (np.expm1(log_ratio) - log_ratio), square  # the mean of the ratio is 1 on any lattice
+
+
+def cost(sizes=LARGE, gatings=("SS", "LL")):
+    rows = []
+    for gating in gatings:
+        G0 = hs.datasets.truth("C2", gating)
+        grids = [lattice(LAW, G0, BOX["nu"][0], fineness) for fineness in (1, 2)]
+        for n in sizes:
+            draw, start = np.random.SeedSequence(SEED, spawn_key=(GATINGS.index(gating), n)).spawn(2)
+            X, y, counts = sampled(G0, "lattice", n, draw)
+            fitted(G0, X[:60], y[:60], counts[:60], start)  # compiles
+            began = time.process_time()
+            fit = fitted(G0, X, y, counts, start)
+            seconds = time.process_time() - began
+            (one, square), (two, _) = (divergence(grid, fit.measure, G0) for grid in grids)
+            rows.append(
+                {
+                    "gating": gating, "n": n, "nodes": len(grids[0].X), "points": grids[0].y.size * len(grids[0].X),
+                    "drawn": y.size, "CPU s": seconds, "status": fit.status, "score": fit.score_norm,
+                    "gain": 2 * hs.log_likelihood(fit.measure, X, y, counts, relative_to=G0), "n KL": n * one,
+                    "finer, sd": n * (two - one) / np.sqrt(n * square), "seed": SEED,
+                }
+            )  # fmt: skip
+            print(rows[-1], flush=True)
+            pd.DataFrame(rows).to_csv(HERE / "lattice-cost.csv", index=False, float_format="%.4g")
+    return pd.DataFrame(rows)
+
+
+def main(words):
+    jobs = {"agreement": agreement, "cost": cost}
+    sizes = tuple(int(word) for word in words if word.isdigit())
+    for name in [word for word in words if not word.isdigit()] or jobs:
         if name not in jobs:
             sys.exit(f"benchmarks.lattice: {name}: expected some of {', '.join(jobs)}")
-        table = jobs[name](sizes) if name == "agreement" else jobs[name]()
+        table = jobs[name](*([sizes] if sizes else []))
         table.to_csv(HERE / f"lattice-{name}.csv", index=False, float_format="%.4g")
         print(f"\n{name}\n{table.to_string(index=False, float_format=lambda v: f'{v:.4g}')}\n", flush=True)
 
