@@ -117,6 +117,14 @@ def test_nodes_integrate_against_the_law(name, accuracy, gating, law):
         assert grid.weights @ wave == pytest.approx((np.sin(6) / 6) ** G.d, abs=accuracy)
 
 
+@pytest.mark.parametrize("law", [hs.Uniform((-1, 0), (2, 5)), hs.Normal((0.5, -1), (1.2, 0.3))])
+def test_coordinates_may_have_laws_of_their_own(law):
+    grid = lattice(law, hs.datasets.truth("P2", "SS"), FLOOR)
+    mean = grid.weights @ grid.X
+    np.testing.assert_allclose(mean, law.mean(2), atol=1e-10)
+    np.testing.assert_allclose((grid.weights * (grid.X - mean).T) @ (grid.X - mean), law.cov(2), atol=1e-9)
+
+
 def test_a_tent_at_a_centre_is_seen_however_narrow(rng):
     """Second differences of ||x - a|| are what centres in an over-specified cell are told by."""
     G = hs.datasets.truth("C2", "LL")
