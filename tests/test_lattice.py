@@ -180,6 +180,21 @@ def test_distances_from_the_truth_are_those_of_the_continuous_model(rng, gating)
         assert distance == pytest.approx(hs.hellinger(G, G0, LAW), rel=2e-3 if "L" in gating else 1e-6)
 
 
+@pytest.mark.parametrize(("gating", "accuracy"), [("SS", 1e-6), ("LS", 1e-6), ("SL", 0.02), ("LL", 0.02)])
+def test_splits_of_a_gate_are_as_far_as_in_the_continuous_model(gating, accuracy):
+    """Two halves of an expert whose gates move apart by t: their distance is all in a window of t under Laplace."""
+    G0 = hs.datasets.truth("C2", gating)
+    grid = lattice(LAW, G0, FLOOR)
+    twice = np.array([0, 0, 1, 2, 3])
+    parts = {name: getattr(G0, name)[twice] for name in ("omega", "beta", "eta", "tau", "nu")}
+    parts["beta"] = parts["beta"] - np.log([2, 2, 1, 1, 1])
+    for t in (0.3, 0.03, 0.003):
+        moved = parts | {"omega": parts["omega"] + t * np.array([[1.0], [-1], [0], [0], [0]])}
+        G = hs.MixingMeasure(gating=gating, k2=(3, 2), a=G0.a, b=G0.b, **moved)
+        root = np.sqrt(grid.probabilities(G)) - np.sqrt(grid.probabilities(G0))
+        assert np.sqrt(0.5 * (root**2).sum()) == pytest.approx(hs.hellinger(G, G0, LAW), rel=accuracy)
+
+
 # -- counts -----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("n", [1, 50, 10**4, 10**8, 10**12])
 @pytest.mark.parametrize("gating", ["SS", "LL"])
