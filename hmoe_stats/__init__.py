@@ -21,7 +21,7 @@ from .likelihood import (
 )
 from .measure import MixingMeasure
 from .rates import compare_rates, fit_rate
-from .sampling import Normal, Uniform, sample
+from .sampling import Normal, Uniform, sample, sample_lattice
 from .voronoi import parameter_errors, voronoi_loss
 
 __version__ = "0.1.0"
@@ -49,6 +49,7 @@ __all__ = [
     "predict",
     "responsibilities",
     "sample",
+    "sample_lattice",
     "score",
     "total_variation",
     "voronoi_loss",

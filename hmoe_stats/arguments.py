@@ -14,6 +14,7 @@ import numpy as np
 from .gates import GATINGS
 
 LARGEST = 1e50  # squares and fourth powers of residuals and distances must stay finite
+MOST_ROWS = 10**15  # a count that no machine holds
 MOST_EXPERTS = 100_000  # of a shape: arrays of their pairs, which many questions need, fill a large machine
 
 _PLAIN = (bool, int, float, np.bool_, np.integer, np.floating)

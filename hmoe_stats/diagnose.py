@@ -11,10 +11,10 @@ import numpy as np
 
 from . import identify
 from .arguments import check_k2
-from .divergence import _covariates
 from .gates import GATES, of
 from .matching import expert_distances
 from .measure import as_measure
+from .quadrature import nodes
 from .sampling import as_law
 from .theory.derivatives import gates
 from .theory.kappa import kappa_eta
@@ -130,7 +130,7 @@ def diagnose(G, k2=None, x=None):
         advice = "give the law of the covariates as x"
         found.append(Finding("note", "not looked for", "covariates", text, float(len(_NEED_X)), advice))
     else:
-        X, weights = _covariates(G, G, law, _DRAWS, seed=0)
+        X, weights = nodes(law, (G,), _DRAWS, seed=0)
         found += _over_x(G, law, X, np.full(len(X), 1.0 / len(X)) if weights is None else weights)
     rank = {"serious": 0, "caution": 1, "note": 2}
     return Diagnosis(tuple(sorted(found, key=lambda f: rank[f.severity])))
@@ -228,8 +228,8 @@ def _centres(law, where, names, letter, centres):
                 advice = "box the centres: from so far the gate is nearly a softmax of slope 1"
                 yield Finding("caution", "Laplace centre", where, text, far, advice)
             continue
-        nodes, weights = law.quadrature(breaks=centre)
-        beyond = float(min(weights @ (nodes < centre), weights @ (nodes > centre)))
+        x, weights = law.quadrature(breaks=centre)
+        beyond = float(min(weights @ (x < centre), weights @ (x > centre)))
         if not inside[i]:
             text = f"the Laplace centre of {name}, {centre[0]:.4g}, lies outside the support"
             text += ": it is not told from the intercept"

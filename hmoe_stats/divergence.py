@@ -14,17 +14,13 @@ then carries its standard error. Only d has to agree: gatings and sizes may diff
 import numpy as np
 from scipy.special import ndtr
 
-from . import gates
-from .arguments import check_seed, check_whole
 from .likelihood import gate_weights, log_density
 from .measure import as_measure
-from .sampling import MOST_ROWS, Empirical, Normal, as_law
+from .quadrature import REACH, batches, check_draws, lines, nodes, panel_edges
+from .sampling import Normal, as_law
 
-_REACH = 9  # experts are followed to this many standard deviations; a normal has 2e-19 of its mass beyond
 _ORDER = 10  # Gauss-Legendre points a panel of one standard deviation
-_ROWS = 1 << 18  # density evaluations a batch
 _BISECTIONS = 60
-_STEPS = np.array([-12.0, -6.0, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 12.0])  # panel edges around a steep crossing, in widths
 
 
 class Estimate(float):
@@ -65,12 +61,12 @@ def hellinger(G, G0, x=None, *, draws=4096, seed=0):
     distances of 1e-8 are right to several digits.
     """
     G, G0 = _pair(G, G0)
-    nodes, weights = _covariates(G, G0, x, draws, seed)
+    X, weights = _covariates(G, G0, x, draws, seed)
 
     def integrand(log_p, log_q):
         return np.maximum(log_p, log_q), np.expm1(-0.5 * np.abs(log_p - log_q)) ** 2
 
-    square = _mean(0.5 * _integrals(G, G0, nodes, integrand), weights)
+    square = _mean(0.5 * _integrals(G, G0, X, integrand), weights)
     root = np.sqrt(square)
     return Estimate(root, square.standard_error / (2.0 * root) if root > 0 else 0.0)
 
@@ -87,13 +83,13 @@ def total_variation(G, G0, x=None, *, draws=4096, seed=0):
     the order of 1e-15 an interval, so distances below about 1e-12 are rounding.
     """
     G, G0 = _pair(G, G0)
-    nodes, weights = _covariates(G, G0, x, draws, seed, crossings=True)
+    X, weights = _covariates(G, G0, x, draws, seed, crossings=True)
     parts = []
-    for rows in _batches(len(nodes), 4 * _REACH * (G.n_experts + G0.n_experts)):
-        X = nodes[rows]
-        y = _panel_edges(*_lines((G, G0), X), per_sd=2)
-        roots = _sign_changes(G, G0, X, y)
-        gap = _distribution(G, X, roots) - _distribution(G0, X, roots)
+    for rows in batches(len(X), 4 * REACH * (G.n_experts + G0.n_experts)):
+        x = X[rows]
+        y = panel_edges(*lines((G, G0), x), per_sd=2)
+        roots = _sign_changes(G, G0, x, y)
+        gap = _distribution(G, x, roots) - _distribution(G0, x, roots)
         parts.append(0.5 * np.abs(np.diff(gap, axis=1, prepend=0.0, append=0.0)).sum(axis=1))
     return _mean(np.concatenate(parts), weights)
 
@@ -118,24 +114,24 @@ def chi_square(G, G0, x=None, *, draws=4096, seed=0):
         If the divergence is finite but larger than the largest float.
     """
     G, G0 = _pair(G, G0)
-    draws, seed = _check_draws(draws, seed)
+    check_draws(draws, seed)
     growth = _chi_square_growth(G, G0, x)
     if np.isinf(growth):
         return Estimate(np.inf)
     # A normal law times exp(growth z^2 / 2) is a wider normal: nodes follow it, and the logarithm takes the excess.
     widen = 1.0 / np.sqrt(1.0 - growth)
-    nodes, weights = _covariates(G, G0, x, draws, seed, widen=widen)
-    tilt = np.zeros(len(nodes))
+    X, weights = _covariates(G, G0, x, draws, seed, widen=widen)
+    tilt = np.zeros(len(X))
     if growth > 0:
         law = as_law(x)
-        tilt = np.log(widen) - 0.5 * growth * (nodes[:, 0] - law.mean(1)) ** 2 / law.cov(1)[0, 0]
+        tilt = np.log(widen) - 0.5 * growth * (X[:, 0] - law.mean(1)) ** 2 / law.cov(1)[0, 0]
 
     def integrand(log_p, log_q):
         gap = log_p - log_q
         return np.where(gap > 0, log_p + gap, log_q), np.expm1(-np.abs(gap)) ** 2
 
     with np.errstate(over="ignore", invalid="ignore"):  # a float that is too large is reported below
-        value = _mean(_integrals(G, G0, nodes, integrand, products=True, tilt=tilt), weights)
+        value = _mean(_integrals(G, G0, X, integrand, products=True, tilt=tilt), weights)
     if not np.isfinite(value):
         raise OverflowError("the chi-square divergence is finite but exceeds the largest float")
     return value
@@ -145,18 +141,11 @@ def chi_square(G, G0, x=None, *, draws=4096, seed=0):
 
 
 def _covariates(G, G0, x, draws, seed, crossings=False, widen=1.0):
-    """Check the law and the draws; return nodes (m, d) and weights (m,), weights None for a Monte Carlo draw."""
+    """Check the law and the draws; return nodes and weights, of a normal law made wider by a factor."""
     law = as_law(x)
-    draws, seed = _check_draws(draws, seed)
-    law.support(G.d)  # a law that does not fit d says so here
-    if isinstance(law, Empirical):
-        return law.x, np.full(len(law.x), 1.0 / len(law.x))
-    if G.d > 1:
-        return law.sample(np.random.default_rng(np.random.SeedSequence(seed)), draws, G.d), None
     if widen > 1.0:
         law = Normal(law.mean(1)[0], widen * np.sqrt(law.cov(1)[0, 0]))
-    nodes, weights = law.quadrature(breaks=_breaks(G, G0, law, crossings), order=16, panels=24)
-    return nodes[:, None], weights
+    return nodes(law, (G, G0), draws, seed, crossings)
 
 
 def _pair(G, G0):
@@ -166,33 +155,6 @@ def _pair(G, G0):
     return G, G0
 
 
-def _check_draws(draws, seed):
-    return check_whole("draws", draws, 2, MOST_ROWS), check_seed(seed)
-
-
-def _breaks(G, G0, law, crossings):
-    """Where the inner integral, as a function of x, has kinks or narrow features (d = 1).
-
-    Kinks: Laplace centres; for the total variation also the crossings of expert lines. Narrow features: expert lines
-    that cross steeply, and gates that switch steeply.
-    """
-    narrow = 0.1 * np.sqrt(law.cov(1)[0, 0])
-    sd = np.sqrt(np.concatenate([G.nu, G0.nu]))
-    at, width = gates.meetings(np.concatenate([G.eta, G0.eta])[:, 0], np.concatenate([G.tau, G0.tau]), sd)
-    breaks = [at] if crossings else []
-    found = [(at, width)]
-    for H in (G, G0):
-        groups = [slice(lo, hi) for lo, hi in zip(H.offsets[:-1], H.offsets[1:], strict=True)]
-        first, second = gates.of(H.gating)
-        for gate, *level in [(first, H.a, H.b)] + [(second, H.omega[g], H.beta[g]) for g in groups]:
-            breaks.append(gate.kinks(level[0]))
-            found.append(gate.switches(*level))
-    for at, width in found:
-        steep = width < narrow
-        breaks.append((at[steep, None] + width[steep, None] * _STEPS).ravel())
-    return np.concatenate(breaks)
-
-
 def _mean(values, weights):
     if weights is not None:
         return Estimate(values @ weights)
@@ -200,13 +162,6 @@ def _mean(values, weights):
 
 
 # -- the inner integral ---------------------------------------------------------------------------------------------
-
-
-def _lines(measures, X):
-    """Means (n, K) and standard deviations (n, K) of the experts of some measures at each row of X."""
-    mean = np.concatenate([X @ H.eta.T + H.tau for H in measures], axis=1)
-    sd = np.sqrt(np.concatenate([H.nu for H in measures]))
-    return mean, np.broadcast_to(sd, mean.shape)
 
 
 def _products(G, G0, X):
@@ -222,18 +177,6 @@ def _products(G, G0, X):
     return centre, np.broadcast_to(precision**-0.5, centre.shape)
 
 
-def _panel_edges(mean, sd, per_sd=1):
-    """Sorted points (n, K (2 _REACH per_sd + 1)): every expert's mean and steps of its standard deviation."""
-    steps = np.arange(-_REACH * per_sd, _REACH * per_sd + 1) / per_sd
-    edges = mean[:, :, None] + sd[:, :, None] * steps
-    return np.sort(edges.reshape(len(mean), -1), axis=1)
-
-
-def _batches(n, per_row):
-    size = max(1, _ROWS // per_row)
-    return (slice(start, start + size) for start in range(0, n, size))
-
-
 def _log_densities(G, G0, X, y):
     """log p and log q at y (n, m), for each row of X."""
     rows = np.repeat(X, y.shape[1], axis=0)
@@ -241,18 +184,18 @@ def _log_densities(G, G0, X, y):
     return log_density(G, rows, flat).reshape(y.shape), log_density(G0, rows, flat).reshape(y.shape)
 
 
-def _integrals(G, G0, nodes, integrand, products=False, tilt=None):
+def _integrals(G, G0, points, integrand, products=False, tilt=None):
     """exp(tilt) times the integral over y of exp(e) f, where ``e, f = integrand(log_p, log_q)``, at each node: (n,)."""
     t, w = np.polynomial.legendre.leggauss(_ORDER)
     n_lines = G.n_experts + G0.n_experts + (G.n_experts * G0.n_experts if products else 0)
     parts = []
-    for rows in _batches(len(nodes), _ORDER * (2 * _REACH + 1) * n_lines):
-        X = nodes[rows]
-        mean, sd = _lines((G, G0), X)
+    for rows in batches(len(points), _ORDER * (2 * REACH + 1) * n_lines):
+        X = points[rows]
+        mean, sd = lines((G, G0), X)
         if products:
             more = _products(G, G0, X)
             mean, sd = np.concatenate([mean, more[0]], axis=1), np.concatenate([sd, more[1]], axis=1)
-        edges = _panel_edges(mean, sd)
+        edges = panel_edges(mean, sd)
         half, mid = 0.5 * np.diff(edges, axis=1), 0.5 * (edges[:, 1:] + edges[:, :-1])
         y = (mid[:, :, None] + half[:, :, None] * t).reshape(len(X), -1)
         weights = (half[:, :, None] * w).reshape(len(X), -1)
@@ -282,7 +225,7 @@ def _sign_changes(G, G0, X, y):
 
 def _distribution(G, X, y):
     """Conditional distribution function at y (n, m), for each row of X."""
-    mean, sd = _lines((G,), X)
+    mean, sd = lines((G,), X)
     return np.einsum("nk,nmk->nm", gate_weights(G, X), ndtr((y[:, :, None] - mean[:, None]) / sd[:, None]))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from .arguments import check_number
 from .likelihood import gate_weights, log_density, responsibilities
 from .matching import experts_of, match
-from .sampling import gauss_legendre
+from .quadrature import gauss_legendre
 
 _FEW = 2_000  # covariates at which routing is averaged over y, where they are points
 _STEPS = np.arange(-14, 15) / 2.0  # panel edges in y, in standard deviations around each true expert

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import gates
-from .averages import Average
 from .identify import Support, at_edge, averages_out, gate_identified, support_of
 from .likelihood import gate_weights
 from .measure import MixingMeasure, as_measure
+from .quadrature import Average, kinks
 from .sampling import as_law
 
 _FAR = 1e100  # edge of an unbounded support: no centre is clipped there
@@ -120,12 +120,6 @@ def _recentred(G, centre, low, high):
     return G.replace(a=a, b=b, omega=omega, beta=beta).canonical(support=(low, high))
 
 
-def _kinks(*measures):
-    """Kinks of the gates of some measures, where d = 1."""
-    levels = [level for H in measures for level in zip(gates.of(H.gating), (H.a, H.omega), strict=True)]
-    return np.concatenate([gate.kinks(slopes) for gate, slopes in levels])
-
-
 def _side(G, canonical, average):
     """Weights: gates at the centre, those with centres averaged over the covariates (centres have no scale)."""
     first, second = gates.of(G.gating)
@@ -152,7 +146,7 @@ def match(G, G0, x):
         raise ValueError(f"G must have at least as many groups as G0, k1 = {G0.k1}; got k1 = {G.k1}")
     law = as_law(x)
     centre, low, high = _frame(law, G0.d)
-    average = Average(law, G.d, _kinks(G, G0) if G.d == 1 else ())
+    average = Average(law, G.d, kinks(G, G0) if G.d == 1 else ())
     fit, true = (_side(H, _recentred(H, centre, low, high), average) for H in (G, G0))
 
     distance = expert_distances(G, G0, law)

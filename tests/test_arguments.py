@@ -63,6 +63,17 @@ TABLE = {
     hs.Uniform: (dict.fromkeys(("low", "high"), "array"), {"low": np.zeros(2), "high": np.ones(2)}),
     hs.Normal: (dict.fromkeys(("loc", "scale"), "array"), {"loc": np.zeros(2), "scale": np.ones(2)}),
     hs.sample: ({"G": "measure", "n": "count from 1", "x": "law", "seed": "seed"}, dict(G=G, n=5, x=LAW, seed=0)),
+    hs.sample_lattice: (
+        {
+            "G": "measure",
+            "n": "count from 1",
+            "x": "law",
+            "seed": "seed",
+            "nu_min": "positive",
+            "fineness": "count from 1",
+        },
+        dict(G=G, n=5, x=LAW, seed=0),
+    ),
     hs.log_density: DATA,
     **dict.fromkeys((hs.responsibilities, hs.score, hs.information), WEIGHED),
     hs.log_likelihood: (WEIGHED[0] | {"relative_to": "measure?"}, WEIGHED[1]),

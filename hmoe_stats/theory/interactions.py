@@ -19,10 +19,10 @@ from numbers import Integral
 import numpy as np
 
 from ..arguments import check_data, check_known, check_number, check_whole, cut, shown
-from ..divergence import _batches, _covariates, _lines, _panel_edges
 from ..gates import of
 from ..likelihood import log_density
 from ..measure import MixingMeasure, as_measure
+from ..quadrature import batches, lines, nodes, panel_edges
 from ..sampling import as_law
 from .derivatives import FORMS, PARAMETERS, coefficients, kink, list_derivatives, normal_derivatives, values
 
@@ -230,17 +230,17 @@ def interactions(G0, order=2, x=None, experts=(0, 0), parameters=None, form="spl
     chosen = check_experts(G0, experts)
     names = _check_choice(G0, order, parameters, form)
     tol = check_number("tol", tol, "a number between 0 and 0.5", lambda v: 0 < v < 0.5)
-    nodes, weights = _covariates(G0, G0, x, draws, seed)
+    X, weights = nodes(as_law(x), (G0,), draws, seed)
     low, high = as_law(x).support(G0.d)
     missing, kept, parts = {}, [], []
     for D in list_derivatives(G0, chosen, names, order, form):
-        part = coefficients(G0, nodes, D, form)
+        part = coefficients(G0, X, D, form)
         if part and any(c.any() for c in part.values()) and kink(G0, D, low, high):
             missing[_name(G0, D, form, len(chosen))] = "kink at its Laplace centre"
         else:
             kept.append(D)
             parts.append(part)
-    root = _root(G0, nodes, np.full(len(nodes), 1.0 / len(nodes)) if weights is None else weights, parts)
+    root = _root(G0, X, np.full(len(X), 1.0 / len(X)) if weights is None else weights, parts)
     labels = tuple(_name(G0, D, form, len(chosen)) for D in kept)
     orders = np.array([D.order for D in kept])
     found = _identities(root, labels, tol)
@@ -319,10 +319,10 @@ def _root(G, nodes, weights, parts):
     if not keys:
         return np.zeros((p, p))
     rows_of_root = [np.zeros((p, p))]
-    panels = _panel_edges(*_lines((G,), nodes[:1])).shape[1]
-    for rows in _batches(len(nodes), _POINTS * panels * len(keys)):
+    panels = panel_edges(*lines((G,), nodes[:1])).shape[1]
+    for rows in batches(len(nodes), _POINTS * panels * len(keys)):
         X = nodes[rows]
-        edges = _panel_edges(*_lines((G,), X))
+        edges = panel_edges(*lines((G,), X))
         half, mid = 0.5 * np.diff(edges, axis=1), 0.5 * (edges[:, 1:] + edges[:, :-1])
         y = (mid[:, :, None] + half[:, :, None] * t).ravel()
         repeated = np.repeat(X, y.size // len(X), axis=0)

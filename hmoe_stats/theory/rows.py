@@ -9,8 +9,8 @@ the integral does not see where its rows lie, and neither do its derivatives.
 import numpy as np
 
 from .. import kernels
-from ..gates import of
-from ..sampling import Empirical, gauss_legendre
+from ..quadrature import gauss_legendre, kinks
+from ..sampling import Empirical
 
 _REACH = 7.5  # experts are followed to this many standard deviations
 _WIDTH, _ORDER = 2.5, 7  # panels in y: standard deviations, points
@@ -25,8 +25,7 @@ class Rows:
     def __init__(self, G0, law):
         self.G0, self.law = G0, law
         self.x_sd = np.sqrt(law.cov(1)[0, 0])
-        levels = zip(of(G0.gating), (G0.a, G0.omega), strict=True)
-        self.kinks = np.concatenate([gate.kinks(slopes) for gate, slopes in levels])
+        self.kinks = kinks(G0)
         bounded = np.isfinite(law.support(1)).all()
         self.panels = 1 if bounded else 6  # of the whole range in x; a normal law spans 18 standard deviations
         self._fixed = None
