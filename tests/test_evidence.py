@@ -120,15 +120,15 @@ def test_verdicts(made):
         ("LL", 2, "eta", "weighted"): "slower than derived; no certificate",
         ("LL", 2, "tau", "weighted"): "not measured; no certificate",
     }
-    for key, words in said.items():
-        assert table.loc[key, "verdict"] == words, key
+    for key, sentence in said.items():
+        assert table.loc[key, "verdict"] == sentence, key
     assert table.loc[("SS", 2, "eta", "weighted"), "kappa"] == 1.52
     assert table.loc[("SS", 2, "tau", "weighted"), "certificate_status"] == "kinked"
     assert table.loc[("LL", 2, "eta", "weighted"), "certificate_status"] == "none"
 
 
 @pytest.mark.parametrize(
-    ("kappa", "error", "derived", "words"),
+    ("kappa", "error", "derived", "word"),
     [
         (2.05, 0.001, 1 / 4, "agrees"),
         (2.07, 0.001, 1 / 4, "differs"),
@@ -142,8 +142,8 @@ def test_verdicts(made):
         (2.0, 0.01, np.nan, ""),
     ],
 )
-def test_what_a_certificate_says(kappa, error, derived, words):
-    assert evidence.says(kappa, error, derived) == words
+def test_what_a_certificate_says(kappa, error, derived, word):
+    assert evidence.says(kappa, error, derived) == word
 
 
 def test_a_parameter_that_is_not_identified_has_rate_zero(tmp_path):

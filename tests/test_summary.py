@@ -355,3 +355,22 @@ def test_unusable_frames_are_named(call):
     none = frame.assign(status=np.where(frame["n"] == 1000, "failed", "max_iter"))
     with pytest.raises(ValueError, match="made-up: no fit reached an optimum: 24 failed, 72 without one"):
         call(study(), none)
+
+
+def test_each_number_is_made_once(monkeypatch):
+    """Slopes, curves, page and differences of the first statistic ask again; nothing is fitted twice."""
+    from simulations import page, summary
+
+    fitted, compared = [], []
+    rate, difference = summary.fit_rate, summary.compare_rates
+    monkeypatch.setattr(summary, "fit_rate", lambda *a: fitted.append(1) or rate(*a))
+    monkeypatch.setattr(summary, "compare_rates", lambda *a: compared.append(1) or difference(*a))
+    found = Summary(study(), results(study()))
+    table = found.slopes
+    assert len(fitted) == 2 * len(table)  # and over the upper half
+    assert len(found.differences) == len(compared) > 0
+    assert set(found.differences_of(["mean"])["difference"]) <= set(found.differences["difference"])
+    assert len(found.curves) == 4 * len(table)
+    page.figure(found)
+    assert found.slopes is table
+    assert (len(fitted), len(compared)) == (2 * len(table), len(found.differences))
