@@ -13,9 +13,9 @@ ORDER += [("tau", "weighted"), ("nu", "weighted")]
 GATINGS = ["SS", "LS", "QS", "SL", "LL", "QL", "SQ", "LQ", "QQ"]  # by the gate of the experts
 TICKS, FINE = (0, 1 / 12, 1 / 6, 1 / 4, 1 / 3, 1 / 2), (1 / 8, 3 / 8)
 START, END = -0.045, 0.66  # of the axis; an arrow stands for what lies beyond
-WIDTH, LINE, HEADING = 9.6, 0.145, 1.9  # inches, inches, lines
+WIDTH, LINE, HEADING = 9.74, 0.145, 1.9  # inches, inches, lines
 LONGEST = 20  # letters of a study's name
-LEFT, RIGHT, TOP, BOTTOM = 2.2, 3.72, 0.82, 0.72  # inches around the axes
+LEFT, RIGHT, TOP, BOTTOM = 2.2, 3.86, 0.82, 0.72  # inches around the axes
 COLUMNS = {"published": 0.38, "derived": 0.94, "certificate": 1.5, "measured [95 %]": 2.3, "verdict": 2.95}
 PUBLISHED = {"linestyle": "none", "color": "black", "marker": "v", "markersize": 4.5, "markerfacecolor": "white"}
 PUBLISHED |= {"markeredgewidth": 0.7, "zorder": 2.2}
@@ -26,7 +26,7 @@ NOTE = (
     "Verdict: what the measured interval says of the derived rate; inconclusive: it holds 0 or the published rate, too"
     "; * the published rate is outside. Rate 0: not identified.",
     "Certificates are for one covariate; kinked: no exponent; \N{NOT EQUAL TO} differs from the derived rate; their "
-    "cell means weigh experts as at the mean of x, measured ones over all x.",
+    "means over the cell weigh experts as at the mean of x, measured ones over all x.",
 )
 
 

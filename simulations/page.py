@@ -135,7 +135,7 @@ def _letter(model, quantity):
 
 # -- panels -----------------------------------------------------------------------------------------------------------
 def _draw_sides(panels, summary, shown, quantity, last):
-    """A panel for each gate (letter -> axes), on one scale; the quantity over the first, nothing where no models are."""
+    """A panel for each gate (letter -> axes), on one scale; the quantity over the first, nothing where no model is."""
     for letter, ax in panels.items():
         here = {m: fit for (m, q), fit in shown.items() if q == quantity and _letter(m, quantity) == letter}
         if not here:
