@@ -466,10 +466,10 @@ def certify(
     import hmoe_stats as hs
 
     options = {} if only is None else {"discrepancies": tuple(only.split(","))}
+    _check_folder(out)  # minutes of computing come first
     with _asked():
         G0 = hs.datasets.truth(truth, gating)
         wanted = hs.theory.certificates(G0, sizes, hs.Uniform(*x), **options)
-    _check_folder(out)  # minutes of computing come first
     moduli = []
     for found in wanted:
         moduli.append(found)
