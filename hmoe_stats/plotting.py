@@ -8,7 +8,6 @@ mathematics there sets it on the axes afterwards.
 """
 
 import re
-from fractions import Fraction
 from pathlib import Path
 
 import matplotlib as mpl
@@ -23,8 +22,8 @@ from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, NullFormat
 from .arguments import check_data, check_flag, check_number, check_text, cut, shown
 from .likelihood import gate_weights, predict, responsibilities
 from .measure import as_measure
-from .names import of_data, visible
-from .rates import fit_rate
+from .names import fraction, interval, of_data, visible
+from .rates import RateFit, fit_rate
 
 # Colour-blind safe (Okabe and Ito); blues have softmax, oranges Laplace and greens quadratic experts' gates, from dark
 # to light, with purple and black for the two that are left. Markers and line styles tell them apart in grey.
@@ -42,7 +41,8 @@ GATING_STYLES = {
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = "osD^vPX"
 LINES = ("-", "--", "-.", ":")
-LONGEST = 40  # letters of a name in a legend: with slope and interval they take three quarters of a figure's width
+LONGEST = 40  # letters of a name in a legend: with rate and interval they take three quarters of a figure's width
+ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 
 
 def style():
@@ -106,7 +106,9 @@ def rate_plot(
     n_boot=2000,
     ylabel="error",
 ):
-    """Errors against sample size, log-log, with the fitted slope of each series and theory's slopes beside them.
+    """Errors against sample size, log-log, with the fitted rate of each series and theory's rates beside them.
+
+    The legend has alpha, errors being of the order of n^(-alpha), with its interval.
 
     Parameters
     ----------
@@ -118,8 +120,8 @@ def rate_plot(
     series : str, optional
         Column that splits the table into series; by default ``"gating"`` if there is such a column.
     references : dict, optional
-        Label -> alpha: slopes -alpha to draw thin under the data, such as ``{"published": 1 / 8, "derived": 1 / 4}``.
-        Labels of equal slopes share a line.
+        Label -> alpha: rates to draw thin under the data, such as ``{"published": 1 / 8, "derived": 1 / 4}``. Labels of
+        equal rates share a line.
     n_min, level, n_boot
         As in `fit_rate`.
     ylabel : str
@@ -134,22 +136,52 @@ def rate_plot(
     ValueError
         If a column is missing, a reference is not a finite number >= 0, or `fit_rate` refuses a series.
     """
-    groups = _series(table, series)
+    groups, references = _series(table, series), _merged({} if references is None else references)
     check_text("ylabel", ylabel)
-    references = _merged({} if references is None else references)
+    options = {"n_boot": n_boot, "level": level, "n_min": n_min}
+    fits = [(name, fit_rate(part["n"], part["error"], statistic, **options)) for name, part in groups]
+    return _curves(fits, ax, references, ylabel)
+
+
+def curve_plot(fits, ax=None, *, references=None, ylabel="error"):
+    """Rates that were fitted before: `rate_plot` from the results of `fit_rate`.
+
+    Parameters
+    ----------
+    fits : dict
+        Name of a series -> RateFit; an empty name is not written.
+    ax, references, ylabel
+        As in `rate_plot`.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ValueError
+        If `fits` is empty or holds something else, or a reference is not a finite number >= 0.
+    """
+    if not isinstance(fits, dict) or not fits or not all(isinstance(fit, RateFit) for fit in fits.values()):
+        raise ValueError(f"fits must map names to results of fit_rate, at least one; got {shown(fits)}")
+    check_text("ylabel", ylabel)
+    return _curves(list(fits.items()), ax, _merged({} if references is None else references), ylabel)
+
+
+def _curves(fits, ax, references, ylabel):
     with style():
         ax = _axes(ax)
-        handles, lows, highs, sizes = [], [], [], []
-        looks, words = _looks([name for name, _ in groups]), shortened([name for name, _ in groups])
-        for (name, part), look in zip(groups, looks, strict=True):
-            fit = fit_rate(part["n"], part["error"], statistic, n_boot=n_boot, level=level, n_min=n_min)
-            half = _normal_quantile(level) * fit.log_standard_errors
+        handles, lows, sizes = [], [], []
+        looks, words = _looks([name for name, _ in fits]), shortened([name for name, _ in fits])
+        for (name, fit), look in zip(fits, looks, strict=True):
+            half = _normal_quantile(fit.level) * fit.log_standard_errors
             low, high = fit.values * np.exp(-half), fit.values * np.exp(half)
             ax.fill_between(fit.n, low, high, color=look["color"], alpha=0.15, linewidth=0)
             ax.plot(fit.n, fit.values, color=look["color"], marker=look["marker"], linestyle="none")
             ax.plot(fit.n, fit.predict(fit.n), color=look["color"], linestyle=look["linestyle"])
-            handles.append(Line2D([], [], label=f"{plain(words[name])}: {fit}" if name else f"slope {fit}", **look))
-            lows, highs, sizes = [*lows, *low], [*highs, *high], [*sizes, *fit.n]
+            alpha = f"{ALPHA} = {interval(-fit.slope, -fit.ci_high, -fit.ci_low)}"
+            handles.append(Line2D([], [], label=f"{plain(words[name])}: {alpha}" if name else alpha, **look))
+            lows, sizes = [*lows, *low], [*sizes, *fit.n]
         ax.set(xscale="log", yscale="log", xlabel="sample size n", ylabel=_axis_label(ylabel))
         ax.xaxis.set_minor_formatter(NullFormatter())
         _label_few(ax.yaxis)
@@ -162,7 +194,7 @@ def rate_plot(
 
 
 def loss_plot(table, ax=None, *, statistic="mean", series=None, n_min=None, ylabel="Voronoi loss"):
-    """Voronoi losses against sample size, beside the parametric slope -1/2.
+    """Voronoi losses against sample size, beside the parametric rate 1/2.
 
     Parameters and errors are those of `rate_plot`, with the losses in the column ``error``.
 
@@ -484,7 +516,7 @@ def _draw_references(ax, references, n, low):
     for (alpha, label), line in zip(references.items(), LINES * len(references), strict=False):
         look = {"color": "0.35", "linestyle": line, "linewidth": 0.7}
         ax.plot(ends, start * (ends / ends[0]) ** -alpha, zorder=1, **look)
-        handles.append(Line2D([], [], label=f"{_fraction(alpha)}: {label}", **look))
+        handles.append(Line2D([], [], label=f"{ALPHA} = {fraction(alpha)}: {label}", **look))
     return handles
 
 
@@ -498,13 +530,8 @@ def _draw_powers(ax, powers, moduli):
         t, h = one.t[one.distance > 0], one.distance[one.distance > 0]
         ends, look = np.array([t[-1], t[0]]), {"color": "0.35", "linestyle": line, "linewidth": 0.7}
         ax.plot(ends, 0.4 * np.min(h / t**kappa) * ends**kappa, zorder=1, **look)
-        handles.append(Line2D([], [], label=f"{_fraction(kappa).removeprefix('-')}: {label}", **look))
+        handles.append(Line2D([], [], label=f"{fraction(kappa)}: {label}", **look))
     return handles
-
-
-def _fraction(alpha):
-    near = Fraction(alpha).limit_denominator(60)
-    return f"-{near}" if alpha and abs(near - alpha) < 1e-6 else f"{-alpha:.3g}" if alpha else "no rate"
 
 
 def _label_few(axis):

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from .arguments import as_floats, as_numbers, check_number, check_same_index, check_seed, check_whole, shown
+from .names import interval
 from .resampling import shared_resamples
 
 _FEW = 5  # replicates below which a studentised bootstrap meets too many resamples without spread
@@ -69,7 +70,7 @@ class RateFit:
         return np.exp(self.intercept) * n**self.slope
 
     def __str__(self):
-        return f"{self.slope:.2f} [{self.ci_low:.2f}, {self.ci_high:.2f}]"
+        return f"alpha = {interval(-self.slope, -self.ci_high, -self.ci_low)}"
 
 
 def fit_rate(n, errors, statistic="mean", n_boot=2000, level=0.95, seed=0, n_min=None):
@@ -170,7 +171,7 @@ class RateDifference:
     n_failed: int
 
     def __str__(self):
-        return f"{self.difference:.2f} [{self.ci_low:.2f}, {self.ci_high:.2f}]"
+        return f"difference of alphas = {interval(-self.difference, -self.ci_high, -self.ci_low)}"
 
 
 def compare_rates(n, first, second, statistic="mean", n_boot=2000, level=0.95, seed=0, n_min=None):

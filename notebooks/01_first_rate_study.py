@@ -35,9 +35,10 @@ import numpy as np
 from IPython.display import display
 
 import hmoe_stats as hs
-from simulations import page, runner, summary
+from simulations import page, runner, words
 from simulations.store import Store
 from simulations.study import Study
+from simulations.summary import Summary
 
 QUICK = os.environ.get("HMOE_NOTEBOOK_SIZE") == "quick"
 law = hs.Uniform(-3, 3)
@@ -161,31 +162,33 @@ one_a_fit = results.drop_duplicates(["gating", "k2", "n", "replicate"])
 print(f"{len(study.cells())} fits:", one_a_fit["status"].value_counts().to_dict())
 
 # %% [markdown]
-# `boundary` is an optimum on the box, which counts; a fit without an optimum would be counted beside the slopes and not
+# `boundary` is an optimum on the box, which counts; a fit without an optimum would be counted beside the rates and not
 # dropped in silence. Here is the page of the study: the loss, then the parameters in the split cell, softmax beside
-# Laplace gates, and what each slope says of theory.
+# Laplace gates, and what each rate says of theory. A rate is the `alpha` with which an error falls, like
+# $n^{-\alpha}$.
 
 # %%
-fig = page.figure(study, results)
+found = Summary(study, results)
+fig = page.figure(found)
 fig.set_dpi(80)
 display(fig)
 
 # %% [markdown]
-# And the slopes as a table, next to what theory says: `published` for the rate a paper states, `derived` for the
-# sharper exponent derived for this package. A slope should be near *minus* alpha.
+# And the same as a table, next to what theory says: `published` for the rate a paper states, `derived` for the sharper
+# exponent derived for this package. The table holds slopes of log error on log n, which are *minus* alpha.
 
 # %%
-table = summary.slopes(study, results)
-split = table.query("level == 2 and size == 2 and statistic == 'median' and parameter != 'beta'")
-interval = [f"{row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]" for row in split.itertuples()]
-shown = split.assign(slope=interval)[["gating", "kind", "parameter", "slope", "alpha_published", "alpha_derived"]]
+split = found.slopes.query("level == 2 and size == 2 and statistic == 'median' and parameter != 'beta'")
+names = [words.quantity(row.level, row.size, row.parameter, row.kind) for row in split.itertuples()]
+alpha = [words.rate(row.slope, row.ci_low, row.ci_high) for row in split.itertuples()]
+shown = split.assign(quantity=names, alpha=alpha)[["gating", "quantity", "alpha", "alpha_published", "alpha_derived"]]
 print(shown.to_string(index=False, float_format="{:.3f}".format, na_rep="-"))
 
 # %% [markdown]
 # ## Reading a rate plot
 #
 # Take one panel apart. Each point is a median over replicates in a bootstrap band; the thick line is least squares
-# through the points; the bracket is a 95 % interval from resampling replicates; the thin lines have theory's slopes.
+# through the points; the bracket is a 95 % interval from resampling replicates; the thin lines have theory's rates.
 
 # %%
 cell = results.query("k2 == '3,2' and level == 2 and size == 2 and parameter == 'eta'")

@@ -11,6 +11,8 @@ import pandas as pd
 
 from hmoe_stats import theory
 
+from . import UserError
+from .files import make_folder, read_csv, write_table
 from .study import text_of
 
 SHAPE = ["truth", "gating", "k2", "x"]
@@ -31,9 +33,7 @@ def shape(study, gating, k2):
 
 def read(file):
     """The table in `file`, without rows if there is none."""
-    if not file.exists():
-        return pd.DataFrame(columns=COLUMNS)
-    return pd.read_csv(file, dtype={"k2": str})
+    return read_csv(file) if file.exists() else pd.DataFrame(columns=COLUMNS)
 
 
 def certify(studies, file, log=print):
@@ -63,16 +63,20 @@ def certify(studies, file, log=print):
                 key = shape(study, gating, k2)
                 if (table[SHAPE] == key).all(axis=1).any():
                     continue
+                try:
+                    wanted = theory.certificates(G0, k2, study.law)
+                except ValueError as error:  # a fitted size that does not cover the truth
+                    raise UserError(f"{study.name}: {error}") from None
                 rows = []
-                for found in theory.certificates(G0, k2, study.law):
+                for found in wanted:
                     found, seed = _settled(G0, found, study.law)
                     rows.append([*key, *_row(G0, found, study.law), seed])
                     log(f"{' '.join(key[:3])}, {found.discrepancy}, m = {found.m}: {found.status}, {found.exponent:.3f}"
                         f" (derived {found.derived:.3f}), {found.seconds:.0f} s")  # fmt: skip
                 new = pd.DataFrame(rows, columns=COLUMNS)
                 table = new if table.empty else pd.concat([table, new], ignore_index=True)
-                file.parent.mkdir(parents=True, exist_ok=True)
-                table.to_csv(file, index=False, lineterminator="\n", float_format="%.6g")
+                make_folder(file.parent)
+                write_table(file, table, digits=6)
     return read(file)
 
 

@@ -16,14 +16,24 @@ import typer
 from typer.core import TyperGroup
 
 from . import UserError
-from .files import SHOWN, folder_refusal, in_a_line, refusal, same_file, written_whole
-from .messages import strict_json
+from .files import (
+    SHOWN,
+    folder_refusal,
+    in_a_line,
+    make_folder,
+    refusal,
+    same_file,
+    write_figure,
+    write_table,
+    write_text,
+    written_whole,
+)
+from .messages import glyphs_noted, strict_json, visible
 from .pace import Pace
 from .schema import EXPERTS
 from .store import Store, StoreError, being_written
 from .streams import BROKEN_PIPE, OutputLost, guarded
 from .study import load_study, shipped_studies, sizes_of, text_of
-from .words import glyphs_noted, visible
 
 GATING = "Gates of level 1 and 2: two letters of S (softmax), L (Laplace), Q (quadratic)."
 NAME_THE_SHELL = (
@@ -140,8 +150,8 @@ def _library_heard():
 
 
 @contextmanager
-def _library_errors():
-    """What the library says of its arguments is meant for the user."""
+def _asked():
+    """What the library says of arguments that the user gave is for the user; to be held around their check alone."""
     try:
         yield
     except ValueError as error:
@@ -347,24 +357,29 @@ def _duration(seconds, jobs):
 # -- what came out ----------------------------------------------------------------------------------------------------
 @app.command()
 def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
-    """Slopes with intervals, local slopes, verdicts on theory's exponents; differences between models.
+    """Rates with intervals, local rates, verdicts on theory's exponents; differences between models.
 
     With --json one object: study (its name), slopes and differences, two lists of objects that have the columns of
-    the tables slopes.csv and differences.csv of hmoe plot, for every statistic; null where there is nothing.
+    the tables slopes.csv and differences.csv of hmoe plot, for every statistic; null where there is nothing. They hold
+    slopes of log error on log n, minus the rates.
     """
-    from . import summary
+    found = _summary(*_with_those_beside(study, results))
+    if as_json:
+        tables = {"slopes": _records(found.slopes), "differences": _records(found.differences)}
+        print(strict_json({"study": found.study.name} | tables))
+        return
+    from .terminal import differences_text, slopes_text
 
-    found = _with_those_beside(study, results)
-    with _library_errors():
-        first = found[0].statistics[:1]
-        slopes = summary.slopes(*found)
-        if as_json:
-            tables = {"slopes": _records(slopes), "differences": _records(summary.differences(*found))}
-            print(strict_json({"study": found[0].name} | tables))
-        else:
-            print(summary.format_slopes(slopes))
-            print()
-            print(summary.format_differences(summary.differences(*found, statistics=first), *first))
+    first = found.study.statistics[:1]
+    print(slopes_text(found.slopes))
+    print()
+    print(differences_text(found.differences_of(first), *first))
+
+
+def _summary(study, frame, beside):
+    from .summary import Summary
+
+    return Summary(study, frame, beside)
 
 
 def _records(table):
@@ -380,24 +395,22 @@ def plot(
 ):
     """Draw the page of a study, DIR/STUDY/STUDY.png and .svg; beside it slopes.csv, differences.csv and curves.csv."""
     study, *frames = _with_those_beside(study, results)
-    _check_folder(out / study.name)
-    with _library_errors():
-        import matplotlib
+    folder = out / study.name
+    _check_folder(folder)
+    from . import page
 
-        from . import page, summary
-
-        figure = page.figure(study, *frames)
-        tables = {make.__name__: make(study, *frames) for make in (summary.slopes, summary.differences, summary.curves)}
-        folder = out / study.name
-        stem = folder / study.name
-        look = {"svg.hashsalt": study.name, "svg.fonttype": "none"}
-        with _writing(folder), glyphs_noted(_say), matplotlib.rc_context(look):
-            folder.mkdir(parents=True, exist_ok=True)
-            figure.savefig(f"{stem}.png", dpi=150)
-            figure.savefig(f"{stem}.svg", metadata={"Date": None})
-            for name, table in tables.items():
-                table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", float_format="%.6g")
-    for file in (f"{stem}.png", f"{stem}.svg", *(folder / f"{name}.csv" for name in tables)):
+    found = _summary(study, *frames)
+    figure = page.figure(found)
+    tables = {"slopes": found.slopes, "differences": found.differences, "curves": found.curves}
+    make_folder(folder)
+    files = [folder / f"{study.name}.{end}" for end in ("png", "svg")]
+    with glyphs_noted(_say):
+        for file in files:
+            write_figure(file, figure, salt=study.name)
+    for name, table in tables.items():
+        files.append(folder / f"{name}.csv")
+        write_table(files[-1], table, digits=6)
+    for file in files:
         print(visible(file))
 
 
@@ -417,17 +430,9 @@ def table(
         cells = store.collected(failed=True)
     if not len(cells):
         raise UserError(_none_yet(path, study))
-    with _writing(out), written_whole(out) as part, open(part, "w", encoding="utf-8", newline="") as file:
+    with written_whole(out) as part, open(part, "w", encoding="utf-8", newline="") as file:
         rows = cells.write_csv(file)
     print(f"{visible(out)}: {rows} rows")
-
-
-@contextmanager
-def _writing(path, done="written"):
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{in_a_line(path)}: cannot be {done}: {error.strerror or error}") from None
 
 
 def _check_folder(path):
@@ -458,30 +463,30 @@ def certify(
 ):
     """Certify exponents without data: print them, draw DIR/certify-TRUTH-GATING-K2.png, write the table beside it."""
     sizes = _sizes(k2)
-    with _library_errors():
-        from matplotlib.figure import Figure
+    from matplotlib.figure import Figure
 
-        import hmoe_stats as hs
+    import hmoe_stats as hs
 
-        options = {} if only is None else {"discrepancies": tuple(only.split(","))}
-        G0, moduli = hs.datasets.truth(truth, gating), []
-        _check_folder(out)  # minutes of computing come first
-        for found in hs.theory.certificates(G0, sizes, hs.Uniform(*x), **options):
-            moduli.append(found)
-            measured = f"exponent {found.exponent:6.3f} +- {found.exponent_error:.3f}, derived {found.derived:5.3f}"
-            ended = f"{found.status}, {found.seconds:.0f} s"
-            print(f"{found.discrepancy:12} m = {found.m}  {measured}  {ended}", flush=True)
-        stem = out / f"certify-{truth}-{gating}-{'-'.join(map(str, sizes))}"
-        with _writing(out):
-            out.mkdir(parents=True, exist_ok=True)
-            figure = Figure(figsize=(6.0, 4.5), layout="constrained")
-            hs.plotting.modulus_plot(moduli, figure.subplots()).set_title(
-                hs.plotting.plain(f"{truth}, {gating}, {k2} fitted")
-            )
-            figure.savefig(f"{stem}.png", dpi=150)
-            hs.theory.certificate_table(moduli).to_csv(f"{stem}.csv", index=False, lineterminator="\n")
-    for end in ("png", "csv"):
-        print(visible(f"{stem}.{end}"))
+    options = {} if only is None else {"discrepancies": tuple(only.split(","))}
+    _check_folder(out)  # minutes of computing come first
+    with _asked():
+        G0 = hs.datasets.truth(truth, gating)
+        wanted = hs.theory.certificates(G0, sizes, hs.Uniform(*x), **options)
+    moduli = []
+    for found in wanted:
+        moduli.append(found)
+        measured = f"exponent {found.exponent:6.3f} +- {found.exponent_error:.3f}, derived {found.derived:5.3f}"
+        ended = f"{found.status}, {found.seconds:.0f} s"
+        print(f"{found.discrepancy:12} m = {found.m}  {measured}  {ended}", flush=True)
+    figure = Figure(figsize=(6.0, 4.5), layout="constrained")
+    title = hs.plotting.plain(f"{truth}, {gating}, {k2} fitted")
+    hs.plotting.modulus_plot(moduli, figure.subplots()).set_title(title)
+    make_folder(out)
+    png, csv = (out / f"certify-{truth}-{gating}-{'-'.join(map(str, sizes))}.{end}" for end in ("png", "csv"))
+    write_figure(png, figure)
+    write_table(csv, hs.theory.certificate_table(moduli))
+    for file in (png, csv):
+        print(visible(file))
 
 
 # -- a user's own data ------------------------------------------------------------------------------------------------
@@ -512,14 +517,14 @@ def fit(
     from .data import read_table
 
     X, response, notes = read_table(data, y, x)
-    with _library_errors():
-        import hmoe_stats as hs
-        from hmoe_stats.fitting.problem import check_problem
+    import hmoe_stats as hs
+    from hmoe_stats.fitting.problem import check_problem
 
+    with _asked():
         check_problem(X, response, gating, sizes)  # what is wrong is said alone, and what is noted before a long fit
-        for note in notes:
-            _say(f"note: {note}")
-        found = hs.fit_mle(X, response, gating=gating, k2=sizes, seed=seed)
+    for note in notes:
+        _say(f"note: {note}")
+    found = hs.fit_mle(X, response, gating=gating, k2=sizes, seed=seed)
     warnings = list(found.warnings)
     if as_json:
         print(strict_json({
@@ -551,20 +556,16 @@ def report(
     """Write DIR/<study>/report.html: a study and what came out of it, one page that needs no network."""
     source = study
     study, frame, beside = _with_those_beside(source, results)
-    _check_folder(out / study.name)
+    path = out / study.name / "report.html"
+    _check_folder(path.parent)
     with Store(_results(study, results), study) as store:
         sources = store.sources()
-    with _library_errors():
-        from .report import report_page, study_text
+    from .report import report_page, study_text
 
-        with glyphs_noted(_say):
-            page = report_page(study, study_text(source), frame, sources, _findings(study), beside)
-    path = out / study.name / "report.html"
-    part = path.with_name("report.html.part")
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8", newline="\n")
-        part.replace(path)
+    with glyphs_noted(_say):
+        page = report_page(_summary(study, frame, beside), study_text(source), frame, sources, _findings(study))
+    make_folder(path.parent)
+    write_text(path, page)
     print(visible(path))
 
 
@@ -584,32 +585,30 @@ def evidence(
     Reads <study>/slopes.csv, of hmoe plot, and certificates.csv. One STUDY is printed, and written with --out only.
     """
     _check_folder(out or figures)
-    with _library_errors(), _writing(out or figures):
-        import matplotlib
+    from . import certificates, evidence, evidence_figure
+    from .terminal import evidence_text
 
-        from . import certificates, evidence, evidence_figure
-
-        with _writing(figures, "read"):
-            known, others = evidence.measured(figures)
-        for name in () if studies else others:
-            _say(f"note: {figures / name} is of no study that ships: name its TOML file to see it")
-        chosen = studies or known
-        if certify:
-            certificates.certify(map(load_study, chosen), figures / "certificates.csv")
-        if not chosen:
-            why = "no study that ships has a table of slopes there; hmoe plot makes it"
-            raise UserError(f"{in_a_line(figures)}: {why}")
-        with _writing(figures, "read"):
-            table, alone = evidence.table(chosen, figures), len(studies or ()) == 1
-        if alone:
-            print(evidence.format_table(table))
-        if out or not alone:
-            stem = (out or figures) / "evidence"
-            figure = evidence_figure.figure(table)
-            stem.parent.mkdir(parents=True, exist_ok=True)
-            with glyphs_noted(_say), matplotlib.rc_context({"svg.hashsalt": "evidence"}):
-                figure.savefig(f"{stem}.png", dpi=150)
-                figure.savefig(f"{stem}.svg", metadata={"Date": None})
-            table.to_csv(f"{stem}.csv", index=False, lineterminator="\n")
-            for end in ("png", "svg", "csv"):
-                print(visible(f"{stem}.{end}"))
+    known, others = evidence.measured(figures)
+    for name in () if studies else others:
+        _say(f"note: {figures / name} is of no study that ships: name its TOML file to see it")
+    chosen = studies or known
+    if certify:
+        certificates.certify(map(load_study, chosen), figures / "certificates.csv")
+    if not chosen:
+        why = "no study that ships has a table of slopes there; hmoe plot makes it"
+        raise UserError(f"{in_a_line(figures)}: {why}")
+    table, alone = evidence.table(chosen, figures), len(studies or ()) == 1
+    if alone:
+        print(evidence_text(table))
+    if out or not alone:
+        if not table["drawn"].any():
+            raise UserError(f"{in_a_line(figures)}: no rate to draw in the tables of slopes there")
+        figure, folder = evidence_figure.figure(table), out or figures
+        make_folder(folder)
+        files = [folder / f"evidence.{end}" for end in ("png", "svg", "csv")]
+        with glyphs_noted(_say):
+            for file in files[:2]:
+                write_figure(file, figure, salt="evidence")
+        write_table(files[2], table)
+        for file in files:
+            print(visible(file))

@@ -1,15 +1,19 @@
 """What the report shows of its tables: the columns, what each means, and how its cells are written.
 
-A column of the page is made of one or more columns of a table of `simulations.summary`. Its meaning is said once, here,
-and the page prints it beneath the tables that have the column.
+A column of the report is made of one or more columns of a table of `simulations.summary`. Its meaning is said once,
+here, and the report prints it beneath the tables that have the column. The tables (slopes.csv, differences.csv, JSON)
+hold slopes of log error on log n, and differences of slopes: ``slope``, ``ci_low``, ``ci_high``, ``local_slope``,
+``local_low``, ``local_high``, ``difference`` and ``expected`` have the sign of a slope, negative where errors fall; the
+report shows alpha, the same with the sign turned. ``alpha_published`` and ``alpha_derived`` are alpha in both.
 """
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from typing import NamedTuple
 
 import pandas as pd
+
+from . import words
 
 
 # -- cells -------------------------------------------------------------------------------------------------------------
@@ -18,33 +22,37 @@ def _word(value):
     return "" if pd.isna(value) else str(value), None
 
 
+def _quantity(*quantity):
+    return words.quantity(*quantity), None
+
+
+def _verdict(word):
+    return words.verdict(word), None
+
+
 def _count(value):
     return ("-", math.nan) if pd.isna(value) else (f"{value:.0f}", value)
 
 
-def _interval(value, low, high):
-    return ("-", math.nan) if pd.isna(value) else (f"{value:.2f} [{low:.2f}, {high:.2f}]", value)
+def _rate(slope, low, high):
+    return words.rate(slope, low, high), 0.0 - slope
 
 
 def _expected(alpha):
-    """The slope -alpha that theory expects, as the fraction that it is."""
-    if pd.isna(alpha):
-        return "-", math.nan
-    close = Fraction(alpha).limit_denominator(99)
-    return (str(-close) if abs(close - alpha) < 1e-9 else f"{-alpha:.3f}"), 0.0 - alpha
+    return words.fraction(alpha), alpha
 
 
 def _expected_difference(value):
-    return ("-", math.nan) if pd.isna(value) else (f"{round(value, 3) + 0.0:+.3f}", value)  # + 0.0: no "-0.000"
+    return words.signed(-value), 0.0 - value
 
 
 def _range(low, high, count):
-    return ("-", math.nan) if count == 0 else (f"{low:.0f} to {high:.0f} ({count})", high)
+    return ("-", math.nan) if count == 0 else (f"{words.sizes(low, high)} ({count})", high)
 
 
 # -- columns -----------------------------------------------------------------------------------------------------------
 class Column(NamedTuple):
-    """A column of the page: its heading, what it means, the columns of the table it is made of, and its form."""
+    """A column of the report: its heading, what it means, the columns of the table it is made of, and its form."""
 
     heading: str
     meaning: str
@@ -52,33 +60,14 @@ class Column(NamedTuple):
     form: Callable = _word
 
 
+QUANTITY = ("level", "size", "parameter", "kind")
 QUANTITY_COLUMNS = (
-    Column(
-        "parameter",
-        "What the error is of: a and b are slope (or centre) and intercept of the level-1 gate, omega and beta "
-        "those of the level-2 gate, eta and tau slope and intercept of an expert's mean, nu its variance. loss_sharp "
-        "and loss_published are Voronoi losses, with the derived and with the published exponents; hellinger is a "
-        "distance of densities.",
-        ("parameter",),
-    ),
-    Column("gating", "Level-1 gate, then level-2 gate: S is softmax, L is Laplace.", ("gating",)),
+    Column("quantity", words.QUANTITIES_MEAN, QUANTITY, _quantity),
+    Column("gating", "Level-1 gate, then level-2 gate: S is softmax, L Laplace, Q quadratic.", ("gating",)),
     Column("study", "The study that the row belongs to, where several are shown.", ("study",)),
     Column("k2", "Experts fitted in each group: 2,3 is two groups, of two and of three experts.", ("k2",)),
-    Column(
-        "kind",
-        "weighted: distance of each fitted expert to the true one of its Voronoi cell, averaged with the experts' "
-        "weights. barycentre: distance of the cell's weighted mean. mass: error of the cell's total gate weight. "
-        "loss, divergence: one number a fit.",
-        ("kind",),
-    ),
     Column("level", "1: a group and its gate; 2: an expert and its gate; 0: the whole fit.", ("level",), _count),
-    Column(
-        "m",
-        "Fitted groups or experts that share the true one, the size of the Voronoi cell: 1 is an exact cell, "
-        "2 and more an over-specified one.",
-        ("size",),
-        _count,
-    ),
+    Column("m", "The size of the Voronoi cell, as in the quantity; 0 for the whole fit.", ("size",), _count),
     Column(
         "statistic",
         "Over replicates at each n: mean, median, or a quantile (q90 is the 0.9 quantile). Errors are averaged over a "
@@ -87,41 +76,42 @@ QUANTITY_COLUMNS = (
     ),
 )
 NOTE = Column("note", "Why there is no number, or what was left out of it.", ("note",))
-SLOPE_COLUMNS = (
+RATE_COLUMNS = (
     *QUANTITY_COLUMNS,
     Column(
-        "slope [95\u00a0%]",
-        "Slope of log error on log n by least squares, with its interval from resampling replicates within each n. "
-        "Measured slopes are pre-asymptotic.",
+        "alpha [95\u00a0%]",
+        "The measured rate: errors are of the order of n^(-alpha). Minus the slope of log error on log n by least "
+        "squares, with its interval from resampling replicates within each n. Measured rates are pre-asymptotic.",
         ("slope", "ci_low", "ci_high"),
-        _interval,
+        _rate,
     ),
     Column(
         "upper half [95\u00a0%]",
-        "The same over the upper half of the sample sizes: a local slope, nearer to the limit.",
+        "The same over the upper half of the sample sizes: a local rate, nearer to the limit.",
         ("local_slope", "local_low", "local_high"),
-        _interval,
+        _rate,
     ),
     Column(
         "published",
-        "The slope expected from a rate stated in a paper; - where none says anything of this quantity.",
+        "The rate stated in a paper; 0 where it is none, - where nothing is said of this quantity.",
         ("alpha_published",),
         _expected,
     ),
     Column(
         "against published",
-        "What the interval says of the expected slope. consistent: it holds that and neither 0 (no fall) nor the slope "
-        "that the other form of theory expects; inconclusive: it holds one of these as well; steeper, flatter: all of "
-        "it lies on that side. Where no rate is expected 0 is no objection, but a slope of 1/2 is.",
+        "What the interval says of the expected rate. consistent: it holds that and neither 0 (no fall) nor the rate "
+        "that the other form of theory expects; inconclusive: it holds one of these as well; faster, slower: all of "
+        "it lies above, or below. Where no rate is expected 0 is no objection, but a rate of 1/2 is.",
         ("verdict_published",),
+        _verdict,
     ),
     Column(
         "derived",
-        "The slope expected from an exponent derived for this package, up to logarithms; it is not a published result.",
+        "The rate derived for this package, up to logarithms; it is not a published result.",
         ("alpha_derived",),
         _expected,
     ),
-    Column("against derived", "As against published.", ("verdict_derived",)),
+    Column("against derived", "As against published.", ("verdict_derived",), _verdict),
     Column("n", "Smallest and largest sample size used, and how many.", ("n_low", "n_high", "n_sizes"), _range),
     Column(
         "replicates",
@@ -139,18 +129,20 @@ DIFFERENCE_COLUMNS = (
     *QUANTITY_COLUMNS,
     Column(
         "difference [95\u00a0%]",
-        "Slope of the first model less slope of the second, where gating, k2 or study reads first - second; replicates "
+        "Alpha of the first model less alpha of the second, where gating, k2 or study reads first - second; replicates "
         "are resampled in pairs, as both models were fitted to the same data.",
         ("difference", "ci_low", "ci_high"),
-        _interval,
+        _rate,
     ),
-    Column("expected", "The difference of the derived slopes.", ("expected",), _expected_difference),
+    Column("expected", "The difference of the derived rates.", ("expected",), _expected_difference),
     Column(
         "verdict",
         "consistent: the interval holds the expected difference, and neither 0, where another one is expected, nor the "
-        "difference of the published slopes, where that is another one; inconclusive: it holds one of these as well; "
-        "steeper, flatter: all of it lies below, or above.",
+        "difference of the published rates, where that is another one; inconclusive: it holds one of these as well; "
+        "faster, slower: all of it lies above, or below, so that the first model is faster against the second than "
+        "expected, or slower.",
         ("verdict",),
+        _verdict,
     ),
     Column("pairs", "The smallest number of pairs of replicates at one n.", ("pairs",), _count),
     NOTE,

@@ -13,10 +13,9 @@ import pandas as pd
 
 from . import UserError
 from .layout import layout, tidy
-from .messages import brief, listed, shown
+from .messages import brief, listed, shown, visible
 from .numerals import COMMAS, DECIMAL, INFINITE, MISSING, POINT, THOUSANDS, TRUTH, number, writing
 from .textfile import read_text
-from .words import visible
 
 CHUNK = 1 << 18  # cells read at once
 JUDGED = 1000  # odd cells of a column that are looked at closely

@@ -5,21 +5,19 @@ names the line it came from: slopes, verdicts and theory's rates from ``<study>/
 ``certificates.csv``. A certificate's exponent kappa stands for the rate n^(-alpha), alpha = 1 / (2 kappa).
 """
 
-from fractions import Fraction
-
 import numpy as np
 import pandas as pd
 
-from hmoe_stats import theory
-
 from . import UserError, certificates
+from .expected import FORMS, Expected
+from .files import read_csv
 from .study import load_study, shipped_studies, sizes_of
-from .words import label
+from .summary import QUANTITY
+from .words import compared
 
 TOLERANCE = 0.06  # in kappa; local slopes of a certificate's clean range agree to this
 MODEL = ["study", "study_file", "truth", "gating", "k2"]
-QUANTITY = ["level", "size", "parameter", "kind"]
-THEORY = [form + end for form in ("published", "derived") for end in ("", "_status", "_source")]
+THEORY = [form + end for form in FORMS for end in ("", "_status", "_source")]
 CERTIFICATE = ["kappa", "kappa_error", "certificate", "certificate_status", "certificate_says", "certificate_line"]
 SLOPE = ["slope", "ci_low", "ci_high", "n_low", "n_high", "replicates", "verdict_published", "verdict_derived"]
 MEDIAN = {"median": "slope", "median_low": "ci_low", "median_high": "ci_high", "median_line": "line"}
@@ -86,7 +84,7 @@ def _rows(source, folder, found):
     truth = study.truth if isinstance(study.truth, str) else "its own"
     for (gating, k2), errors in _slopes(source, study, folder / name).items():
         G0, fitted = study.measure(gating), sizes_of(k2)
-        rates = {form: _rates(G0, fitted, form, study.law) for form in ("published", "sharp")}
+        expected = Expected(study, gating, fitted)
         certified = _of_shape(found, certificates.shape(study, gating, certificates.certified_size(G0.k2, fitted)))
         model = dict(zip(MODEL, (study.name, file, truth, gating, k2), strict=True))
         model |= {"model": f"{G0.to_dict()} {k2}", "exact": sorted(fitted) == sorted(G0.k2)}
@@ -96,8 +94,8 @@ def _rows(source, folder, found):
             if np.isnan(first["alpha_published"]) and np.isnan(first["alpha_derived"]):
                 continue
             row = model | dict(zip(QUANTITY, quantity, strict=True))
-            row |= _theory("published", first["alpha_published"], rates["published"], quantity)
-            row |= _theory("derived", first["alpha_derived"], rates["sharp"], quantity)
+            for form in FORMS:
+                row |= _theory(form, first[f"alpha_{form}"], expected.rows(form, quantity))
             row |= _certificate(row, certified) if G0.d == 1 else {"certificate_status": "not computed: d = 1 only"}
             row |= {"statistic": study.statistics[0], **{name: first[name] for name in SLOPE}}
             row |= {new: lines["median"][old] for new, old in MEDIAN.items() if "median" in lines}
@@ -106,10 +104,9 @@ def _rows(source, folder, found):
 
 def _slopes(source, study, file):
     """A study's table of slopes: model -> error -> statistic -> its row, as a dict that knows its line."""
-    try:
-        slopes = pd.read_csv(file, dtype={"k2": str})
-    except OSError:
-        raise UserError(f"{file}: no such table of slopes; hmoe plot {source} makes it") from None
+    if not file.exists():
+        raise UserError(f"{file}: no such table of slopes; hmoe plot {source} makes it")
+    slopes = read_csv(file)
     if missing := sorted(NEEDED - set(slopes.columns)):
         raise UserError(f"{file}: expected the table of slopes of hmoe plot; it lacks {', '.join(missing)}")
     slopes = slopes.assign(line=slopes.index + 2)
@@ -122,25 +119,11 @@ def _slopes(source, study, file):
 
 
 # -- theory and certificates ------------------------------------------------------------------------------------------
-def _rates(G0, fitted, form, law):
-    """Error -> its rows in `theory.rates`, the slowest first; none for a size that does not cover the truth."""
-    try:
-        rates = theory.rates(G0, fitted, form=form, x=law)
-    except ValueError:
-        return {}
-    rows = {}
-    for row in rates.sort_values("alpha", kind="stable").itertuples():
-        rows.setdefault((row.level, row.m, row.parameter, row.kind), []).append(row)
-    return rows
-
-
-def _theory(form, alpha, rates, quantity):
+def _theory(form, alpha, rates):
     """A rate of the table of slopes, with status and source of the row of `theory.rates` that it is."""
     if np.isnan(alpha):
         return {}
-    level, size, parameter, kind = quantity
-    same = rates.get((level, size, "loss" if kind == "loss" else parameter, kind), ())
-    for row in (row for row in same if np.isclose(row.alpha, alpha)):
+    for row in (row for row in rates if np.isclose(row.alpha, alpha)):
         said = {form: alpha, f"{form}_status": row.status, f"{form}_source": row.source}
         return said | ({"regime": row.regime} if form == "derived" else {})
     return {form: alpha, f"{form}_status": "stale"}
@@ -187,18 +170,13 @@ def verdict(row):
     if np.isnan(row["slope"]):
         words.append("not measured")
     elif row["verdict_derived"]:
-        words.append(_compared(row["verdict_derived"], "derived"))
+        words.append(compared(row["verdict_derived"], "derived"))
     published = row.get("published", np.nan)
     if row["verdict_published"] and not np.isclose(published, row.get("derived", np.nan)):
-        words.append(_compared(row["verdict_published"], "published"))
+        words.append(compared(row["verdict_published"], "published"))
     said = {"agrees": "certified", "differs": "certificate differs"}
     words.append(said.get(row.get("certificate_says"), "no certificate"))
     return "; ".join(words)
-
-
-def _compared(word, what):
-    joint = {"consistent": "with", "inconclusive": "against"}.get(word, "than")
-    return f"{word} {joint} {what}"
 
 
 def _drawn(rows):
@@ -218,43 +196,3 @@ def _drawn(rows):
             drawn[part.index] = quantity[2:] in DRAWN
     shown = rows[drawn].sort_values(["n_high", "replicates"], ascending=False, kind="stable")
     return rows.index.isin(shown[seen[shown.index]].drop_duplicates(["model", *QUANTITY]).index)
-
-
-# -- text -------------------------------------------------------------------------------------------------------------
-def format_table(joined):
-    """The table of `table` as text: a block for each model of each study, a line for each error."""
-    blocks = []
-    for (study, gating, k2), part in joined.groupby(["study", "gating", "k2"], sort=False):
-        lines = pd.DataFrame(
-            {
-                "error": [label(*quantity) for quantity in part[QUANTITY].itertuples(index=False)],
-                "published": part["published"].map(fraction).to_numpy(),
-                "derived": part["derived"].map(fraction).to_numpy(),
-                "certificate": [certificate(row) for row in part.itertuples()],
-                "measured": [interval(row) for row in part.itertuples()],
-                "verdict": part["verdict"].to_numpy(),
-            }
-        )
-        for name in ("error", "verdict"):
-            lines[name] = lines[name].str.ljust(lines[name].str.len().max())
-        blocks.append(f"{study}: {gating}, fitted k2 = {k2}\n{lines.to_string(index=False)}")
-    return "\n\n".join(blocks)
-
-
-def fraction(alpha):
-    """An exponent of theory: 1/4, 0 where the error does not fall, "-" where there is none."""
-    return "-" if np.isnan(alpha) else str(Fraction(alpha).limit_denominator(100))
-
-
-def certificate(row):
-    """The exponent of a row's certificate, or why there is none."""
-    if np.isnan(row.certificate):
-        return row.certificate_status
-    return f"{row.certificate:.3f}" if row.certificate else "0"
-
-
-def interval(row):
-    """The measured exponent of a row with its interval."""
-    if np.isnan(row.slope):
-        return "-"
-    return f"{-row.slope:.2f} [{-row.ci_high:.2f}, {-row.ci_low:.2f}]"

@@ -5,24 +5,17 @@ from matplotlib.lines import Line2D
 
 from hmoe_stats.plotting import GATING_STYLES, plain, shortened, style
 
-from . import evidence
+from . import words
+from .summary import QUANTITY
 
-NAMES = {
-    ("loss_sharp", "loss"): "Voronoi loss",
-    ("a", "weighted"): "$a$, gate 1",
-    ("omega", "weighted"): r"$\omega$, gate 2",
-    ("eta", "barycentre"): r"$\bar\eta$, cell mean",
-    ("eta", "weighted"): r"$\eta$, slope",
-    ("tau", "weighted"): r"$\tau$, intercept",
-    ("nu", "weighted"): r"$\nu$, variance",
-}
+ORDER = [("loss_sharp", "loss"), ("a", "weighted"), ("omega", "weighted"), ("eta", "barycentre"), ("eta", "weighted")]
+ORDER += [("tau", "weighted"), ("nu", "weighted")]
 GATINGS = ["SS", "LS", "QS", "SL", "LL", "QL", "SQ", "LQ", "QQ"]  # by the gate of the experts
-TICKS = {0: "0", 1 / 12: "1/12", 1 / 6: "1/6", 1 / 4: "1/4", 1 / 3: "1/3", 1 / 2: "1/2"}
-FINE = {1 / 8: "1/8", 3 / 8: "3/8"}
+TICKS, FINE = (0, 1 / 12, 1 / 6, 1 / 4, 1 / 3, 1 / 2), (1 / 8, 3 / 8)
 START, END = -0.045, 0.66  # of the axis; an arrow stands for what lies beyond
-WIDTH, LINE, HEADING = 9.0, 0.145, 1.9  # inches, inches, lines
+WIDTH, LINE, HEADING = 9.74, 0.145, 1.9  # inches, inches, lines
 LONGEST = 20  # letters of a study's name
-LEFT, RIGHT, TOP, BOTTOM = 1.36, 3.72, 0.82, 0.72  # inches around the axes
+LEFT, RIGHT, TOP, BOTTOM = 2.2, 3.86, 0.82, 0.72  # inches around the axes
 COLUMNS = {"published": 0.38, "derived": 0.94, "certificate": 1.5, "measured [95 %]": 2.3, "verdict": 2.95}
 PUBLISHED = {"linestyle": "none", "color": "black", "marker": "v", "markersize": 4.5, "markerfacecolor": "white"}
 PUBLISHED |= {"markeredgewidth": 0.7, "zorder": 2.2}
@@ -31,9 +24,9 @@ CERTIFICATE = {"linestyle": "none", "color": "black", "marker": "o", "markersize
 CERTIFICATE |= {"markeredgewidth": 0.7, "zorder": 2.3}
 NOTE = (
     "Verdict: what the measured interval says of the derived rate; inconclusive: it holds 0 or the published rate, too"
-    "; steeper: faster; * the published rate is outside. Rate 0: not identified.",
+    "; * the published rate is outside. Rate 0: not identified.",
     "Certificates are for one covariate; kinked: no exponent; \N{NOT EQUAL TO} differs from the derived rate; their "
-    "cell means weigh experts as at the mean of x, measured ones over all x.",
+    "means over the cell weigh experts as at the mean of x, measured ones over all x.",
 )
 
 
@@ -66,13 +59,13 @@ def figure(joined):
         for study, part in rows.groupby("study", sort=False):
             _heading(ax, y + HEADING - 0.75, study, part)
             y += HEADING
-            part = part.assign(quantity=list(zip(part["parameter"], part["kind"], strict=True)))
-            part["gating"] = part["gating"].astype("category").cat.set_categories(GATINGS)
-            for i, quantity in enumerate(name for name in NAMES if name in set(part["quantity"])):
-                error = part[part["quantity"] == quantity].sort_values("gating", kind="stable")
+            part = part.assign(gating=part["gating"].astype("category").cat.set_categories(GATINGS))
+            errors = sorted(part.groupby(QUANTITY), key=lambda one: (ORDER.index(one[0][2:]), one[0]))
+            for i, (quantity, error) in enumerate(errors):
+                error = error.sort_values("gating", kind="stable")
                 if i % 2 == 0:
                     ax.axhspan(y, y + len(error), xmin=-9, xmax=9, color="0.95", linewidth=0, zorder=0, clip_on=False)
-                _write(ax, -LEFT + 0.08, y + 0.5, NAMES[quantity])
+                _write(ax, -LEFT + 0.08, y + 0.5, words.quantity(*quantity))
                 for row in error.itertuples():
                     _line(ax, y + 0.5, row)
                     y += 1
@@ -84,8 +77,8 @@ def _scales(ax, lines):
     ax.set(xlim=(START, END), ylim=(lines, 0), xlabel=r"rate $\alpha$: the error falls like $n^{-\alpha}$")
     ax.spines["left"].set_visible(False)
     ax.set_yticks([])
-    ax.set_xticks(list(TICKS), list(TICKS.values()))
-    ax.set_xticks(list(FINE), list(FINE.values()), minor=True)
+    ax.set_xticks(TICKS, list(map(words.fraction, TICKS)))
+    ax.set_xticks(FINE, list(map(words.fraction, FINE)), minor=True)
     ax.tick_params(axis="x", which="both", top=True, labeltop=True, length=2, labelsize=6.5)
     for alpha in (*TICKS, *FINE):
         ax.axvline(alpha, color="0.8", linewidth=0.5, zorder=0.5)
@@ -103,12 +96,10 @@ def _write(ax, inches, y, text, **look):
 
 
 def _heading(ax, y, study, part):
-    sizes = part.loc[part["size"] > 0, "size"]
-    fitted = " and ".join(f"({k2.replace(',', ', ')})" for k2 in dict.fromkeys(part["k2"]))
-    cells = f"cells of {sizes.max()}, " if len(sizes) else ""
-    ends = f"n = {part['n_low'].min():,.0f} to {part['n_high'].max():,.0f}, {part['replicates'].max():.0f} replicates"
+    fitted = " and ".join(dict.fromkeys(part["k2"]))
+    sizes = words.sizes(part["n_low"].min(), part["n_high"].max())
     _write(ax, -LEFT + 0.08, y, plain(shortened([study], LONGEST)[study]), weight="bold", size=8)
-    text = f"{part['truth'].iloc[0]}, fitted with {fitted}: {cells}{ends}"
+    text = f"{part['truth'].iloc[0]}, fitted k2 = {fitted}: n = {sizes}, {part['replicates'].max():.0f} replicates"
     _write(ax, 0, y, plain(text), size=7.5, bbox={"color": "white", "pad": 0.5})  # over the lines of the grid
 
 
@@ -130,22 +121,24 @@ def _line(ax, y, row):
         ax.plot(-row.slope, y, marker=look["marker"], markersize=4, color=look["color"], zorder=4)
     _write(ax, -0.24, y, row.gating, ha="center")
     written = {
-        "published": evidence.fraction(row.published),
-        "derived": evidence.fraction(row.derived),
+        "published": words.fraction(row.published),
+        "derived": words.fraction(row.derived),
         "certificate": _certificate(row),
-        "measured [95 %]": evidence.interval(row),
+        "measured [95 %]": words.rate(row.slope, row.ci_low, row.ci_high),
     }
     for name, text in written.items():
         _write(ax, COLUMNS[name], y, text.replace("-", "\N{EN DASH}") if text == "-" else text, right=True, ha="center")
-    other = row.verdict_published in ("steeper", "flatter") and row.published != row.derived
+    other = row.verdict_published in words.OUTSIDE and row.published != row.derived
     weight = "bold" if row.verdict_derived == "consistent" else "normal"
-    _write(ax, COLUMNS["verdict"], y, plain(row.verdict_derived) + "*" * other, right=True, weight=weight)
+    said = words.verdict(row.verdict_derived) + "*" * other
+    _write(ax, COLUMNS["verdict"], y, said, right=True, weight=weight)
 
 
 def _certificate(row):
+    text = words.certificate(row.certificate, row.certificate_status)
     if row.certificate_says == "differs":
-        return f"{row.certificate:.3f} \N{NOT EQUAL TO}"
-    return {"none": "-", "not computed: d = 1 only": "-"}.get(text := evidence.certificate(row), text)
+        return f"{text} \N{NOT EQUAL TO}"
+    return {"none": "-", "not computed: d = 1 only": "-"}.get(text, text)
 
 
 def _legend(fig, height, gatings):

@@ -1,6 +1,7 @@
-"""Users' files: what may be read, TOML within limits, and tables that are written whole or not at all.
+"""Users' files: what may be read, TOML within limits, and all that is written, which is written whole or not at all.
 
-A path is a user's: it may be too long, lead round in links, or name a folder, a pipe or a device.
+A path is a user's: it may be too long, lead round in links, or name a folder, a pipe or a device. No other module
+writes users' files but the store, whose file SQLite writes.
 """
 
 import errno
@@ -109,6 +110,26 @@ def read_text(file):
         raise UserError(f"{where}: not a text file in UTF-8 ({found}): save it with the encoding UTF-8") from None
 
 
+def read_csv(file):
+    """A table that `hmoe` has written, as a DataFrame; `UserError` in one line if it cannot be read, or is none."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(file, dtype={"k2": str})
+    except OSError as error:
+        raise UserError(f"{in_a_line(file)}: cannot be read: {error.strerror}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        why = str(error).replace("\n", " ").strip()
+        raise UserError(f"{in_a_line(file)}: not a table: {why}") from None
+
+
+# -- what is written --------------------------------------------------------------------------------------------------
+def make_folder(path):
+    """Make a folder, and those above it, where they are not there yet; `UserError` in one line if that fails."""
+    with _refused(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
 @contextmanager
 def written_whole(path):
     """A path to write to in place of `path`, which gets what was written if all goes well, and is as it was if not.
@@ -117,23 +138,58 @@ def written_whole(path):
 
     Raises
     ------
-    OSError
-        If the file cannot be written.
+    UserError
+        If the file cannot be written: one line.
     """
+    with _refused(path):
+        try:
+            kind = path.stat().st_mode
+        except FileNotFoundError:
+            kind = stat.S_IFREG
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(kind):
+            yield path
+            return
+        target = Path(os.path.realpath(path))
+        part = target.with_name(target.name + ".part")
+        try:
+            yield part
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _refused(path):
     try:
-        kind = path.stat().st_mode
-    except FileNotFoundError:
-        kind = stat.S_IFREG
-    if stat.S_ISDIR(kind):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(kind):
-        yield path
-        return
-    target = Path(os.path.realpath(path))
-    part = target.with_name(target.name + ".part")
-    try:
-        yield part
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        yield
+    except OSError as error:
+        raise UserError(f"{in_a_line(path)}: cannot be written: {error.strerror or error}") from None
+
+
+def write_text(path, text):
+    """Write a text in UTF-8, its lines as they are; errors as of `written_whole`."""
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")
+
+
+def write_table(path, table, digits=None):
+    """Write a DataFrame as CSV, floats with so many digits (by default all); errors as of `written_whole`."""
+    with written_whole(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n", float_format=digits and f"%.{digits}g")
+
+
+def write_figure(path, figure, salt=""):
+    """Write a matplotlib figure as the format that the end of `path` names; errors as of `written_whole`.
+
+    Equal figures make equal files: SVG has no date, the text as text, and names of its parts that come from `salt`.
+    """
+    import matplotlib
+
+    kind = path.suffix[1:]
+    options = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": 150}
+    look = {"svg.hashsalt": salt, "svg.fonttype": "none"}
+    with written_whole(path) as part, matplotlib.rc_context(look):
+        figure.savefig(part, format=kind, **options)

@@ -1,7 +1,35 @@
-"""Users' text in messages, and results as JSON."""
+"""Users' text in messages and on a terminal, and results as JSON.
+
+Nothing heavy is imported here, so that the command line may use it from its first line on.
+"""
 
 import json
 import math
+import unicodedata
+import warnings
+from contextlib import contextmanager
+
+JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # they are spelling: in Persian words, in emoji
+
+
+def visible(text):
+    r"""A user's text as it is written, fit to be printed on a terminal.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        One line: characters that would move the cursor, ring, turn the direction of writing or not be seen at all are
+        shown as Python writes them, such as ``\x1b``, ``\n`` and ``\u202e``.
+    """
+    return "".join(c if _is_shown(c) else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def _is_shown(c):
+    return c.isprintable() or unicodedata.category(c) == "Zs" or c in JOINERS
 
 
 def brief(text, most=40):
@@ -22,6 +50,23 @@ def listed(texts, most=8):
     """The first `most` of `texts`, joined by commas, and how many more there are."""
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
+
+
+@contextmanager
+def glyphs_noted(say):
+    """What the font of a figure lacks is said once, by `say` and in one line, instead of warned of glyph by glyph."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", r"Glyph \d+ ", UserWarning)
+        yield
+    lacking = {}
+    for one in caught:
+        words = str(one.message).split()
+        if words[0] == "Glyph":
+            lacking[chr(int(words[1]))] = None
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if lacking:
+        say(f"note: the font of the figures has nothing for {visible(' '.join(lacking))}: boxes stand there")
 
 
 def strict_json(value):

@@ -9,39 +9,34 @@ import textwrap
 import unicodedata
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.patches import Rectangle
 
 from hmoe_stats.gates import GATES
-from hmoe_stats.plotting import plain, rate_plot, shortened, style
+from hmoe_stats.plotting import ALPHA, curve_plot, plain, shortened, style
 
-from . import UserError
+from . import UserError, words
+from .expected import FORMS
+from .messages import visible
 from .study import sizes_of
-from .summary import MODEL, Gathered, enough, exponent, line_through, verdict
-from .words import MARKS, label, visible
 
-PARAMETERS = ("loss_sharp", "hellinger", "a", "b", "omega", "beta", "eta", "tau", "nu")
-KINDS = ("loss", "divergence", "weighted", "barycentre", "mass")
-COLORS = {"consistent": "#e8f1e4", "inconclusive": "#efefef", "steeper": "#dce6f5", "flatter": "#f9e0d2", "": "white"}
-ARROWS = {"steeper": "\N{DOWNWARDS ARROW}", "flatter": "\N{UPWARDS ARROW}"}
+# What the page shows, in this order: not the published loss, nor weights and gates, nor the worst expert.
+PARAMETERS = ("loss_sharp", "hellinger", "routing", "expert", "cell_mean", "a", "omega", "eta", "tau", "nu")
+COLORS = {"consistent": "#e8f1e4", "inconclusive": "#efefef", "faster": "#dce6f5", "slower": "#f9e0d2", "": "white"}
 SIDES = "SL"  # gates that have a place on every page; others where they occur
 LONG, SMALL = 8, 4.8  # letters of a name too long for a legend in the usual size; the size then, in points
 LONGEST = 18  # letters of a study's name where models of several studies are shown
-WIDTH, ROW, LINE = 8.2, 1.55, 0.155  # inches of the page, of a row of panels, and of a line of the panel of verdicts
+WIDTH, ROW, LINE = 8.2, 1.68, 0.155  # inches of the page, of a row of panels, and of a line of the panel of verdicts
 TITLE = 9  # points
 
 
-def figure(study, frame, beside=(), statistic=None):
+def figure(summary, statistic=None):
     """The page of a study.
 
     Parameters
     ----------
-    study : Study
-    frame : DataFrame
-    beside : sequence of (Study, DataFrame)
-        As in `summary.slopes`.
+    summary : Summary
     statistic : str, optional
         Statistic over replicates; by default the first one that the study declares.
 
@@ -50,21 +45,19 @@ def figure(study, frame, beside=(), statistic=None):
     matplotlib Figure
         Panels for the sharp Voronoi loss (and the Hellinger distance), and for every parameter in the largest cells
         that occur in at least half of the fits with most experts, masses aside; for groups of fitted groups likewise.
-        Every panel has the models of one gate; its legend has their slopes, and theory's. The last panel tells, model
-        by model, each slope with its interval and what that says of the derived slope.
+        Every panel has the models of one gate; its legend has their rates, and theory's. The last panel tells, model by
+        model, each rate with its interval and what that says of the derived rate.
 
     Raises
     ------
-    ValueError
-        If `frame` lacks a column.
     UserError
-        If no cell is finished, no fit reached an optimum, or nothing has a slope.
+        If nothing has a slope.
     """
-    gathered, statistic = Gathered(study, frame, beside), statistic or study.statistics[0]
-    shown = _shown(gathered, statistic)
+    study, statistic = summary.study, statistic or summary.study.statistics[0]
+    shown = _shown(summary, statistic)
     if not shown:
         raise UserError(f"{study.name}: no slope to draw: no 2 sample sizes have 2 fits that reached an optimum")
-    models = [model for model in gathered.theory if any(model == other for other, _ in shown)]
+    models = [model for model in summary.expected if any(model == other for other, _ in shown)]
     quantities = _order(shown)
     sides = [letter for letter in GATES if letter in SIDES + "".join(model[1] for model, _ in shown)]
     blocks = 2 if len(quantities) > 1 and len(sides) == 2 else 1  # quantities in a row of panels
@@ -81,10 +74,10 @@ def figure(study, frame, beside=(), statistic=None):
                 panels = axes[len(sides) * i :][: len(sides)]
                 if i < len(here):
                     by_side = dict(zip(sides, panels, strict=True))
-                    _draw_sides(by_side, gathered, shown, here[i], statistic, last=row == rows - 1)
+                    _draw_sides(by_side, summary, shown, here[i], last=row == rows - 1)
                 else:
                     [ax.remove() for ax in panels]
-        _draw_verdicts(fig.add_subfigure(grid[rows]).subplots(), gathered, shown, quantities, models)
+        _draw_verdicts(fig.add_subfigure(grid[rows]).subplots(), summary, shown, quantities, models, statistic)
         fig.suptitle(title, fontsize=TITLE)
     return fig
 
@@ -104,34 +97,35 @@ def _breadth(c):
 
 
 # -- what is shown ----------------------------------------------------------------------------------------------------
-def _shown(gathered, statistic):
-    """(model, quantity) -> (rows to draw, their `RateFit`), of all that have a slope."""
-    most = max(gathered.theory, key=lambda model: sum(sizes_of(model[2])))[2]
-    data = gathered.per_replicate
-    size = {level: _common_size(data[(data["k2"] == most) & (data["level"] == level)]) for level in (1, 2)}
+def _shown(summary, statistic):
+    """(model, quantity) -> its `RateFit`, of all that have a slope."""
+    most = max(summary.expected, key=lambda model: sum(sizes_of(model[2])))[2]
+    size = {level: _common_size(summary.errors, most, level) for level in (1, 2)}
     out = {}
-    for model, quantity, part in gathered.parts():
-        level, m, parameter, kind = quantity
-        if parameter not in PARAMETERS or (level and (m != size[level] or kind == "mass")):
+    for model, quantity in summary.errors:
+        level, m, parameter, _ = quantity
+        if parameter not in PARAMETERS or (level and m != size[level]):
             continue
-        part, _ = enough(part, statistic)
-        fit, _ = line_through(part, statistic)
+        fit = summary.line(model, quantity, statistic).fit
         if fit:
-            out[model, quantity] = part, fit
+            out[model, quantity] = fit
     return out
 
 
-def _common_size(data):
-    """The largest size of a cell that occurs in at least half of the fits."""
-    fits = data.drop_duplicates([*MODEL, "n", "replicate"])
-    cells = data.drop_duplicates([*MODEL, "n", "replicate", "size"])
-    often = cells.groupby("size").size() >= 0.5 * len(fits)
-    return max(often[often].index, default=1)
+def _common_size(errors, k2, level):
+    """The largest size of a cell that occurs in at least half of the fits of a shape."""
+    cells = {}
+    for (model, quantity), found in errors.items():
+        if model[2] == k2 and quantity[0] == level:
+            fits = cells.setdefault(quantity[1], set())
+            fits.update(zip([model] * len(found.n), found.n.tolist(), found.replicate.tolist(), strict=True))
+    every = set().union(*cells.values())
+    return max((size for size, fits in cells.items() if len(fits) >= 0.5 * len(every)), default=1)
 
 
 def _order(shown):
     quantities = dict.fromkeys(quantity for _, quantity in shown)
-    return sorted(quantities, key=lambda q: (q[0], KINDS.index(q[3]), PARAMETERS.index(q[2])))
+    return sorted(quantities, key=lambda q: (q[0], q[3] == "barycentre", PARAMETERS.index(q[2])))
 
 
 def _letter(model, quantity):
@@ -140,23 +134,23 @@ def _letter(model, quantity):
 
 
 # -- panels -----------------------------------------------------------------------------------------------------------
-def _draw_sides(panels, gathered, shown, quantity, statistic, last):
-    """One panel a gate (letter -> axes), on one scale; a side without models stays empty."""
+def _draw_sides(panels, summary, shown, quantity, last):
+    """A panel for each gate (letter -> axes), on one scale; the quantity over the first, nothing where no model is."""
     for letter, ax in panels.items():
-        here = {m: part for (m, q), (part, _) in shown.items() if q == quantity and _letter(m, quantity) == letter}
+        here = {m: fit for (m, q), fit in shown.items() if q == quantity and _letter(m, quantity) == letter}
         if not here:
             ax.set_axis_off()
             continue
         names = _names(list(here))
-        table = pd.concat([part.assign(series=names[model]) for model, part in here.items()])
-        references = _references(gathered, here, quantity)
-        rate_plot(table, ax, statistic=statistic, series="series", references=references, ylabel="")
+        fits = {names[model]: fit for model, fit in here.items()}
+        curve_plot(fits, ax, references=_references(summary, here, quantity), ylabel="")
         if max(map(len, names.values())) > LONG:
             for text in (text for legend in ax.findobj(Legend) for text in legend.get_texts()):
                 text.set_fontsize(SMALL)
-        ax.set_title(f"{_short(quantity)}, {GATES[letter].name}", loc="left")
+        ax.set_title(GATES[letter].name, loc="left")
         ax.set_xlabel("sample size n" if last else "")
     drawn = [ax for ax in panels.values() if ax.axison]
+    drawn[0].set_title(f"{words.quantity(*quantity)}\n{drawn[0].get_title(loc='left')}", loc="left")  # over all of them
     ends = [ax.get_ylim() for ax in drawn]
     for ax in drawn:
         ax.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
@@ -172,13 +166,13 @@ def _names(models):
     return {model: " ".join(str(parts[model][i]) for i in kept) for model in models}
 
 
-def _references(gathered, models, quantity):
+def _references(summary, models, quantity):
     """Labels and exponents of theory for one panel; gatings are named where they do not agree."""
     out = {}
-    for i, form in enumerate(("published", "derived")):
+    for form in FORMS:
         alphas = {}
         for model in models:
-            alpha = exponent(gathered.theory[model][i], *quantity)
+            alpha = summary.expected[model].alpha(form, quantity)
             if not np.isnan(alpha):
                 alphas.setdefault(alpha, {})[model[1]] = None
         for alpha, gatings in alphas.items():
@@ -186,40 +180,31 @@ def _references(gathered, models, quantity):
     return out
 
 
-def _short(quantity):
-    """A quantity in few words, for a title."""
-    level, size, parameter, kind = quantity
-    if level == 0:
-        return {"loss_sharp": "Voronoi loss", "hellinger": "Hellinger distance"}[parameter]
-    mean = "mean " if kind == "barycentre" else ""
-    return f"{mean}{parameter}" + (f", m = {size}" if size > 1 else "")
-
-
 # -- verdicts ---------------------------------------------------------------------------------------------------------
-def _draw_verdicts(ax, gathered, shown, quantities, models):
-    """A line a quantity, a column a model: mark, slope and interval, and the derived slope."""
+def _draw_verdicts(ax, summary, shown, quantities, models, statistic):
+    """A line a quantity, a column a model: alpha with its interval, sign, and the derived alpha."""
     names = _names(models)
-    first = 0.82 * max(1.0, len(models) / 5)  # where columns begin, past the labels
+    size = 6.5 if len(models) <= 4 else 5.5
+    longest = max(len(words.quantity(*quantity)) for quantity in quantities)
+    width = longest * 0.55 * size / 72 + 0.1  # inches that the quantities take
+    first = len(models) * width / (WIDTH - width)  # where columns begin, past them
     ax.set(xlim=(0, len(models) + first), ylim=(len(quantities) + 1.2, -1))
     ax.set_axis_off()
-    size = 6.5 if len(models) <= 4 else 5.5
     for column, model in enumerate(models):
         ax.text(column + first + 0.48, -0.5, plain(names[model]), ha="center", va="center", size=size, weight="bold")
     for row, quantity in enumerate(quantities):
-        ax.text(0, row + 0.5, label(*quantity), ha="left", va="center", size=size)
+        ax.text(0, row + 0.5, words.quantity(*quantity), ha="left", va="center", size=size)
         for column, model in enumerate(models):
             if (model, quantity) not in shown:
                 continue
-            _, fit = shown[model, quantity]
-            published, alpha = (exponent(table, *quantity) for table in gathered.theory[model])
-            said = verdict(-alpha, fit.ci_low, fit.ci_high, -published)
+            fit, alpha = shown[model, quantity], summary.expected[model].alpha("derived", quantity)
+            said = summary.verdict(model, quantity, statistic, "derived")
             ax.add_patch(Rectangle((column + first, row + 0.04), 0.96, 0.92, facecolor=COLORS[said], zorder=0))
-            expected = f"{-alpha:.3f}" if alpha else "no rate"
-            theory = "" if np.isnan(alpha) else f"  {ARROWS.get(said, MARKS[said])} {expected}"
-            ax.text(column + first + 0.48, row + 0.5, f"{fit}{theory}", ha="center", va="center", size=size)
-    words = (
-        f"measured slope and 95 % interval against the derived slope: {MARKS['consistent']} consistent, "
-        f"{MARKS['inconclusive']} inconclusive (holds 0 or the published slope as well), "
-        f"{ARROWS['steeper']} steeper (faster), {ARROWS['flatter']} flatter (slower)"
+            text = words.rate(fit.slope, fit.ci_low, fit.ci_high)
+            text += "" if np.isnan(alpha) else f"  {words.beside(said, alpha)}"
+            ax.text(column + first + 0.48, row + 0.5, text, ha="center", va="center", size=size)
+    said = (
+        f"{ALPHA}: errors are of the order of n^(-{ALPHA}); measured, with its 95 % interval, against the derived one: "
+        f"{words.signs()}\n{words.MARKS['inconclusive']}: the interval holds 0, or the published rate, as well"
     )
-    ax.text(0, len(quantities) + 0.7, words, ha="left", va="center", size=size)
+    ax.text(0, len(quantities) + 0.2, said, ha="left", va="top", size=size, linespacing=1.4)

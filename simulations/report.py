@@ -16,10 +16,11 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from .columns import DIFFERENCE_COLUMNS, SLOPE_COLUMNS, shown
+from . import UserError, words
+from .columns import DIFFERENCE_COLUMNS, QUANTITY, RATE_COLUMNS, shown
 from .files import read_text
+from .messages import visible
 from .study import DATA_STREAM, FIT_STREAM, shipped_studies, text_of
-from .words import VERDICTS_MEAN, visible
 
 # Status of a cell -> what heads its column.
 STATUSES = {
@@ -31,48 +32,38 @@ STATUSES = {
     "to do": "to do",
 }
 CELL = ["gating", "k2", "n", "replicate"]
-FILTERS = ("study", "gating", "k2", "statistic", "parameter")  # the columns that a reader can choose values of
+FILTERS = ("study", "gating", "k2", "statistic", "quantity")  # the columns that a reader can choose values of
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
-def report_page(study, text, frame, sources=(), findings=(), beside=()):
+def report_page(summary, text, frame, sources=(), findings=()):
     """The page of a study, from its results.
 
     Parameters
     ----------
-    study : Study
+    summary : Summary
     text : str
         The study's TOML text, as `study_text` reads it.
     frame : DataFrame
-        Tidy results, as `Store.frame` gives them with its failures.
+        Its tidy results, as `Store.frame` gives them with its failures.
     sources : iterable of (str, str)
         Version of the package and hash of the source that computed the rows.
     findings : iterable of str
         What cannot be identified, a line each.
-    beside : sequence of (Study, DataFrame)
-        Results of other studies that are shown with it.
 
     Returns
     -------
     str
         As `render` gives it. Where no figure can be drawn, the page says why.
-
-    Raises
-    ------
-    ValueError
-        If `frame` lacks a column.
-    UserError
-        If no cell of the study is finished, or no fit reached an optimum.
     """
-    from . import page, summary
+    from . import page
 
-    arguments = study, frame, beside
-    slopes, differences = summary.slopes(*arguments), summary.differences(*arguments)
+    study = summary.study
     try:
-        drawing = inline_svg(page.figure(*arguments), study)
-    except ValueError as error:  # one sample size has tables, but no figure
+        drawing = inline_svg(page.figure(summary), study)
+    except UserError as error:  # one sample size has tables, but no figure
         drawing = f"<p>No figure: {_html(str(error))}.</p>"
-    return render(study, text, frame, slopes, differences, drawing, sources, findings)
+    return render(study, text, frame, summary.slopes, summary.differences, drawing, sources, findings)
 
 
 def render(study, text, frame, slopes, differences=None, drawing="", sources=(), findings=()):
@@ -81,7 +72,7 @@ def render(study, text, frame, slopes, differences=None, drawing="", sources=(),
     Parameters
     ----------
     slopes, differences : DataFrame
-        As `summary.slopes` and `summary.differences` give them. A column of the page that the table has nothing for is
+        As `Summary.slopes` and `Summary.differences` give them. A column of the page that the table has nothing for is
         left out; so is the section of differences, if there are none.
     drawing : str
         The figure, as HTML: the only argument that is not escaped.
@@ -95,10 +86,10 @@ def render(study, text, frame, slopes, differences=None, drawing="", sources=(),
     statuses = dict(zip(fits[CELL].itertuples(index=False, name=None), fits["status"], strict=True))
     template = (importlib.resources.files(__package__) / "report.html.in").read_text(encoding="utf-8")
     script = template.partition("<script>")[2].partition("</script>")[0]
-    tables = {"slopes": ("Slopes against theory", slopes, shown(SLOPE_COLUMNS, slopes, study))}
+    tables = {"rates": ("Rates against theory", slopes, shown(RATE_COLUMNS, slopes, study))}
     if differences is not None and len(differences):
         columns = shown(DIFFERENCE_COLUMNS, differences, study)
-        tables["differences"] = ("Paired differences of slopes", differences, columns)
+        tables["differences"] = ("Paired differences of rates", differences, columns)
     meanings = {c.heading: _html(c.meaning) for _, _, columns in tables.values() for c in columns}
     shipped = shipped_studies().get(study.name)
     source = study.name if shipped is not None and shipped.read_text(encoding="utf-8") == text else f"{study.name}.toml"
@@ -155,7 +146,7 @@ def _facts(study, statuses, sources):
     done += f"the optimum on a bound of the box, {without} without an optimum, {counts['failed']} failed"
     law = " ".join(f"{key} {value}" for key, value in study.x.model_dump().items() if key != "law")
     box = ((name, b if isinstance(b, list) else [-b, b]) for name, b in study.fit.bounds if b is not None)
-    words = "; ".join([*(f"{name} in [{low:g}, {high:g}]" for name, (low, high) in box), "else the fit's own"])
+    stated = "; ".join([*(f"{name} in [{low:g}, {high:g}]" for name, (low, high) in box), "else the fit's own"])
     truth = study.data_seed(study.sizes[0], 0).spawn_key[1]
     keys = (f"({stream}, {truth}, n, replicate)" for stream in (DATA_STREAM, FIT_STREAM))
     seeds = "{}: SeedSequence({}, spawn_key=key), key {} for samples and {} for starts".format(*[study.seed] * 2, *keys)
@@ -166,7 +157,7 @@ def _facts(study, statuses, sources):
     yield "Sample sizes", _html(", ".join(map(str, study.sizes)))
     yield "Replicates", str(study.replicates)
     yield "Covariates", _html(f"{study.x.law}, {law}")
-    yield "Box of the fits", _html(words)
+    yield "Box of the fits", _html(stated)
     yield "Seed", _html(seeds)
     yield "Cells", _html(done)
     if study.beside:
@@ -199,7 +190,7 @@ def _data_section(id, heading, table, columns, study):
     keys = [{name: _key(row, name) for name in FILTERS} for row in rows]
     body = []
     for row, key in zip(rows, keys, strict=True):
-        data = "".join(f' data-{name}="{_html(" ".join(values))}"' for name, values in key.items() if values)
+        data = "".join(f' data-{name}="{_html("|".join(values))}"' for name, values in key.items() if values)
         body.append(f"<tr{data}>" + "".join(_cell(c, row) for c in columns) + "</tr>\n")
     return (
         f'<section id="{id}" class="data">\n<h2>{_html(heading)}</h2>\n'
@@ -210,6 +201,8 @@ def _data_section(id, heading, table, columns, study):
 
 def _key(row, name):
     """The values of a row that a filter looks at: a difference, SS - LL, belongs to both of its models."""
+    if name == "quantity":
+        return [words.name(*(row[part] for part in ("level", "parameter", "kind")))]
     return str(row[name]).split(" - ") if name in row else []
 
 
@@ -226,11 +219,12 @@ def _controls(keys, study):
 
 
 def _cell(column, row):
-    text, number = column.form(*(row[name] for name in column.names))
-    if column.names == ("parameter",):
+    values = [row[name] for name in column.names]
+    text, number = column.form(*values)
+    if column.names == QUANTITY:
         return f'<th scope="row">{_html(text)}</th>'
     if number is None:
-        verdict = f' class="{text}"' if text in VERDICTS_MEAN else ""
+        verdict = f' class="{values[0]}"' if values[0] in words.VERDICTS_MEAN else ""
         return f"<td{verdict}>{_html(text)}</td>"
     return f'<td class="number" data-v="{"" if math.isnan(number) else repr(number)}">{_html(text)}</td>'
 

@@ -14,7 +14,7 @@ import stat
 import zipfile
 
 from . import UserError
-from .words import visible
+from .messages import visible
 
 LARGEST = 1 << 30  # bytes, unpacked: the text and the table have to fit into memory
 PIECE = 1 << 20  # bytes unpacked at once

@@ -1,63 +1,126 @@
-"""The words of the driver: verdicts and their signs, quantities, and users' text made fit for a terminal.
+"""The words of results: what a quantity, a model, a rate and a verdict is called, wherever it is read.
 
-Nothing heavy is imported here, so that the command line may use it from its first line on.
+The tables of the terminal, the page of a study, its report and the evidence take their words from here and from nowhere
+else. What is read are rates: alpha, the error falling like n^(-alpha). What machines read (csv, JSON) are slopes of log
+error on log n, -alpha; verdicts are the same words in both.
 """
 
-import unicodedata
-import warnings
-from contextlib import contextmanager
+import math
 
-JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"  # they are spelling: in Persian words, in emoji
+from hmoe_stats.names import fraction, interval
 
-# verdict -> its sign in the tables that are printed; what they mean is `VERDICTS_MEAN`
-MARKS = {"consistent": "=", "inconclusive": "?", "steeper": "<", "flatter": ">", "": " "}
+__all__ = ["fraction", "interval"]  # and all that is defined here
+
+
+# -- verdicts ----------------------------------------------------------------------------------------------------------
+# verdict -> its sign, wherever it is shown: how the measured alpha lies to the expected one
+MARKS = {"consistent": "=", "inconclusive": "?", "faster": ">", "slower": "<", "": " "}
 VERDICTS_MEAN = {
-    "consistent": "the interval holds what is expected and nothing that speaks against it",
+    "consistent": "the interval holds the expected rate and nothing that speaks against it",
     "inconclusive": "it holds that, and also 0 (no fall, no difference) or what the other form of theory expects",
-    "steeper": "all of it lies below: faster",
-    "flatter": "all of it lies above: slower",
+    "faster": "all of it lies above the expected rate",
+    "slower": "all of it lies below the expected rate",
 }
+OUTSIDE = ("faster", "slower")  # the interval does not hold what is expected
 
 
-def visible(text):
-    r"""A user's text as it is written, fit to be printed on a terminal.
+def verdict(word):
+    """A verdict with its sign: ``"> faster"``; nothing where there is none."""
+    return f"{MARKS[word]} {word}" if word in VERDICTS_MEAN else word
+
+
+def signs():
+    """The signs and their verdicts: ``"= consistent, ? inconclusive, ..."``."""
+    return ", ".join(map(verdict, VERDICTS_MEAN))
+
+
+def compared(word, form):
+    """A verdict as part of a sentence: ``"faster than published"``."""
+    joint = {"consistent": "with", "inconclusive": "against"}.get(word, "than")
+    return f"{word} {joint} {form}"
+
+
+# -- rates -------------------------------------------------------------------------------------------------------------
+def rate(slope, low, high):
+    """The alpha of a slope, or of a difference of slopes, with its interval: ``"0.26 [0.21, 0.31]"``."""
+    return interval(-slope, -high, -low)
+
+
+def signed(rate):
+    """An expected difference of rates: ``"+1/12"``, ``"0"``."""
+    rate = 0.0 if abs(rate) < 1e-6 else rate
+    return ("+" if rate > 0 else "") + fraction(rate)
+
+
+def beside(word, alpha):
+    """An expected alpha with the sign of its verdict before it: ``"> 1/8"``."""
+    return f"{MARKS[word]} {fraction(alpha)}".strip()
+
+
+def certificate(alpha, status):
+    """The alpha of a certificate, or why there is none: ``"0.250"``."""
+    return status if math.isnan(alpha) else f"{alpha:.3f}" if alpha else "0"
+
+
+# -- quantities --------------------------------------------------------------------------------------------------------
+WHOLE = {"loss_sharp": "Voronoi loss", "loss_published": "published Voronoi loss", "hellinger": "Hellinger distance"}
+WHOLE |= {"routing": "routing probabilities"}
+FUNCTIONS = {"expert": "expert function over the cell", "expert_worst": "worst expert function of the cell"}
+FUNCTIONS |= {"cell_mean": "mean function of the cell"}
+GATES = {1: "gate function of the group", 2: "gate function of the cell"}  # by level
+WEIGHTS = {1: "weight of the group", 2: "weight of the cell in its group"}
+MEMBERS = {1: "group", 2: "expert"}
+
+QUANTITIES_MEAN = (
+    "What the error is of; m is the size of the Voronoi cell, the number of fitted groups or experts that share the "
+    "true one: 1 is an exact cell, 2 and more an over-specified one. a and b are slope (or centre) and intercept of "
+    "the level-1 gate, omega and beta those of the level-2 gate, eta and tau slope and intercept of an expert's mean, "
+    "nu its variance. Of each expert (group): its distance to the true one of its cell, averaged over the cell with "
+    "the experts' weights. Mean over the cell: distance of the cell's weighted mean. Weight: error of the cell's total "
+    "weight, at level 2 within its group. The Voronoi loss has the derived exponents, the published one the published "
+    "ones; the Hellinger distance is one of densities. Functions of x do not depend on how a density is written: root "
+    "mean square error of the expert function over a cell, of its worst expert, and of the cell's mean function; mean "
+    "absolute error of the gate function; routing probabilities, of a sample to each cell, in total variation."
+)
+
+
+def quantity(level, size, parameter, kind):
+    """A measured quantity in words: ``"mean of eta over the cell, m = 2"``.
 
     Parameters
     ----------
-    text : str
-
-    Returns
-    -------
-    str
-        One line: characters that would move the cursor, ring, turn the direction of writing or not be seen at all are
-        shown as Python writes them, such as ``\x1b``, ``\n`` and ``\u202e``.
+    level, size : int
+        Of the Voronoi cell: groups (1), experts (2) or the whole measure (0); fitted members.
+    parameter, kind : str
+        As `hmoe_stats.parameter_errors` and `hmoe_stats.functional_errors` have them, or of a loss or a distance.
     """
-    return "".join(c if _is_shown(c) else c.encode("unicode_escape").decode() for c in str(text))
+    return name(level, parameter, kind) + (f", m = {size}" if level else "")
 
 
-def _is_shown(c):
-    return c.isprintable() or unicodedata.category(c) == "Zs" or c in JOINERS
+def name(level, parameter, kind):
+    """What `quantity` says before the size of the cell."""
+    if parameter in WHOLE or parameter in FUNCTIONS:
+        return (WHOLE | FUNCTIONS)[parameter]
+    if parameter == "gate":
+        return GATES[level]
+    if kind == "mass":
+        return WEIGHTS[level]
+    if kind == "barycentre":
+        return f"mean of {parameter} over the cell"
+    return f"{parameter} of each {MEMBERS[level]}" if kind == "weighted" else f"{parameter} {kind}".strip()
 
 
-def label(level, size, parameter, kind):
-    """A quantity in words."""
-    if level == 0:
-        return parameter
-    return f"{parameter} {kind}" + (f", {size} in cell" if level == 2 or size > 1 else "")
+# -- models ------------------------------------------------------------------------------------------------------------
+def model(gating, k2):
+    """A fitted model in words: ``"SS, fitted k2 = 3,3"``."""
+    return f"{gating}, fitted k2 = {k2}"
 
 
-@contextmanager
-def glyphs_noted(say):
-    """What the font of a figure lacks is said once, by `say` and in one line, instead of warned of glyph by glyph."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.filterwarnings("always", r"Glyph \d+ ", UserWarning)
-        yield
-    lacking = {}
-    for one in caught:
-        words = str(one.message).split()
-        if words[0] == "Glyph":
-            lacking[chr(int(words[1]))] = None
-        else:
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    if lacking:
-        say(f"note: the font of the figures has nothing for {visible(' '.join(lacking))}: boxes stand there")
+def counts(failed, bounded, uncertified, to_do):
+    """What became of a model's fits, in words."""
+    return f"{failed} fits failed, {uncertified} without an optimum left out, {bounded} on a bound, {to_do} to do"
+
+
+def sizes(low, high):
+    """A range of sample sizes: ``"1,000 to 100,000"``."""
+    return f"{low:,.0f} to {high:,.0f}"

@@ -1,6 +1,7 @@
 """The command line end to end: `hmoe` as a user runs it, interrupted, killed and given bad input."""
 
 import csv
+import importlib
 import os
 import re
 import signal
@@ -16,7 +17,7 @@ from test_store import row_of
 from typer.testing import CliRunner
 
 import hmoe_stats as hs
-from simulations import pool, runner
+from simulations import UserError, pool, runner
 from simulations.cli import app
 from simulations.store import FRAME_COLUMNS, Store, StoreError
 from simulations.study import load_study
@@ -108,7 +109,7 @@ def test_status_before_the_first_run(tmp_path):
 def test_rates_and_plot(ran):
     shown = hmoe(ran, "rates", "small.toml")
     assert "LL, fitted k2 = 3,3" in shown
-    assert "loss_sharp" in shown
+    assert "Voronoi loss" in shown
     shown = hmoe(ran, "plot", "small.toml", "--out", "figs")
     files = ["small.png", "small.svg", "slopes.csv", "differences.csv", "curves.csv"]
     assert shown.split() == [f"figs/small/{file}" for file in files]
@@ -132,9 +133,9 @@ def test_studies_beside_are_read_from_beside(ran):
     assert done.stderr == "hmoe: note: gone.toml, shown beside wider, has no results in results/gone.sqlite\n"
     (line,) = re.findall(r"wider: SS, fitted k2 = 3,3: .*", done.stdout)
     assert line.endswith(" 0 to do")
-    (line,) = re.findall(r"loss_sharp .*", done.stdout.partition("SS, fitted k2 = 2,2")[2].partition("\n\n")[0])
+    (line,) = re.findall(r"\nVoronoi loss .*", done.stdout.partition("SS, fitted k2 = 2,2")[2].partition("\n\n")[0])
     assert line.split()[-2:] == ["3", "2"]  # three sizes, two of them of the other study, with two replicates
-    assert "paired differences of slopes (mean)" in done.stdout
+    assert "paired differences of rates (mean)" in done.stdout
     assert "wider SS - LL 3,3" in done.stdout
 
 
@@ -487,3 +488,52 @@ def test_certify_prints_an_exponent_and_draws_it(tmp_path):
     assert "--k2: expected whole numbers" in hmoe(tmp_path, "certify", "C2", "--gating", "SS", "--k2", "3;2", code=2)
     wrong = hmoe(tmp_path, "certify", "C2", "--gating", "SS", "--k2", "3,2", "--only", "size", code=2)
     assert "discrepancies must be" in wrong
+
+
+# -- what is caught ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("command", "broken"),
+    [
+        (["rates", "small.toml"], "simulations.summary.Summary"),
+        (["plot", "small.toml"], "simulations.page.figure"),
+        (["report", "small.toml"], "simulations.page.figure"),
+        (["evidence", "toy"], "simulations.evidence.table"),
+        (["fit", "own.csv", "--y", "y", "--gating", "SS", "--k2", "1,1"], "hmoe_stats.fit_mle"),
+        (["certify", "C2", "--gating", "SS", "--k2", "3,2", "--only", "tau"], "hmoe_stats.theory.modulus.modulus"),
+    ],
+)
+def test_a_mistake_of_ours_is_not_called_the_users(ran, tmp_path, monkeypatch, command, broken):
+    def fails(*_, **__):
+        raise ValueError("a mistake")
+
+    monkeypatch.chdir(put(tmp_path))
+    (tmp_path / "own.csv").write_text("x,y\n" + "".join(f"{i},{i * i}\n" for i in range(60)))
+    if command[1] == "small.toml":
+        command = [*command, "--results", str(ran / "results" / "small.sqlite")]
+    target, _, name = broken.rpartition(".")
+    monkeypatch.setattr(importlib.import_module(target), name, fails)
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, ValueError), done.output
+    assert not isinstance(done.exception, UserError)
+    assert str(done.exception) == "a mistake"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"", "not a table"), (b'a,b\n1,2,3\n"', "not a table"), (b"\xff\xfe", "not a")]
+)
+def test_a_table_of_slopes_that_is_none_is_one_line(odd_paths, content, why):
+    Path("figures/toy").mkdir(parents=True)
+    Path("figures/toy/slopes.csv").write_bytes(content)
+    assert f"figures/toy/slopes.csv: {why}" in refused("evidence", "toy")
+
+
+def test_results_are_read_once(ran, tmp_path, monkeypatch):
+    reads, frame = [], Store.frame
+    monkeypatch.setattr(Store, "frame", lambda *a, **k: reads.append(1) or frame(*a, **k))
+    for command in ("plot", "report", "rates"):
+        out = () if command == "rates" else ("--out", tmp_path)
+        done = CliRunner().invoke(app, [command, str(ran / "small.toml"), "--results",
+                                        str(ran / "results" / "small.sqlite"), *map(str, out)])  # fmt: skip
+        assert done.exit_code == 0, done.output
+        assert len(reads) == 1
+        reads.clear()

@@ -20,9 +20,8 @@ import hmoe_stats as hs
 from simulations import UserError
 from simulations.cli import app
 from simulations.data import read_table
-from simulations.messages import brief, listed, shown, strict_json
+from simulations.messages import brief, listed, shown, strict_json, visible
 from simulations.numerals import number, writing
-from simulations.words import visible
 
 N = 24
 

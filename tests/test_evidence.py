@@ -13,9 +13,10 @@ import pytest
 
 import hmoe_stats as hs
 from hmoe_stats import theory
-from simulations import UserError, certificates, cli, evidence, evidence_figure, summary
+from simulations import UserError, certificates, cli, evidence, evidence_figure, words
 from simulations.cli import app
 from simulations.study import load_study, shipped_studies
+from simulations.summary import Summary, verdict
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ROOT / "figures"
@@ -58,7 +59,7 @@ def slopes_table(name, errors=ERRORS, half=0.05, **changes):
             row |= {"slope": s, "ci_low": s - half, "ci_high": s + half}
             row |= {"alpha_published": published, "alpha_derived": derived}
             for form, alpha, other in (("published", published, derived), ("derived", derived, published)):
-                row[f"verdict_{form}"] = summary.verdict(-alpha, s - half, s + half, -other)
+                row[f"verdict_{form}"] = verdict(-alpha, s - half, s + half, -other)
             row |= {"n_low": min(study.sizes), "n_high": max(study.sizes), "replicates": study.replicates}
             rows.append(row | changes)
     return pd.DataFrame(rows)
@@ -110,24 +111,24 @@ def test_each_number_is_where_it_belongs(made):
 def test_verdicts(made):
     _, table = made
     said = {
-        ("SS", 2, "omega", "weighted"): "consistent with derived; steeper than published; certified",
-        ("SS", 2, "eta", "weighted"): "steeper than derived; certificate differs",  # that of the barycentre, 1.52
+        ("SS", 2, "omega", "weighted"): "consistent with derived; faster than published; certified",
+        ("SS", 2, "eta", "weighted"): "faster than derived; certificate differs",  # that of the barycentre, 1.52
         ("SS", 2, "eta", "barycentre"): "consistent with derived; certificate differs",
         ("SS", 2, "tau", "weighted"): "consistent with derived; no certificate",  # kinked: the barycentre says nothing
         ("SS", 1, "omega", "weighted"): "consistent with derived; no certificate",
         ("LL", 2, "omega", "weighted"): "inconclusive against derived; inconclusive against published; no certificate",
-        ("LL", 2, "eta", "weighted"): "flatter than derived; no certificate",
+        ("LL", 2, "eta", "weighted"): "slower than derived; no certificate",
         ("LL", 2, "tau", "weighted"): "not measured; no certificate",
     }
-    for key, words in said.items():
-        assert table.loc[key, "verdict"] == words, key
+    for key, sentence in said.items():
+        assert table.loc[key, "verdict"] == sentence, key
     assert table.loc[("SS", 2, "eta", "weighted"), "kappa"] == 1.52
     assert table.loc[("SS", 2, "tau", "weighted"), "certificate_status"] == "kinked"
     assert table.loc[("LL", 2, "eta", "weighted"), "certificate_status"] == "none"
 
 
 @pytest.mark.parametrize(
-    ("kappa", "error", "derived", "words"),
+    ("kappa", "error", "derived", "word"),
     [
         (2.05, 0.001, 1 / 4, "agrees"),
         (2.07, 0.001, 1 / 4, "differs"),
@@ -141,8 +142,8 @@ def test_verdicts(made):
         (2.0, 0.01, np.nan, ""),
     ],
 )
-def test_what_a_certificate_says(kappa, error, derived, words):
-    assert evidence.says(kappa, error, derived) == words
+def test_what_a_certificate_says(kappa, error, derived, word):
+    assert evidence.says(kappa, error, derived) == word
 
 
 def test_a_parameter_that_is_not_identified_has_rate_zero(tmp_path):
@@ -227,10 +228,10 @@ def test_every_drawn_number_is_on_the_page(made):
     table = evidence.table(["over-by-one"], folder)
     figure = evidence_figure.figure(table)
     (ax,) = figure.axes
-    words = [text.get_text() for text in ax.texts]
+    texts = [text.get_text() for text in ax.texts]
     for row in table[table["drawn"]].itertuples():
-        assert evidence.interval(row) in words
-    assert [w for w in words if w in evidence_figure.GATINGS] == ["SS", "SL", "LL", "SS", "SS", "LL", "SS"]
+        assert words.rate(row.slope, row.ci_low, row.ci_high) in texts
+    assert [w for w in texts if w in evidence_figure.GATINGS] == ["SS", "SL", "LL", "SS", "SS", "LL", "SS"]
     marks = {round(float(line.get_xdata()[0]), 6) for line in ax.lines if len(line.get_xdata()) == 1}
     assert {0.125, 0.25, 0.375, round(1 / 3, 6), round(0.5 / 2.003, 6), 0.26, 0.34} <= marks
     figure.draw_without_rendering()
@@ -423,7 +424,7 @@ def _checked_verdict(row):
     checks = {}
     for form, other in (("published", "derived"), ("derived", "published")):
         alpha, rival = number(row[form]), number(row[other])
-        verdict = "steeper" if high < -alpha else "flatter" if low > -alpha else "consistent"
+        verdict = "faster" if high < -alpha else "slower" if low > -alpha else "consistent"
         objections = [-0.5, 0.5] if alpha == 0 else [0.0]
         objections += [-rival] if abs(rival - alpha) > 1e-6 else []
         if verdict == "consistent" and any(low <= one <= high for one in objections):
@@ -445,8 +446,8 @@ def test_a_changed_number_is_noticed(made):
         "parameter": "nu", "kind": "barycentre", "published": 0.2, "published_source": "hearsay", "derived": 0.2,
         "derived_status": "open", "kappa": 2.1, "kappa_error": 0.3, "certificate": 0.26, "certificate_status": "kinked",
         "certificate_says": "differs", "certificate_line": 3, "statistic": "median", "slope": -0.27, "ci_low": -0.2,
-        "ci_high": -0.1, "n_low": 10, "n_high": 10, "replicates": 1, "verdict_published": "flatter",
-        "verdict_derived": "steeper", "median": -0.2, "median_low": -0.2, "median_high": -0.1, "median_line": 10,
+        "ci_high": -0.1, "n_low": 10, "n_high": 10, "replicates": 1, "verdict_published": "slower",
+        "verdict_derived": "faster", "median": -0.2, "median_low": -0.2, "median_high": -0.1, "median_line": 10,
         "slopes_line": 10, "verdict": "certified",
     }  # fmt: skip
     row = table[(table["parameter"] == "omega") & (table["size"] == 2) & (table["gating"] == "SS")].astype(object)
@@ -494,7 +495,7 @@ def test_the_cells_that_ship_are_all_there_and_make_the_slopes_that_ship(name, u
     assert not (frame["status"] == "failed").any()
     file = SHIPPED / name / "slopes.csv"
     if file.exists():  # box-wide is shown by the page of box
-        made = summary.slopes(study, frame, beside).to_csv(index=False, float_format="%.6g")
+        made = Summary(study, frame, beside).slopes.to_csv(index=False, float_format="%.6g")
         pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(made)), pd.read_csv(file), rtol=1e-5, atol=1e-9)
 
 

@@ -12,41 +12,47 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from test_summary import SPLIT, pick, results, study
 
-from simulations.page import figure
-from simulations.summary import slopes
-from simulations.words import glyphs_noted
+from simulations import page, words
+from simulations.messages import glyphs_noted
+from simulations.summary import Summary
+
+
+def figure(study, frame, beside=(), **options):
+    return page.figure(Summary(study, frame, beside), **options)
 
 
 def panels(fig):
-    """Title -> texts of the legends, of every panel."""
-    out = {}
-    for ax in fig.axes:
+    """Quantity, gate -> texts of the legends, of every panel; the first panel of a quantity has its name."""
+    out, quantity = {}, ""
+    for ax in (ax for ax in fig.axes[:-1] if ax.axison):
         legends = [child for child in ax.get_children() if isinstance(child, Legend)]
-        out[ax.get_title(loc="left")] = [text.get_text() for legend in legends for text in legend.get_texts()]
+        *above, gate = ax.get_title(loc="left").splitlines()
+        quantity = above[0] if above else quantity
+        out[f"{quantity}, {gate}"] = [text.get_text() for legend in legends for text in legend.get_texts()]
     return out
 
 
-def words(fig):
+def texts_below(fig):
     return [text.get_text() for text in fig.axes[-1].texts]
 
 
 def test_the_page_shows_the_table():
-    frame = results(study())
-    table = slopes(study(), frame)
-    fig = figure(study(), frame)
-    found = panels(fig)
-    titles = [f"{name}, {gate}" for name in ("Voronoi loss", "a") for gate in ("softmax", "Laplace")]
-    titles += [f"{name}, m = 2, {gate}" for name in (*SPLIT, "mean eta") for gate in ("softmax", "Laplace")]
-    assert list(found) == [*titles, ""]
-    omega = found["omega, m = 2, softmax"]
-    assert omega[:2] == ["-1/8: published", "-1/4: derived"]
+    found = Summary(study(), results(study()))
+    fig = page.figure(found)
+    shown = panels(fig)
+    names = ["Voronoi loss", "a of each group, m = 1", *(f"{name} of each expert, m = 2" for name in SPLIT)]
+    names += ["mean of eta over the cell, m = 2"]
+    assert list(shown) == [f"{name}, {gate}" for name in names for gate in ("softmax", "Laplace")]
+    omega = shown["omega of each expert, m = 2, softmax"]
+    assert omega[:2] == ["\u03b1 = 1/8: published", "\u03b1 = 1/4: derived"]
     for gating, gate in (("SS", "softmax"), ("LL", "Laplace")):
-        row = pick(table, gating=gating, k2="3,3", size=2, parameter="omega", statistic="mean").iloc[0]
-        slope = f"{row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]"
-        assert found[f"omega, m = 2, {gate}"][-1] == f"{gating}: {slope}"
-        mark = {"consistent": "=", "inconclusive": "?", "steeper": "\u2193", "flatter": "\u2191"}
-        assert f"{slope}  {mark[row.verdict_derived]} {-row.alpha_derived:.3f}" in words(fig)
-    assert found["Voronoi loss, softmax"][-2][:7] == "SS 2,2:"
+        one = {"gating": gating, "k2": "3,3", "size": 2, "parameter": "omega", "statistic": "mean"}
+        row = pick(found.slopes, **one).iloc[0]
+        alpha = f"{-row.slope:.2f} [{-row.ci_high:.2f}, {-row.ci_low:.2f}]"
+        assert shown[f"omega of each expert, m = 2, {gate}"][-1] == f"{gating}: \u03b1 = {alpha}"
+        derived = {"SS": "1/4", "LL": "1/3"}[gating]
+        assert f"{alpha}  {words.MARKS[row.verdict_derived]} {derived}" in texts_below(fig)
+    assert shown["Voronoi loss, softmax"][-2][:7] == "SS 2,2:"
     fig.savefig(io.BytesIO(), format="svg")
 
 
@@ -63,6 +69,7 @@ def test_titles_do_not_run_into_each_other():
     fig = figure(study(), results(study()))
     fig.savefig(io.BytesIO(), format="png")
     boxes = [ax._left_title.get_window_extent() for ax in fig.axes if ax.get_title(loc="left")]
+    assert all(fig.bbox.x0 <= box.x0 < box.x1 <= fig.bbox.x1 for box in boxes)
     assert not any(boxes[i].overlaps(boxes[j]) for i in range(len(boxes)) for j in range(i))
 
 
@@ -72,14 +79,14 @@ def test_what_has_no_slope_is_left_out():
     frame.loc[frame["parameter"] == "nu", "error"] = 0.0
     found = panels(figure(study(), frame))
     assert not any("nu" in title for title in found)
-    assert "omega, m = 2, softmax" in found
-    assert "omega, m = 2, Laplace" not in found
+    assert "omega of each expert, m = 2, softmax" in found
+    assert "omega of each expert, m = 2, Laplace" not in found
 
 
 def test_an_exact_study_and_another_statistic():
     exact = study(k2=[[2, 2]], statistics=["median"])
     fig = figure(exact, results(exact))
-    assert "omega, softmax" in panels(fig)
+    assert "omega of each expert, m = 1, softmax" in panels(fig)
     assert "(median over replicates)" in fig.get_suptitle()
     assert "(q75 over replicates)" in figure(exact, results(exact), statistic="q75").get_suptitle()
 
@@ -88,7 +95,10 @@ def test_boxes_stand_side_by_side():
     made = study(gatings=["SS"], k2=[[3, 3]])
     other = study(name="wide", fit={"bounds": {"beta": 3.0}})
     found = panels(figure(made, results(made), beside=[(other, results(other))]))
-    assert [text.partition(":")[0] for text in found["omega, m = 2, softmax"][-2:]] == ["SS made-up", "SS wide"]
+    assert [text.partition(":")[0] for text in found["omega of each expert, m = 2, softmax"][-2:]] == [
+        "SS made-up",
+        "SS wide",
+    ]
 
 
 def test_one_replicate_is_too_few():
@@ -161,7 +171,7 @@ def test_long_names_of_studies_stay_distinct():
     others = [study(name=name, fit={"bounds": {"beta": 3.0 + i}}) for i, name in enumerate(names)]
     data = [(one, pick(results(one), parameter="omega", gating="SS", size=2)) for one in (made, *others)]
     fig = figure(*data[0], beside=data[1:])
-    shown = [text.partition(":")[0] for text in panels(fig)["omega, m = 2, softmax"][-3:]]
+    shown = [text.partition(":")[0] for text in panels(fig)["omega of each expert, m = 2, softmax"][-3:]]
     assert len(set(shown)) == 3
     assert max(map(len, shown)) < 25
     assert all(re.fullmatch(r"SS (made-up|long\w+\N{HORIZONTAL ELLIPSIS}\w+( 2)?)", text) for text in shown)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from hmoe_stats import datasets, plotting
 from hmoe_stats.gates import GATINGS
 from hmoe_stats.likelihood import gate_weights
+from hmoe_stats.names import interval
 from hmoe_stats.rates import fit_rate
 from hmoe_stats.sampling import Uniform, sample
 from hmoe_stats.theory import interactions
@@ -69,7 +70,7 @@ def test_rate_plot_shows_points_lines_and_slopes(table):
     for gating in ("SS", "LL"):
         part = table[table["gating"] == gating]
         fit = fit_rate(part["n"], part["error"], "median")
-        assert f"{gating}: {fit.slope:.2f} [{fit.ci_low:.2f}, {fit.ci_high:.2f}]" in texts
+        assert f"{gating}: \u03b1 = {interval(-fit.slope, -fit.ci_high, -fit.ci_low)}" in texts
         drawn = [line.get_xydata() for line in ax.get_lines()]
         assert any(xy.shape == (4, 2) and np.allclose(xy[:, 1], fit.values) for xy in drawn)
         assert any(xy.shape == (4, 2) and np.allclose(xy[:, 1], fit.predict(fit.n)) for xy in drawn)
@@ -94,8 +95,8 @@ def test_names_are_drawn_as_they_are_written(table, name, settings):
     ]
     written = name.replace("\x1b", r"\x1b").replace("\n", r"\n").replace("\0", r"\x00")
     written = written if len(name) < 40 else "w" * 26 + "\N{HORIZONTAL ELLIPSIS}" + "w" * 13
-    assert any(text.startswith(f"{written}: -0.") for text in texts)
-    assert f"-1/4: {written}, other" in texts
+    assert any(text.startswith(f"{written}: \u03b1 = 0.") for text in texts)
+    assert f"\u03b1 = 1/4: {written}, other" in texts
 
 
 def test_bands_are_the_bootstrap_interval_of_the_statistic(table):
@@ -107,7 +108,7 @@ def test_bands_are_the_bootstrap_interval_of_the_statistic(table):
     for sign in (-1, 1):
         ends = fit.values * np.exp(sign * 1.959964 * fit.log_standard_errors)
         assert set(map(tuple, np.round(np.log(np.column_stack([fit.n, ends])), 5))) <= corners
-    assert legend_texts(ax) == [f"slope {fit}"]
+    assert legend_texts(ax) == [str(fit).replace("alpha", "\u03b1")]
 
 
 def test_gatings_differ_without_colour():
@@ -130,8 +131,8 @@ def test_references_are_labelled_merged_and_below_the_data(table):
     references = {"published SS": 1 / 8, "derived SS": 1 / 4, "published LL": 0.25, "derived LL": 1 / 3, "flat": 0.0}
     ax = plotting.rate_plot(table, references=references)
     texts = legend_texts(ax)
-    assert "-1/4: derived SS, published LL" in texts
-    assert {"-1/8: published SS", "-1/3: derived LL", "no rate: flat"} < set(texts)
+    assert "\u03b1 = 1/4: derived SS, published LL" in texts
+    assert {f"\u03b1 = {rate}" for rate in ("1/8: published SS", "1/3: derived LL", "0: flat")} < set(texts)
     lines = {line.get_label(): line for line in ax.get_legend().get_lines()}
     assert set(lines) == {text for text in texts if text.startswith(("SS", "LL"))}
     thin = [line.get_xydata() for line in ax.get_lines() if line.get_linewidth() < 0.8 and len(line.get_xydata()) == 2]
@@ -165,7 +166,7 @@ def test_a_log_axis_of_any_span_has_some_labels_and_not_too_many(table, span):
 
 def test_loss_plot_has_the_parametric_slope(table):
     ax = plotting.loss_plot(table)
-    assert "-1/2: parametric" in legend_texts(ax)
+    assert "\u03b1 = 1/2: parametric" in legend_texts(ax)
     assert ax.get_ylabel() == "Voronoi loss"
 
 

@@ -145,7 +145,8 @@ def test_a_difference_is_that_of_the_two_slopes(statistic):
     assert found.difference == pytest.approx(fit_rate(n, first, statistic).slope - fit_rate(n, second, statistic).slope)
     other = compare_rates(n, second, first, statistic)
     assert (other.ci_low, other.ci_high) == pytest.approx((-found.ci_high, -found.ci_low))
-    assert str(found) == f"{found.difference:.2f} [{found.ci_low:.2f}, {found.ci_high:.2f}]"
+    ends = f"[{-found.ci_high:.2f}, {-found.ci_low:.2f}]"
+    assert str(found) == f"difference of alphas = {-found.difference:.2f} {ends}"
 
 
 def test_what_the_pairs_share_drops_out():

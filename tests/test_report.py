@@ -18,8 +18,9 @@ from browser import PROGRAM, Browser
 from made import put
 from typer.testing import CliRunner
 
+from simulations import words
 from simulations.cli import app
-from simulations.columns import DIFFERENCE_COLUMNS, SLOPE_COLUMNS
+from simulations.columns import DIFFERENCE_COLUMNS, RATE_COLUMNS
 from simulations.report import inline_svg, render, study_text
 from simulations.store import Store
 from simulations.study import Study, load_study
@@ -102,7 +103,7 @@ def slopes(parameters=("loss_sharp", "omega", "tau"), note=""):
                     | {"ci_high": slope + 0.1, "local_slope": local, "local_low": local - 0.2}
                     | {"local_high": local + 0.2, "alpha_published": math.nan if i else 0.5}
                     | {"alpha_derived": (0.5, 1 / 3, 0.281)[i]}
-                    | {"verdict_published": "" if i else "steeper", "verdict_derived": "consistent", "n_sizes": 3}
+                    | {"verdict_published": "" if i else "faster", "verdict_derived": "consistent", "n_sizes": 3}
                     | {"n_low": 150, "n_high": 600, "replicates": 3, "failed": 1, "bounded": 2, "uncertified": 4}
                     | {"to_do": 0, "note": note}
                 )
@@ -113,7 +114,7 @@ def differences():
     rows = [
         {"study": "small", "k2": "3,3", "level": 2, "size": 2, "parameter": "omega", "kind": "weighted"}
         | {"statistic": statistic, "gating": gatings, "difference": value, "ci_low": value - 0.1}
-        | {"ci_high": value + 0.1, "expected": expected, "verdict": "flatter", "pairs": 3, "note": ""}
+        | {"ci_high": value + 0.1, "expected": expected, "verdict": "slower", "pairs": 3, "note": ""}
         for statistic, gatings, value, expected in (
             ("mean", "SS - LL", 0.125, 1 / 12),
             ("mean", "SS - SL", -0.5, math.nan),
@@ -160,10 +161,10 @@ def test_markup_is_for_readers_of_every_kind():
     ids = [attributes["id"] for _, attributes in found.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {a["href"][1:] for a in found.all("a")} <= set(ids)
-    assert {"study", "figure", "slopes", "differences", "columns", "reproduce"} <= set(ids)
+    assert {"study", "figure", "rates", "differences", "columns", "reproduce"} <= set(ids)
     assert found.all("html") == [{"lang": "en"}]
     assert len(found.all("caption")) == len(found.all("table")) == len(found.all("thead"))
-    for section in ("slopes", "differences"):
+    for section in ("rates", "differences"):
         (_, head), *rows = found.rows[section]
         assert {(tag, a.get("scope")) for tag, a, _ in head} == {("th", "col")}
         for _, cells in rows:
@@ -190,8 +191,8 @@ def test_what_a_file_or_a_table_says_is_text():
     assert len(found.all("script")) == 1
     assert not found.all("img")
     assert found.blocks[0] == STUDY + f"# {EVIL} $name"
-    assert found.texts("slopes")[1][-1] == EVIL
-    assert EVIL in found.texts("slopes")[3]
+    assert found.texts("rates")[1][-1] == EVIL
+    assert EVIL in found.texts("rates")[3]
     assert texts.count("<title>") == texts.count("</title>") == 1
 
 
@@ -202,13 +203,13 @@ def test_control_characters_are_shown():
     shown = r"\x00\x1b[31m\x9b \u202e \u2066 \ufeff"
     assert not re.search(r"[\0-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", text)
     assert f"<p>{shown}</p>" in text
-    assert found.texts("slopes")[1][-1] == shown
+    assert found.texts("rates")[1][-1] == shown
     assert found.blocks[0] == STUDY + f"# {shown}\t\n"
 
 
 def test_an_inconclusive_verdict_has_a_look_and_a_meaning():
     text = render(study(), STUDY, results({}), slopes().assign(verdict_derived="inconclusive"))
-    assert '<td class="inconclusive">inconclusive</td>' in text
+    assert '<td class="inconclusive">? inconclusive</td>' in text
     assert re.search(r"^\.inconclusive {", text, re.MULTILINE)
     assert "inconclusive: it holds one of these as well" in text
 
@@ -229,36 +230,42 @@ def test_a_title_cannot_leave_the_figure():
 
 def test_rows_are_the_table():
     found, table = Page(made()), slopes()
-    (_, head), *rows = found.rows["slopes"]
+    (_, head), *rows = found.rows["rates"]
     at = {text: i for i, (*_, text) in enumerate(head)}
-    assert list(at) == [c.heading for c in SLOPE_COLUMNS if c.heading != "study"]
+    assert list(at) == [c.heading for c in RATE_COLUMNS if c.heading != "study"]
     assert len(rows) == len(table)
-    numbers = {"slope [95\u00a0%]": "slope", "upper half [95\u00a0%]": "local_slope", "level": "level", "m": "size"}
-    numbers |= {"n": "n_high", "to do": "to_do"} | {name: name for name in ("failed", "bounded", "uncertified")}
+    numbers = {"level": "level", "m": "size", "n": "n_high", "to do": "to_do"}
+    numbers |= {name: name for name in ("failed", "bounded", "uncertified")}
+    rates = {"alpha [95\u00a0%]": "slope", "upper half [95\u00a0%]": "local_slope"}
     for (attributes, cells), row in zip(rows, table.to_dict("records"), strict=True):
-        for name in ("gating", "k2", "statistic", "parameter"):
+        for name in ("gating", "k2", "statistic"):
             assert cells[at[name]][2] == attributes[f"data-{name}"] == row[name]
+        quantity = row["level"], row["size"], row["parameter"], row["kind"]
+        assert cells[at["quantity"]][2] == words.quantity(*quantity)
+        assert attributes["data-quantity"] == words.name(*quantity[::2], quantity[3])
         for heading, name in numbers.items():
             value = cells[at[heading]][1]["data-v"]
             assert float(value or "nan") == pytest.approx(row[name], rel=0, abs=0, nan_ok=True)
-        interval = "{slope:.2f} [{ci_low:.2f}, {ci_high:.2f}]".format(**row)
-        assert cells[at["slope [95\u00a0%]"]][2] == ("-" if math.isnan(row["slope"]) else interval)
-        assert cells[at["against published"]][2] == row["verdict_published"]
+        for heading, name in rates.items():
+            assert float(cells[at[heading]][1]["data-v"] or "nan") == pytest.approx(-row[name], rel=0, nan_ok=True)
+        interval = f"{-row['slope']:.2f} [{-row['ci_high']:.2f}, {-row['ci_low']:.2f}]"
+        assert cells[at["alpha [95\u00a0%]"]][2] == ("-" if math.isnan(row["slope"]) else interval)
+        assert cells[at["against published"]][2] == words.verdict(row["verdict_published"])
         assert cells[at["against published"]][1].get("class", "") == row["verdict_published"]
-        derived = {"loss_sharp": ("-1/2", -0.5), "omega": ("-1/3", -1 / 3), "tau": ("-0.281", -0.281)}
+        derived = {"loss_sharp": ("1/2", 0.5), "omega": ("1/3", 1 / 3), "tau": ("0.281", 0.281)}
         text, number = derived[row["parameter"]]
         assert (cells[at["derived"]][2], float(cells[at["derived"]][1]["data-v"])) == (text, number)
-        published = ("-1/2", "-0.5") if row["parameter"] == "loss_sharp" else ("-", "")
+        published = ("1/2", "0.5") if row["parameter"] == "loss_sharp" else ("-", "")
         assert (cells[at["published"]][2], cells[at["published"]][1]["data-v"]) == published
         assert cells[at["n"]][2] == "150 to 600 (3)"
     _, *rows = found.rows["differences"]
-    assert [attributes["data-gating"] for attributes, _ in rows] == ["SS LL", "SS SL", "LL SL"]
+    assert [attributes["data-gating"] for attributes, _ in rows] == ["SS|LL", "SS|SL", "LL|SL"]
     shown = [[text for *_, text in cells] for _, cells in rows]
     assert [row[1] for row in shown] == ["SS - LL", "SS - SL", "LL - SL"]
     assert [row[-5:-2] for row in shown] == [
-        ["0.12 [0.02, 0.23]", "+0.083", "flatter"],
-        ["-0.50 [-0.60, -0.40]", "-", "flatter"],
-        ["0.25 [0.15, 0.35]", "+0.000", "flatter"],
+        ["-0.12 [-0.23, -0.02]", "-1/12", "< slower"],
+        ["0.50 [0.40, 0.60]", "-", "< slower"],
+        ["-0.25 [-0.35, -0.15]", "0", "< slower"],
     ]
 
 
@@ -266,16 +273,16 @@ def test_the_page_shows_and_explains_the_columns_that_there_are():
     whole, few = made(), slopes().drop(columns=["local_slope", "uncertified", "verdict_derived"])
     few = render(study(), STUDY, results({}), few)
     terms = re.compile(r"<dt>(.*?)</dt>")
-    for column in {*SLOPE_COLUMNS, *DIFFERENCE_COLUMNS}:
+    for column in {*RATE_COLUMNS, *DIFFERENCE_COLUMNS}:
         assert (column.heading in terms.findall(whole)) == (column.heading != "study")
     gone = {"upper half [95\u00a0%]", "uncertified", "against derived"}
     assert not gone & set(terms.findall(few))
-    assert not gone & set(Page(few).texts("slopes")[0])
+    assert not gone & set(Page(few).texts("rates")[0])
     assert 'id="differences"' not in few
     assert 'href="#differences"' not in few
     beside = slopes()
     beside.loc[0, "study"] = "other"
-    assert Page(render(study(), STUDY, results({}), beside)).texts("slopes")[1][2] == "other"
+    assert Page(render(study(), STUDY, results({}), beside)).texts("rates")[1][2] == "other"
 
 
 def test_facts_of_the_study():
@@ -340,7 +347,7 @@ def test_the_command_writes_equal_pages_for_equal_results(ran, tmp_path, monkeyp
     found = Page(data.decode())
     check_that_it_needs_nothing(data.decode())
     assert len(found.all("svg")) == 1
-    assert {(row[0], row[3]) for row in found.texts("slopes")[1:]} == {("loss_sharp", "loss"), ("omega", "weighted")}
+    assert {row[0][:17] for row in found.texts("rates")[1:]} == {"Voronoi loss", "omega of each exp"}
     assert "failed" in found.texts("study")[0]
     assert sum(int(row[6]) for row in found.texts("study")[1:]) == 1
     hmoe("table", *words[1:2], "--out", "small.csv", *words[4:])
@@ -355,7 +362,7 @@ def test_a_study_of_one_size_has_a_page_without_a_figure(ran, tmp_path, monkeypa
     hmoe("report", "small.toml", "--results", ran / "results" / "small.sqlite")
     text = (tmp_path / "figures" / "small" / "report.html").read_text()
     assert "no slope to draw: no 2 sample sizes" in text
-    assert {row[7] for row in Page(text).texts("slopes")[1:]} == {"-"}
+    assert {row[6] for row in Page(text).texts("rates")[1:]} == {"-"}
     assert "fewer than 2 sizes" in text
 
 
@@ -389,11 +396,11 @@ def test_a_study_that_ships_is_named_by_its_name():
 def test_a_reader_sorts_and_chooses(tmp_path):
     file, table = tmp_path / "report.html", slopes()
     file.write_text(made(), encoding="utf-8")
-    rows = "[...document.querySelectorAll('#slopes tbody tr')].filter((row) => !row.hidden)"
-    order = f"{rows}.map((row) => row.cells[7].dataset.v)"
-    column = "#slopes thead th:nth-child(8)"  # the slope
-    sorting = "[...document.querySelectorAll('#slopes thead th')].map((th) => th.getAttribute('aria-sort'))"
-    status = "document.querySelector('#slopes [role=status]').textContent"
+    rows = "[...document.querySelectorAll('#rates tbody tr')].filter((row) => !row.hidden)"
+    order = f"{rows}.map((row) => row.cells[6].dataset.v)"
+    column = "#rates thead th:nth-child(7)"  # alpha
+    sorting = "[...document.querySelectorAll('#rates thead th')].map((th) => th.getAttribute('aria-sort'))"
+    status = "document.querySelector('#rates [role=status]').textContent"
 
     def choose(section, name, value):
         select = f"document.querySelector('#{section} select[data-filter={name}]')"
@@ -402,30 +409,30 @@ def test_a_reader_sorts_and_chooses(tmp_path):
     with Browser(tmp_path / "profile") as browser:
         browser.open(file)
         mean = table[table["statistic"] == "mean"]["slope"]
-        original = ["" if math.isnan(v) else repr(v) for v in mean]
+        original = ["" if math.isnan(v) else repr(-v) for v in mean]
         assert browser.evaluate(order) == original
         assert browser.evaluate(status) == "6 of 12 rows: statistic mean"
         assert set(browser.evaluate(sorting)) == {"none"}
-        up = [repr(v) for v in sorted(mean.dropna())]
+        up = [repr(v) for v in sorted(-mean.dropna())]
         browser.click(f"{column} button")
         assert browser.evaluate(order) == [*up, "", ""]
-        assert browser.evaluate(sorting)[7] == "ascending"
+        assert browser.evaluate(sorting)[6] == "ascending"
         browser.press("Enter", 13, "\r")  # the button has the focus
         assert browser.evaluate(order) == [*up[::-1], "", ""]
-        assert browser.evaluate(sorting)[7] == "descending"
-        browser.click("#slopes thead th:first-child button")
+        assert browser.evaluate(sorting)[6] == "descending"
+        browser.click("#rates thead th:first-child button")
         found = browser.evaluate(f"{rows}.map((row) => row.cells[0].textContent)")
         assert found == sorted(found)
         assert [i for i, value in enumerate(browser.evaluate(sorting)) if value != "none"] == [0]
         for _ in range(2):
-            browser.click("#slopes thead th:first-child button")
+            browser.click("#rates thead th:first-child button")
         assert browser.evaluate(order) == original
-        choose("slopes", "statistic", "")
+        choose("rates", "statistic", "")
         assert browser.evaluate(f"{rows}.length") == 12
-        choose("slopes", "gating", "LL")
-        choose("slopes", "parameter", "omega")
-        assert browser.evaluate(f"{rows}.map((row) => row.cells[6].textContent)") == ["mean", "median"]
-        assert browser.evaluate(status) == "2 of 12 rows: gating LL, parameter omega"
+        choose("rates", "gating", "LL")
+        choose("rates", "quantity", "omega of each expert")
+        assert browser.evaluate(f"{rows}.map((row) => row.cells[5].textContent)") == ["mean", "median"]
+        assert browser.evaluate(status) == "2 of 12 rows: gating LL, quantity omega of each expert"
         choose("differences", "gating", "LL")
         count = "[...document.querySelectorAll('#differences tbody tr')].filter((row) => row.offsetHeight > 0).length"
         assert browser.evaluate(count) == 1  # of the mean

@@ -1,16 +1,31 @@
 """From tidy results to slopes, text and figure, on results made up from known power laws."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from hmoe_stats.rates import fit_rate
 from simulations.study import Study
-from simulations.summary import curves, differences, format_differences, format_slopes, slopes, verdict
+from simulations.summary import Summary, verdict
+from simulations.terminal import differences_text, slopes_text
 
 SIZES = [1000, 3000, 10_000, 30_000]
 # alpha of the errors in a split cell: softmax, Laplace
 SPLIT = {"omega": (0.24, 0.39), "eta": (0.3, 0.31), "tau": (0.18, 0.17), "nu": (0.31, 0.3)}
+
+
+def slopes(*arguments, **options):
+    return Summary(*arguments, **options).slopes
+
+
+def curves(*arguments, **options):
+    return Summary(*arguments, **options).curves
+
+
+def differences(*arguments, **options):
+    return Summary(*arguments, **options).differences
 
 
 def study(**changes):
@@ -119,7 +134,7 @@ def test_fits_without_an_optimum_are_left_out_and_counted():
     kept = slopes(study(), frame[frame["status"].isin(["converged", "boundary"])])
     pd.testing.assert_frame_equal(kept.drop(columns=counts[:4]), table.drop(columns=counts[:4]))
     said = "SS, fitted k2 = 3,3: 1 fits failed, 2 without an optimum left out, 1 on a bound, 1 to do"
-    assert said in format_slopes(table)
+    assert said in slopes_text(table)
 
 
 def test_what_has_no_slope_says_why():
@@ -181,29 +196,28 @@ def test_more_groups_than_the_truth_has():
     table = slopes(more, pd.DataFrame(rows, columns=results(study()).columns))
     assert len(table) == 18
     np.testing.assert_allclose(table["slope"], -table["alpha_derived"])
-    text = format_slopes(table)
-    assert text.count("a weighted, 2 in cell") == 2
-    assert text.count("a weighted  ") == 2
+    text = slopes_text(table)
+    assert text.count("a of each group, m = 2") == 2
+    assert text.count("a of each group, m = 1") == 2
 
 
-def test_format_slopes_is_readable():
+def test_slopes_text_is_readable():
     table = slopes(study(), results(study()))
-    text = format_slopes(table)
+    text = slopes_text(table)
     row = pick(table, gating="LL", k2="3,3", size=2, parameter="omega", statistic="mean").iloc[0]
     (line,) = [
-        line for line in text.split("LL, fitted k2 = 3,3")[1].splitlines() if "omega weighted, 2 in cell" in line
+        line for line in text.split("LL, fitted k2 = 3,3")[1].splitlines() if "omega of each expert, m = 2" in line
     ]
-    assert f"{row.slope:.2f} [{row.ci_low:.2f}, {row.ci_high:.2f}]" in line
-    assert "-0.250" in line
-    assert "-0.333" in line
+    assert f"{-row.slope:.2f} [{-row.ci_high:.2f}, {-row.ci_low:.2f}] > " in line
+    assert re.search(r" 1/4 +1/3 ", line)
     assert max(len(line) for line in text.splitlines()) < 200
 
 
 def test_a_verdict_is_where_the_expected_slope_lies():
     assert verdict(-0.25, -0.3, -0.2) == "consistent"
     assert verdict(-0.25, -0.25, -0.2) == "consistent"
-    assert verdict(-0.25, -0.4, -0.26) == "steeper"
-    assert verdict(-0.25, -0.24, -0.1) == "flatter"
+    assert verdict(-0.25, -0.4, -0.26) == "faster"
+    assert verdict(-0.25, -0.24, -0.1) == "slower"
     assert verdict(np.nan, -0.3, -0.2) == verdict(-0.25, np.nan, np.nan) == ""
 
 
@@ -216,8 +230,8 @@ def test_a_verdict_is_where_the_expected_slope_lies():
         (-0.125, -0.3, -0.1, -0.25, "inconclusive"),
         (-0.25, -0.3, -0.2, -0.125, "consistent"),
         (-1 / 3, -0.4, -0.2, -0.333333, "consistent"),  # one exponent, written to six digits
-        (-0.25, -0.2, 0.1, -0.125, "flatter"),  # what excludes the expected slope says so, whatever else it holds
-        (-0.25, -0.6, -0.3, -0.5, "steeper"),
+        (-0.25, -0.2, 0.1, -0.125, "slower"),  # what excludes the expected slope says so, whatever else it holds
+        (-0.25, -0.6, -0.3, -0.5, "faster"),
         (0.0, -0.1, 0.1, np.nan, "consistent"),  # no rate, or no difference, is expected
         (-0.0, -0.1, 0.1, -0.0, "consistent"),
         (0.0, -0.1, 0.1, -1 / 12, "inconclusive"),
@@ -248,10 +262,10 @@ def test_nothing_is_called_consistent_that_holds_0_or_two_exponents():
     assert (words[~two & ~nothing] == "consistent").any(axis=None)
     found = differences(made, frame)
     undecided = (found["expected"] != 0) & (found["ci_low"] <= 0) & (found["ci_high"] >= 0)
-    assert set(found.loc[undecided & (found["expected"] <= found["ci_high"]), "verdict"]) <= {"inconclusive", "flatter"}
-    text = format_slopes(table)
-    assert "? inconclusive" in text.splitlines()[-5]
-    assert "] ??" in text
+    assert set(found.loc[undecided & (found["expected"] <= found["ci_high"]), "verdict"]) <= {"inconclusive", "slower"}
+    text = slopes_text(table)
+    assert "? inconclusive" in text.splitlines()[-6]
+    assert "] ? ?" in text
 
 
 def test_verdicts_and_local_slopes():
@@ -261,8 +275,8 @@ def test_verdicts_and_local_slopes():
     table = slopes(study(replicates=12), frame)
     rows = pick(table, size=2, kind="weighted", statistic="mean").set_index(["gating", "parameter"])
     omega = rows.loc[("SS", "omega")]  # falls like n^-0.24: published -1/8, derived -1/4
-    assert (omega["verdict_published"], omega["verdict_derived"]) == ("steeper", "consistent")
-    assert rows.loc[("LL", "omega"), "verdict_derived"] == "steeper"  # -0.39 against -1/3
+    assert (omega["verdict_published"], omega["verdict_derived"]) == ("faster", "consistent")
+    assert rows.loc[("LL", "omega"), "verdict_derived"] == "faster"  # -0.39 against -1/3
     nu = rows.loc[("SS", "nu")]
     assert nu["local_slope"] == pytest.approx(-0.81, abs=0.1)  # over 10,000 and 30,000
     assert nu["local_low"] < nu["local_slope"] < nu["local_high"] < nu["slope"]
@@ -303,17 +317,17 @@ def test_differences_are_paired():
     np.testing.assert_allclose(rows["difference"], -0.24 + 0.39)
     np.testing.assert_allclose(rows[["ci_low", "ci_high"]], np.full((3, 2), 0.15), atol=1e-6)
     np.testing.assert_allclose(rows["expected"], 1 / 3 - 1 / 4)
-    assert (rows["verdict"] == "flatter").all()
+    assert (rows["verdict"] == "slower").all()
     assert (rows["pairs"] == 12).all()
     assert set(table["gating"]) == {"SS", "LL", "SS - LL"}
     assert set(table["k2"]) == {"2,2", "3,3", "2,2 - 3,3"}
     half = frame[(frame["gating"] == "SS") | (frame["replicate"] % 2 == 0)]
     assert (pick(differences(made, half), gating="SS - LL")["pairs"] == 6).all()
-    text = format_differences(table, "mean")
+    text = differences_text(table, "mean")
     assert "made-up SS - LL 3,3" in text
     assert "2,2 - 3,3" not in text
     alone = study(gatings=["SS"], k2=[[3, 3]])
-    assert format_differences(differences(alone, frame), "mean") == "no two models have a quantity in common"
+    assert differences_text(differences(alone, frame), "mean") == "no two models have a quantity in common"
 
 
 def test_studies_beside_are_added_or_set_beside():
@@ -341,3 +355,22 @@ def test_unusable_frames_are_named(call):
     none = frame.assign(status=np.where(frame["n"] == 1000, "failed", "max_iter"))
     with pytest.raises(ValueError, match="made-up: no fit reached an optimum: 24 failed, 72 without one"):
         call(study(), none)
+
+
+def test_each_number_is_made_once(monkeypatch):
+    """Slopes, curves, page and differences of the first statistic ask again; nothing is fitted twice."""
+    from simulations import page, summary
+
+    fitted, compared = [], []
+    rate, difference = summary.fit_rate, summary.compare_rates
+    monkeypatch.setattr(summary, "fit_rate", lambda *a: fitted.append(1) or rate(*a))
+    monkeypatch.setattr(summary, "compare_rates", lambda *a: compared.append(1) or difference(*a))
+    found = Summary(study(), results(study()))
+    table = found.slopes
+    assert len(fitted) == 2 * len(table)  # and over the upper half
+    assert len(found.differences) == len(compared) > 0
+    assert set(found.differences_of(["mean"])["difference"]) <= set(found.differences["difference"])
+    assert len(found.curves) == 4 * len(table)
+    page.figure(found)
+    assert found.slopes is table
+    assert (len(fitted), len(compared)) == (2 * len(table), len(found.differences))

@@ -6,7 +6,8 @@ import unicodedata
 import pytest
 
 from hmoe_stats.plotting import plain, shortened
-from simulations.words import MARKS, VERDICTS_MEAN, visible
+from simulations.messages import visible
+from simulations.words import MARKS, VERDICTS_MEAN
 
 
 @pytest.mark.parametrize(

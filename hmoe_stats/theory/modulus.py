@@ -320,7 +320,7 @@ def _derived(P, cell):
 
 
 def certificates(G0, k2, x, *, cell=None, discrepancies=None, **options):
-    """The moduli of every discrepancy that makes sense for a shape: a generator of `Modulus`.
+    """The moduli of every discrepancy that makes sense for a shape, one after the other as they are asked for.
 
     Parameters
     ----------
@@ -333,15 +333,15 @@ def certificates(G0, k2, x, *, cell=None, discrepancies=None, **options):
     **options
         ``distance``, ``n_starts`` and ``seed`` of `modulus`.
 
-    Yields
-    ------
-    Modulus
+    Returns
+    -------
+    iterator of Modulus
         For each number m of experts the cell can have (m >= 2 if it can be split), each discrepancy; "a" once.
 
     Raises
     ------
     ValueError
-        As `modulus`.
+        As `modulus`, at once: before the first is computed.
     """
     G0, k2 = as_measure("G0", G0), check_k2(k2)
     if cell is None:
@@ -354,13 +354,16 @@ def certificates(G0, k2, x, *, cell=None, discrepancies=None, **options):
         for name in discrepancies:
             check_known("discrepancies", name, DISCREPANCIES)
     _, sizes = cover(G0, k2, cell)
+    wanted = []
     for m in range(max(min(2, sizes[-1]), sizes[0]), sizes[-1] + 1):
         for name in DISCREPANCIES:
             undefined = (m == 1 and name in _SPREADS) or _constant(name, G0, k2, cell)
             undefined |= name == "bary_omega" and G0.k2[cell[0]] == 1  # no component outside the cell to hold
             repeated = name == "a" and m < sizes[-1]
             if name in discrepancies if discrepancies is not None else not (undefined or repeated):
-                yield modulus(G0, k2, name, cell, x, m, **options)
+                wanted.append((name, m))
+                _checked(G0, k2, name, cell, x, m, options.get("distance", DISTANCES[0]))
+    return (modulus(G0, k2, name, cell, x, m, **options) for name, m in wanted)
 
 
 def certify(G0, k2, x, **options):

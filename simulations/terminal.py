@@ -1,0 +1,85 @@
+"""Tables of slopes, differences and evidence as text: a block for each model, a line for each quantity.
+
+Numbers and signs are those of `simulations.words`: rates, alpha, not slopes.
+"""
+
+import numpy as np
+import pandas as pd
+
+from . import words
+from .summary import MODEL, QUANTITY
+
+
+def slopes_text(table):
+    """The rows of `Summary.slopes`: a column for each statistic, theory's rates, and a legend."""
+    blocks = []
+    for (study, gating, k2), part in table.groupby(MODEL, sort=False):
+        first = part.iloc[0]
+        counts = words.counts(first.failed, first.bounded, first.uncertified, first.to_do)
+        lines = []
+        for quantity, rows in part.groupby(QUANTITY, sort=False):
+            first = rows.iloc[0]
+            line = {"quantity": words.quantity(*quantity)}
+            line |= {row.statistic: _judged(row) for row in rows.itertuples()}
+            local = words.rate(first.local_slope, first.local_low, first.local_high)
+            line |= {f"{first.statistic}, upper half": local, "published": words.fraction(first.alpha_published)}
+            line |= {"derived": words.fraction(first.alpha_derived), "sizes": first.n_sizes, "reps": first.replicates}
+            lines.append(line | {"note": first.note})
+        blocks.append(f"{study}: {words.model(gating, k2)}: {counts}\n{_aligned(lines, 'quantity', 'note')}")
+    legend = [f"alpha of each error, of order n^(-alpha), and its 95 % interval; {words.signs()}"]
+    legend += ["the first sign is against the published rate, the second against the derived one"]
+    legend += [f"{word}: {means}" for word, means in words.VERDICTS_MEAN.items()]
+    return "\n\n".join([*blocks, "\n".join(legend)])
+
+
+def _judged(row):
+    if np.isnan(row.slope):
+        return words.rate(row.slope, row.ci_low, row.ci_high)
+    signs = f"{words.MARKS[row.verdict_published]} {words.MARKS[row.verdict_derived]}"
+    return f"{words.rate(row.slope, row.ci_low, row.ci_high)} {signs}"
+
+
+def differences_text(table, statistic):
+    """The rows of `Summary.differences` of one statistic, between models of one fitted size."""
+    part = table[(table["statistic"] == statistic) & table["difference"].notna() & ~table["k2"].str.contains(" - ")]
+    lines = [
+        {
+            "models": " ".join(getattr(row, name) for name in MODEL),
+            "quantity": words.quantity(row.level, row.size, row.parameter, row.kind),
+            "difference": words.rate(row.difference, row.ci_low, row.ci_high),
+            "derived": f"{words.MARKS[row.verdict]} {words.signed(-row.expected)}",
+            "verdict": row.verdict,
+            "pairs": row.pairs,
+        }
+        for row in part.itertuples()
+    ]
+    if not lines:
+        return "no two models have a quantity in common"
+    return f"paired differences of rates ({statistic})\n{_aligned(lines, 'models', 'quantity', 'verdict')}"
+
+
+def evidence_text(joined):
+    """The rows of `evidence.table`."""
+    blocks = []
+    for (study, gating, k2), part in joined.groupby(["study", "gating", "k2"], sort=False):
+        lines = [
+            {
+                "quantity": words.quantity(row.level, row.size, row.parameter, row.kind),
+                "published": words.beside(row.verdict_published, row.published),
+                "derived": words.beside(row.verdict_derived, row.derived),
+                "certificate": words.certificate(row.certificate, row.certificate_status),
+                "measured": words.rate(row.slope, row.ci_low, row.ci_high),
+                "verdict": row.verdict,
+            }
+            for row in part.itertuples()
+        ]
+        blocks.append(f"{study}: {words.model(gating, k2)}\n{_aligned(lines, 'quantity', 'verdict')}")
+    return "\n\n".join(blocks)
+
+
+def _aligned(lines, *left):
+    """Lines, dicts of one shape, as a table; the columns `left` begin at the left, all others end at the right."""
+    table = pd.DataFrame(lines)
+    for name in left:
+        table[name] = table[name].str.ljust(table[name].str.len().max())
+    return table.to_string(index=False)
