@@ -1,8 +1,8 @@
 """Exponents of errors of functions of x: experts over their cells, gates, cell means, routing. Derived, as follows.
 
-Let W_i be the weight of fitted leaf i (both gates), mu_i its line, cell j the m fitted leaves of true leaf j, and D what is
-off there. At fixed x the conditional densities are location-scale mixtures, of which (Ho and Nguyen 2016, with
-r(m) = 2m), TV(x) being the total variation between them, near the truth and where its lines are well apart,
+Let W_i be the weight of fitted leaf i (both gates), mu_i its line, cell j the m fitted leaves of true leaf j, and D a
+difference from there. At fixed x the conditional densities are location-scale mixtures, of which (Ho and Nguyen 2016,
+with r(m) = 2m), TV(x) being the total variation between them, near the truth and where its lines are well apart,
 
     TV(x) >= c { sum_i W_i (|D mu_i|^2m + |D nu_i|^m) + |sum_i W_i - W*_j| + |sum_i W_i D mu_i| }, every cell j.  (*)
 
