@@ -21,6 +21,7 @@ from .likelihood import (
 )
 from .measure import MixingMeasure
 from .rates import compare_rates, fit_rate
+from .sample_size import sample_size, sample_size_ratio
 from .sampling import Normal, Uniform, sample
 from .voronoi import parameter_errors, voronoi_loss
 
@@ -49,6 +50,8 @@ __all__ = [
     "predict",
     "responsibilities",
     "sample",
+    "sample_size",
+    "sample_size_ratio",
     "score",
     "total_variation",
     "voronoi_loss",

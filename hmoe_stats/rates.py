@@ -260,7 +260,9 @@ class LogStatistics(NamedTuple):
         """Half-width of the interval of ``weights @ contrasts``: see `fit_rate`."""
         c = weights
         if self.quantile is None and self.counts.min() >= _FEW:
-            return _studentised(c @ self.draws - c @ self.contrasts, c**2 @ self.spread, c**2 @ self.spread_draws, level)
+            return _studentised(
+                c @ self.draws - c @ self.contrasts, c**2 @ self.spread, c**2 @ self.spread_draws, level
+            )
         return _t_half_width(c**2 * self.variances, self.counts, level)
 
 
