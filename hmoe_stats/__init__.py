@@ -21,6 +21,7 @@ from .likelihood import (
 )
 from .measure import MixingMeasure
 from .rates import compare_rates, fit_rate
+from .sample_size import sample_size, sample_size_ratio
 from .sampling import Normal, Uniform, sample, sample_lattice
 from .voronoi import parameter_errors, voronoi_loss
 
@@ -50,6 +51,8 @@ __all__ = [
     "responsibilities",
     "sample",
     "sample_lattice",
+    "sample_size",
+    "sample_size_ratio",
     "score",
     "total_variation",
     "voronoi_loss",

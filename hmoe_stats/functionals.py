@@ -54,8 +54,9 @@ def functional_errors(G, G0, x, weight=0.01):
     Notes
     -----
     Rates: "gate", "cell_mean" and "routing" n^(-1/2) always; "expert" n^(-1/2) in cells of one, n^(-1/(4m)) in cells of
-    m, under every gating, as the intercepts dominate. For d = 1 means are quadratures; for a law with d > 1 they are
-    over fixed draws, routing over 2,000 of them, as over that many rows of a longer array.
+    m, under every gating, as the intercepts dominate: rows of kind "function" of `hmoe_stats.theory.rates`. For d = 1
+    means are quadratures; for a law with d > 1 they are over fixed draws, routing over 2,000 of them, as over that many
+    rows of a longer array.
     """
     import pandas as pd
 

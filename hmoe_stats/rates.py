@@ -121,8 +121,8 @@ def fit_rate(n, errors, statistic="mean", n_boot=2000, level=0.95, seed=0, n_min
     Of more than 2000 errors in all the resamples are those of other draws, which lines of as many replicates share:
     the same bootstrap, in a twentieth of the time.
     """
-    quantile = _check_options(statistic, n_boot, level, seed)
-    sizes, samples, n_failed = _by_size(n, [errors], ["errors"], n_min)
+    quantile = check_options(statistic, n_boot, level, seed)
+    sizes, samples, n_failed = by_size(n, [errors], ["errors"], n_min)
     line = _line(sizes, samples, np.ones(1), statistic, quantile, n_boot, level, seed)
     return RateFit(
         slope=line.slope,
@@ -203,8 +203,8 @@ def compare_rates(n, first, second, statistic="mean", n_boot=2000, level=0.95, s
     As in `fit_rate`, with pairs of errors as the replicates that are resampled, and
     log s(first) - log s(second) in place of log s.
     """
-    quantile = _check_options(statistic, n_boot, level, seed)
-    sizes, samples, n_failed = _by_size(n, [first, second], ["first", "second"], n_min)
+    quantile = check_options(statistic, n_boot, level, seed)
+    sizes, samples, n_failed = by_size(n, [first, second], ["first", "second"], n_min)
     line = _line(sizes, samples, np.array([1.0, -1.0]), statistic, quantile, n_boot, level, seed)
     return RateDifference(
         difference=line.slope,
@@ -232,6 +232,43 @@ def _line(sizes, samples, signs, statistic, quantile, n_boot, level, seed):
     """`_Line` through ``signs @ log(statistic)``; `samples` are (R_i, C), a row a replicate."""
     log_n = np.log(sizes)
     c = (log_n - log_n.mean()) / np.sum((log_n - log_n.mean()) ** 2)
+    logs = log_statistics(sizes, samples, signs, statistic, quantile, n_boot, seed)
+    half = logs.half_width(c, level)
+    return _Line(float(c @ logs.contrasts), float(half), logs.contrasts, logs.log_variances, c)
+
+
+class LogStatistics(NamedTuple):
+    """Contrasts ``signs @ log(statistic)`` at each size, and their bootstrap; made by `log_statistics`."""
+
+    contrasts: np.ndarray  # (S,)
+    draws: np.ndarray  # (S, B) of resamples
+    spread: np.ndarray  # (S, 1) delta-method variances, where the statistic is the mean
+    spread_draws: np.ndarray  # (S, B) of resamples
+    counts: np.ndarray  # (S,) replicates
+    quantile: float | None  # None for the mean
+
+    @property
+    def log_variances(self):
+        """(S,) bootstrap variances of the contrasts."""
+        return self.draws.var(axis=1, ddof=1)
+
+    @property
+    def variances(self):
+        """(S,) variances of the contrasts that intervals take: delta method for the mean, else bootstrap."""
+        return self.spread[:, 0] if self.quantile is None else self.log_variances
+
+    def half_width(self, weights, level):
+        """Half-width of the interval of ``weights @ contrasts``: see `fit_rate`."""
+        c = weights
+        if self.quantile is None and self.counts.min() >= _FEW:
+            return _studentised(
+                c @ self.draws - c @ self.contrasts, c**2 @ self.spread, c**2 @ self.spread_draws, level
+            )
+        return _t_half_width(c**2 * self.variances, self.counts, level)
+
+
+def log_statistics(sizes, samples, signs, statistic, quantile, n_boot, seed):
+    """`LogStatistics` of `samples` (R_i, C), a row a replicate; other `signs` have the same resamples."""
     rng, shared = np.random.default_rng(seed), None
     if sum(map(len, samples)) > _MANY:
         shared = shared_resamples(seed, n_boot, [len(sample) for sample in samples])
@@ -254,18 +291,11 @@ def _line(sizes, samples, signs, statistic, quantile, n_boot, level, seed):
         spread[i] = _variance_of_log_mean(sample[None], signs)
         if shared is None and quantile is None:
             spread_draws[i] = _variance_of_log_mean(draws, signs)
-
     counts = np.array([len(sample) for sample in samples])
-    slope, log_variances = c @ contrasts, log_draws.var(axis=1, ddof=1)
-    if quantile is None and counts.min() >= _FEW:
-        half = _studentised(c @ log_draws - slope, c**2 @ spread, c**2 @ spread_draws, level)
-    else:
-        variances = c**2 * (spread[:, 0] if quantile is None else log_variances)
-        half = _t_half_width(variances, counts, level)
-    return _Line(float(slope), float(half), contrasts, log_variances, c)
+    return LogStatistics(contrasts, log_draws, spread, spread_draws, counts, quantile)
 
 
-def _check_options(statistic, n_boot, level, seed):
+def check_options(statistic, n_boot, level, seed):
     """The probability of the statistic, None for the mean."""
     quantile = _check_statistic(statistic)
     check_whole("n_boot", n_boot, 100)
@@ -295,7 +325,7 @@ def _variance_of_log_mean(samples, signs):
     return relative.var(axis=-1, ddof=1) / relative.shape[-1]
 
 
-def _by_size(n, columns, names, n_min):
+def by_size(n, columns, names, n_min):
     """Sizes in increasing order (S,), the usable rows of errors (R, C) at each, and the number of unusable rows."""
     words = " and ".join(names)
     wanted = "an array of numbers, NaN or None where a fit failed"

@@ -49,6 +49,9 @@ FIT = FIT | {"seed": "seed"}, {"X": X, "y": Y, "gating": "SS", "k2": (1,), "weig
 del FIT[0]["G"]
 MORE = {"n_starts": "count from 1?", "bounds": "bounds?", "local": "flag", "effort": "name?"}
 RATE = {"n": "array", "statistic": "name", "n_boot": "count", "level": "share", "seed": "seed", "n_min": "number?"}
+CURVE = {"error": "positive", "extrapolate": "flag", "statistic": "name", "n_boot": "count", "level": "share"}
+CURVE |= {"seed": "seed"}
+FALLING = np.array([1.0, 1.1, 1.2, 1.3, 0.1, 0.11, 0.12, 0.13])
 PLOT = {"table": "object", "ax": "object?", "statistic": "name", "series": "name?", "n_min": "number?"}
 PLOT |= {"ylabel": "words"}
 CERTIFIED = {"G0": "measure", "k2": "k2", "x": "law"}, {"G0": G, "k2": (3, 2), "x": LAW}
@@ -89,6 +92,11 @@ TABLE = {
     hs.compare_rates: (
         RATE | {"first": "errors", "second": "errors"},
         {"n": SIZES, "first": ERRORS, "second": ERRORS[::-1]},
+    ),
+    hs.sample_size: (CURVE | {"curve": "object"}, {"curve": (SIZES, FALLING), "error": 0.5}),
+    hs.sample_size_ratio: (
+        CURVE | {"first": "object", "second": "object"},
+        {"first": (SIZES, FALLING), "second": (SIZES, 1.1 * FALLING), "error": 0.5},
     ),
     datasets.truth: ({"name": "name", "gating": "name"}, {"name": "C2"}),
     datasets.load: ({"name": "name"}, {}),

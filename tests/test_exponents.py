@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from hmoe_stats import Uniform, datasets, hellinger, parameter_errors, voronoi_loss
+from hmoe_stats import Uniform, datasets, functional_errors, hellinger, parameter_errors, voronoi_loss
+from hmoe_stats.gates import GATINGS as ALL_GATINGS
 from hmoe_stats.likelihood import log_density
 from hmoe_stats.measure import MixingMeasure
 from hmoe_stats.theory import rates
@@ -34,7 +35,7 @@ def measure(gating, k2, d=1, equal_gates=False):
 
 
 def alphas(table, m, regime=None, level=2):
-    rows = table[(table["level"] == level) & (table["m"] == m)]
+    rows = table[(table["level"] == level) & (table["m"] == m) & (table["kind"] != "function")]
     rows = rows if regime is None else rows[rows["regime"] == regime]
     return {(p, k): alpha for p, k, alpha in zip(rows["parameter"], rows["kind"], rows["alpha"], strict=True)}
 
@@ -48,7 +49,11 @@ def test_exact_fits_are_parametric(gating, form):
     weighted = set(table.loc[table["kind"] == "weighted", "parameter"])
     assert weighted == {"a", "omega", "eta", "tau", "nu"}
     assert set(table.loc[table["kind"] == "mass", "parameter"]) == {"b", "beta"}
-    assert set(table.loc[table["level"] == 0, "parameter"]) == {"loss", "hellinger"}
+    whole = {"loss", "hellinger"} | ({"routing"} if form == "sharp" else set())
+    assert set(table.loc[table["level"] == 0, "parameter"]) == whole
+    assert set(table["alpha_mean"].dropna()) | set(table["alpha_median"].dropna()) == (
+        {0.5} if form == "sharp" else set()
+    )
 
 
 # alpha of omega, eta, barycentre of eta, tau, nu in a split cell of m experts of a regular group
@@ -375,7 +380,7 @@ def test_cells_are_those_that_fits_have(true, fitted, gating):
     """All fits that copy the truth: their rows of `parameter_errors` are those of `rates`, and no others are listed."""
     G0 = measure(gating, true)
     keys = ["level", "m", "cell", "parameter", "kind"]
-    seen, split, cancel = set(), set(), set()
+    seen, functions, split, cancel = set(), set(), set(), set()
     for groups in itertools.product(range(len(true)), repeat=len(fitted)):
         if set(groups) != set(range(len(true))) or any(true[j] > f for j, f in zip(groups, fitted, strict=True)):
             continue
@@ -385,10 +390,12 @@ def test_cells_are_those_that_fits_have(true, fitted, gating):
             G = copies(G0, groups, [np.repeat(np.arange(len(m)), m) for m in chosen])
             errors = parameter_errors(G, G0, LAW)
             assert errors["error"].max() < 1e-10
-            for level, cell, size, parameter, kind, _ in errors.values:
-                j = int(cell.split(",")[0])
-                name = "exact" if size == 1 else "over"
-                seen.add((level, size, "shared" if level == 2 and M[j] > 1 else name, parameter, kind))
+            found = functional_errors(G, G0, LAW).assign(kind="function")
+            for into, table in ((seen, errors), (functions, found[found["level"] > 0])):
+                for level, cell, size, parameter, kind in table[["level", "cell", "size", "parameter", "kind"]].values:
+                    j = int(cell.split(",")[0])
+                    name = "exact" if size == 1 else "over"
+                    into.add((level, size, "shared" if level == 2 and M[j] > 1 else name, parameter, kind))
             for j in np.flatnonzero(M > 1):
                 mine = np.array([m for m, g in zip(chosen, groups, strict=True) if g == j])
                 for leaf in range(true[j]):
@@ -396,6 +403,13 @@ def test_cells_are_those_that_fits_have(true, fitted, gating):
                     split |= {size} if (mine.min(axis=1) >= 2).any() else set()
                     cancel |= {size} if true[j] > 1 and (mine.max(axis=0) >= 2).all() else set()
     table = rates(G0, fitted)
+    assert "routing" in set(table["parameter"]) or sum(true) == 1
+    of_functions = table["kind"] == "function"
+    if sum(true) == 1:  # a gate that is 1
+        functions = {key for key in functions if key[3] != "gate"}
+    assert functions == set(table[of_functions & (table["level"] > 0)][keys].itertuples(index=False, name=None))
+    assert of_functions.is_monotonic_increasing
+    table = table[~of_functions]
     listed = set(table[table["level"] > 0][keys].itertuples(index=False, name=None))
     if len(true) == 1 and gating[0] == "S":  # centred: 0 in every fit
         seen -= {(1, len(fitted), "over", "a", "barycentre")}
@@ -424,7 +438,7 @@ def test_shared_cells_by_formula(m):
             ("tau", "weighted"): 2 * m, ("tau", "barycentre"): slow if gating == "SL" else 1,
             ("nu", "weighted"): m, ("nu", "barycentre"): m,
         }  # fmt: skip
-        rows = table[(table["m"] == m) & table["cell"].isin(["over", "shared"])]
+        rows = table[(table["m"] == m) & table["cell"].isin(["over", "shared"]) & (table["kind"] != "function")]
         found = {(p, k): kappa for p, k, kappa in zip(rows["parameter"], rows["kind"], rows["kappa"], strict=True)}
         assert found == pytest.approx(expected)
         assert set(rows["regime"]) == {"regular"}
@@ -476,6 +490,48 @@ def test_every_shared_row_has_a_source(form):
         assert (twos["source"].str.contains("logarithm") == logarithm).all()
     # a hierarchical fit of a flat truth is no flat mixture of experts
     assert "published" not in set(rates(measure("SS", (2,)), (2, 2), form="published")["status"])
+
+
+# -- means and medians -------------------------------------------------------------------------------------------------
+def test_what_is_known_of_means_and_medians():
+    """Each is alpha, or open, never faster or slower; papers state none."""
+    names = ["alpha_mean", "status_mean", "alpha_median", "status_median"]
+    for gating, (name, k2) in itertools.product(ALL_GATINGS, [("C2", (3, 3)), ("C4", (3, 3)), ("C2", (2, 2, 2))]):
+        G0 = datasets.truth(name, gating)
+        table = rates(G0, k2)
+        for limit in ("mean", "median"):
+            known = table[f"status_{limit}"] == "derived"
+            assert set(table[f"status_{limit}"]) <= {"derived", "open"}
+            assert (known == table[f"alpha_{limit}"].notna()).all()
+            assert (table["alpha"][known] == table[f"alpha_{limit}"][known]).all()
+            assert not (known & ((table["status"] == "open") | np.isinf(table["kappa"]))).any()
+        assert (table[table["kappa"] > 1]["status_median"] == "open").all()
+        nodes = table[table["parameter"].isin(["tau", "expert"]) & (table["m"] > 1) & (table["kind"] != "barycentre")]
+        np.testing.assert_allclose(nodes["alpha_mean"], 0.25 / nodes["m"])
+        published = rates(G0, k2, form="published")[names]
+        assert published.iloc[:, [0, 2]].isna().all(axis=None)
+        assert set(published.iloc[:, [1, 3]].to_numpy().ravel()) == {"not stated"}
+    found = {}
+    for gating in ("SS", "SL", "SQ"):
+        table = rates(datasets.truth("C3", gating), (5, 5)).query("cell == 'over'")
+        found[gating] = {tuple(row) for row in table[table["status_mean"] == "open"][["m", "parameter", "kind"]].values}
+    assert found["SS"] == {(3, "eta", "barycentre")}
+    assert found["SL"] == {(2, "omega", "weighted"), (3, "omega", "weighted")}  # kinks
+    assert found["SQ"] == {(3, "eta", "weighted")}
+
+
+def test_pairs_without_lower_moments_have_a_fourth_of_one_sign():
+    """With moments 1 to 3 of two atoms 0, the fourth cumulant is -(2/3) p (1 - p) s^4; without a spread it is positive.
+
+    So noise along the negative one is followed by a spread of tau only: its mean has the exponent of the worst case.
+    """
+    for share, s in itertools.product((0.1, 0.3, 0.5, 0.8), (0.2, 1.0)):
+        c, tau = np.array([share, 1 - share]), s * np.array([1 - share, -share])
+        nu = np.linalg.solve([c, 3 * c * tau], [-(c @ tau**2), -(c @ tau**3)])
+        p = share * (1 - share)
+        fourth = c @ (tau**4 + 6 * tau**2 * nu + 3 * nu**2)
+        assert fourth == pytest.approx(-2 / 3 * p * (1 - p) * s**4)
+        assert c @ (3 * (nu - c @ nu) ** 2) >= 0
 
 
 @pytest.mark.parametrize(

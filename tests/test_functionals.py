@@ -4,7 +4,8 @@ import naive
 import numpy as np
 import pytest
 
-from hmoe_stats import Normal, Uniform, datasets, functional_errors, hellinger
+from hmoe_stats import Normal, Uniform, datasets, functional_errors, hellinger, theory
+from hmoe_stats.gates import GATINGS as ALL_GATINGS
 
 GATINGS = ("SS", "SL", "LS", "LL")
 LAW = Uniform(-3, 3)
@@ -103,6 +104,79 @@ def test_identified_functions_are_of_the_order_of_the_distance_and_experts_are_n
     assert order["expert"] == pytest.approx(1, abs=0.02)
     assert order["h"] == pytest.approx(4, abs=0.3)
     assert min(order[name] for name in ("gate", "cell_mean", "routing")) > 3.7
+
+
+def quadrature(G0, m, t):
+    """The truth with expert (0, 0) as m experts at t times Gauss-Hermite nodes: what h sees of them is of order 2m."""
+    node, share = np.polynomial.hermite_e.hermegauss(m)
+    copies = [0] * m + list(range(1, G0.n_experts))
+    inside = {name: getattr(G0, name)[copies].copy() for name in ("omega", "beta", "eta", "tau", "nu")}
+    inside["beta"][:m] += np.log(share / share.sum())
+    inside["tau"][:m] += t * node
+    inside["nu"][:m] -= t**2
+    return G0.replace(k2=(m + G0.k2[0] - 1, *G0.k2[1:]), **inside)
+
+
+@pytest.mark.parametrize("gating", ALL_GATINGS)
+@pytest.mark.parametrize(("name", "m", "sizes"), [("C2", 2, (0.2, 0.1)), ("C2", 3, (0.3, 0.2)), ("C4", 2, (0.2, 0.1))])
+def test_exponents_of_functions_along_the_path_of_the_worst_case(gating, name, m, sizes):
+    """The expert function has 2m, gates being identified (C2) or not (C4); steps of a whole cell have 1."""
+    G0 = datasets.truth(name, gating)
+    keys, logs = ["level", "size", "parameter"], []
+    for t in sizes:
+        G = quadrature(G0, m, t)
+        step = t ** (2 * m) / 5
+        omega = G.omega + step * np.arange(G.n_experts)[:, None]
+        G = G.replace(omega=omega, b=G.b + step * np.arange(G.k1), tau=G.tau + step)
+        errors = functional_errors(G, G0, LAW).groupby(keys)["error"].max()
+        logs.append(np.log([*errors, hellinger(G, G0, x=LAW)]))
+    change = logs[0] - logs[1]
+    found = dict(zip(errors.index, change[-1] / change[:-1], strict=True))
+    table = theory.rates(G0, G.k2, x=LAW)
+    table = table[table["kind"] == "function"].set_index(["level", "m", "parameter"])["kappa"]
+    assert {key[2] for key in found} == set(PARAMETERS)
+    for key, kappa in found.items():
+        assert kappa == pytest.approx(table[key], rel=0.08), key
+
+
+def test_the_worst_expert_has_a_rate_for_a_fixed_floor_only():
+    """An expert of weight t, far off in its cell, has h of order t: a floor hides it, the mean over the cell not."""
+    G0 = datasets.truth("C2")
+    inside = {name: getattr(G0, name)[[0, 0, 1, 2, 3]].copy() for name in ("omega", "beta", "eta", "tau", "nu")}
+    inside["tau"][0] += 1.0
+    errors, h = [], []
+    for t in (1e-3, 1e-4):
+        beta = inside["beta"].copy()
+        beta[0] += np.log(t)
+        G = G0.replace(k2=(3, 2), **(inside | {"beta": beta}))
+        found = {
+            w: functional_errors(G, G0, LAW, weight=w).set_index(["cell", "parameter"])["error"] for w in (0, 0.01)
+        }
+        errors.append(
+            [found[w]["0,0", name] for w, name in ((0, "expert_worst"), (0.01, "expert_worst"), (0, "expert"))]
+        )
+        h.append(hellinger(G, G0, x=LAW))
+    no_floor, floor, mean = np.transpose(errors)
+    assert no_floor[0] == pytest.approx(no_floor[1], rel=1e-2)
+    assert floor.max() < 1e-12
+    assert mean[0] / mean[1] == pytest.approx(10**0.5, rel=0.02)
+    assert h[0] / h[1] > 8
+
+
+def test_functions_keep_their_exponents_on_two_points_where_parameters_do_not():
+    """x in {0, 1}: eta and tau trade places at no cost, and theory of parameters has no answer; experts have 2m."""
+    G0, X = datasets.truth("C2"), np.repeat([0.0, 1.0], 50)
+    logs = []
+    for t in (0.2, 0.1):
+        G = quadrature(G0, 2, t)
+        G = G.replace(eta=G.eta + np.array([2 * t, -2 * t, 0, 0, 0])[:, None])  # they change places at x = 1
+        errors, h = functional_errors(G, G0, X).groupby("parameter")["error"].max(), hellinger(G, G0, x=X)
+        assert errors[["gate", "cell_mean", "routing"]].max() < h
+        logs.append(np.log([h, errors["expert"]]))
+    change = logs[0] - logs[1]
+    assert change[0] / change[1] == pytest.approx(4, rel=0.1)
+    with pytest.raises(ValueError, match="x must have a support with interior"):
+        theory.rates(G0, (3, 2), x=X)
 
 
 @pytest.mark.parametrize("weight", [-0.1, 1.5, "0.1", None, True])

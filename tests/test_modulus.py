@@ -12,6 +12,7 @@ from hmoe_stats import (
     Uniform,
     chi_square,
     datasets,
+    functional_errors,
     gate_weights,
     hellinger,
     kernels,
@@ -19,7 +20,7 @@ from hmoe_stats import (
     plotting,
     score,
 )
-from hmoe_stats.theory import certificates, certify, modulus
+from hmoe_stats.theory import certificates, certify, modulus, rates
 from hmoe_stats.theory.modulus import DISCREPANCIES, _read
 from hmoe_stats.theory.nearest import Nearest, allocate
 from hmoe_stats.theory.rows import Rows
@@ -173,6 +174,20 @@ def test_exponents(gating, truth, k2, discrepancy, m, exponent, t):
         np.testing.assert_allclose(value, t_k, rtol=1e-9, atol=1e-15)
         if h > 1e-9:  # below, rounding of the parameters shows
             np.testing.assert_allclose(h, np.sqrt(chi_square(G, G0, LAW)), rtol=2e-4)
+    seen = [(h, G) for h, G in zip(found.distance, found.measures, strict=True) if h > 1e-9]
+    check_functions([(h, functional_errors(G, G0, LAW)) for h, G in (seen[0], seen[-1])], rates(G0, k2, x=LAW))
+
+
+def check_functions(path, table):
+    """Along the path of a minimised parameter: no error of a function falls more slowly than `rates` says."""
+    keys, logs = ["level", "size", "parameter"], []
+    for h, errors in path:
+        errors = errors[errors["error"] > 1e-12].groupby(keys)["error"].max()
+        logs.append((np.log(h), np.log(errors)))
+    (h, errors), (h_small, errors_small) = logs
+    kappa = table[table["kind"] == "function"].groupby(["level", "m", "parameter"])["kappa"].max()
+    for key, change in (errors - errors_small).dropna().items():
+        assert (h - h_small) / change < 1.1 * kappa[key], key
 
 
 def test_hellinger_certificate():

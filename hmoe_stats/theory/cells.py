@@ -77,6 +77,11 @@ def _shared_cells(G0, group, sizes, gating, free, tilt, support):
     return cells
 
 
+def covering(cell):
+    """How the true expert of a cell is covered, in the words of `rates`."""
+    return "shared" if isinstance(cell, Shared) else "exact" if cell.m == 1 else "over"
+
+
 def regime(cell):
     """The regime of a cell, in the words of `rates`."""
     if isinstance(cell, Cell):

@@ -14,8 +14,11 @@ from .. import identify
 from ..arguments import check_gating, check_k2, check_known, shown
 from ..gates import of
 from ..measure import as_measure
-from .cells import Shared, kinds, regime
-from .kappa import MIXTURES, Row, eta_attained, kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
+from .cells import Shared, covering, kinds, regime
+from .functions import function_rows
+from .kappa import Row, eta_attained, kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau, order_source
+from .limits import COLUMNS as LIMITS
+from .limits import limits
 from .published import published_cell, published_group, published_sources
 
 COLUMNS = ["level", "cell", "m", "regime", "parameter", "kind", "kappa", "alpha", "status", "source"]
@@ -53,15 +56,21 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
           the support or beyond it (d = 1); all others are ``"regular"``; ``"any"`` where this makes no difference. The
           same words tell groups apart at level 1; shared cells under an unidentified level 1 are
           ``"level 1 unidentified"`` or ``"both unidentified"``;
-        - parameter, kind (``"weighted"``, ``"barycentre"``, ``"mass"``, ``"loss"``, ``"divergence"``), kappa, alpha;
+        - parameter, kind (``"weighted"``, ``"barycentre"``, ``"mass"``, ``"loss"``, ``"divergence"``, ``"function"``),
+          kappa, alpha. Those of kind ``"function"`` are of the errors of `hmoe_stats.functional_errors`, m their size;
         - status: ``"published"``, ``"as reported"`` (statements of the HMoE paper, not re-derived), ``"derived"``,
           ``"open"`` (the value is a bound, or holds under the restriction that `source` names), or ``"refuted here"``:
           a published line that some cells of this kind break: measures of equal density differ in it, or
           a derived exponent is larger;
-        - source: paper and theorem, or ``"derived"``.
+        - source: paper and theorem, or ``"derived"``;
+        - alpha_mean, alpha_median, with status_mean and status_median: the exponents of the mean and of the median of
+          the error, where known. alpha is that of the worst case, n^(-alpha) an upper bound on errors; a mean has it in
+          the limit if the slowest regime keeps positive probability, a median may fall faster. Status ``"derived"``,
+          ``"open"`` (and NaN), or ``"not stated"`` for the published form. See `hmoe_stats.theory.limits`.
 
-        Only cells that can occur are listed. A gate that is constant (one group; groups of one expert each) has nothing
-        to estimate and no rows. The published form states no exponents of barycentres.
+        Rows of functions come last. Only cells that can occur are listed. A gate that is constant (one group; groups of
+        one expert each) has nothing to estimate and no rows. The published form states no exponents of barycentres and
+        of functions.
 
     Raises
     ------
@@ -84,6 +93,9 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
 
     Quadratic gates have omega as softmax, barycentre of eta 1 as Laplace gates, and eta 2 for m = 2 and 3, or with more
     experts in a cell at most 4m/(m + 2): see `hmoe_stats.theory.kappa`. Nothing is published for them.
+
+    Functions: gates, cell means and routing have exponent 1, experts over a cell 2m, whatever the gates, also where
+    these are not identified: see `hmoe_stats.theory.functions`.
 
     Shared cells (M >= 2 fitted groups of one true group; derived). Level 1 is regular if some true group has one fitted
     group, or if a Laplace gate tells the true groups apart. Then a has exponent 2 (softmax) or 3/2 (Laplace, d = 1),
@@ -112,7 +124,9 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
     if form == "published":
         rows = _published_rows(G0, gating, groups, cells, rows, flat=len(k2) == 1)
     rows.append((0, "", 0, "any", "hellinger", "divergence", 1.0, *density))
-    return _frame(_qualified(rows, G0.replace(gating=gating), x))
+    functions = function_rows(G0, groups, cells) if form == "sharp" else []
+    rows, functions = (_qualified(some, G0.replace(gating=gating), x) for some in (_sorted(rows), functions))
+    return _frame(rows + functions, gating, form)
 
 
 def _sharp_rows(G0, gating, groups, cells):
@@ -121,7 +135,7 @@ def _sharp_rows(G0, gating, groups, cells):
         rows += [(1, "exact" if m == 1 else "over", m, words, *row) for row in _sharp_group(G0, m, words, gating)]
     for cell in cells:
         found = (_sharp_shared if isinstance(cell, Shared) else _sharp)(cell, gating, G0.d)
-        rows += [(2, _kind(cell), cell.m, regime(cell), *row) for row in found]
+        rows += [(2, covering(cell), cell.m, regime(cell), *row) for row in found]
     return rows
 
 
@@ -134,7 +148,7 @@ def _published_rows(G0, gating, groups, cells, sharp, flat):
         rows += [(1, "exact" if m == 1 else "over", m, "any", *row) for row in found]
     for cell in cells:
         found = published_cell(cell, gating, G0.d, exact if cell.m == 1 else over)
-        rows += [(2, _kind(cell), cell.m, "any", *row) for row in found]
+        rows += [(2, covering(cell), cell.m, "any", *row) for row in found]
     slowest = {}
     for row in sharp:
         if row[7] == "derived" or np.isinf(row[6]):
@@ -161,15 +175,11 @@ def _refuted(rows, slowest, gating):
     return out
 
 
-def _kind(cell):
-    return "shared" if isinstance(cell, Shared) else "exact" if cell.m == 1 else "over"
-
-
 # -- sharp ------------------------------------------------------------------------------------------------------------
 def _sharp(cell, gating, d):
     second, m = of(gating)[1], cell.m
     regular, edge = cell.regime != "unidentified", cell.regime == "edge"
-    order, tilted = _order(m), not second.located and cell.regime == "unidentified"
+    order, tilted = order_source(m), not second.located and cell.regime == "unidentified"
     level = 2 * second.letter  # with a group for each true one, level 1 brings no interaction: its gate might be this
     eta, attained = kappa_eta(m, level, tilted=tilted), eta_attained(m, level, tilted)
     bound = ("derived", "derived")
@@ -231,10 +241,6 @@ def _slopes_mean(cell, gating, edge):
     return Row("omega", "barycentre", 1.0, *_sketch(cell))
 
 
-def _order(m):
-    return f"derived; r({m}) = {2 * m} published in {MIXTURES}" if m in (2, 3) else "derived"
-
-
 def _sketch(cell):
     return ("open", "derived for an identified level 1") if cell.free else ("derived", "derived")
 
@@ -287,8 +293,8 @@ def _sharp_shared(cell, gating, d):
         bound = ("open", "derived lower bound (Gauss-Hermite tilt)")
     rows = [
         Row("eta", "weighted", eta, *bound),
-        Row("tau", "weighted", kappa_tau(m), source=_order(m)),
-        Row("nu", "weighted", kappa_nu(m), source=_order(m)),
+        Row("tau", "weighted", kappa_tau(m), source=order_source(m)),
+        Row("nu", "weighted", kappa_nu(m), source=order_source(m)),
         Row("nu", "barycentre", kappa_nu(m)),
     ]
     slow = 2 * m / (m + 1)
@@ -342,11 +348,16 @@ def _qualified(rows, G0, x):
     return rows
 
 
-def _frame(rows):
-    import pandas as pd
-
+def _sorted(rows):
+    """The rows in order, the slowest one of those that differ in nothing but their exponent."""
     order = {name: i for i, name in enumerate(["loss", "hellinger", "a", "b", "omega", "beta", "eta", "tau", "nu"])}
     slowest = {row[:6]: row for row in sorted(rows, key=lambda row: row[6])}  # of the cells that a row speaks of
-    table = [(*row[:6], float(row[6]), 0.5 / row[6], *row[7:]) for row in slowest.values()]
-    table.sort(key=lambda row: (row[0], row[2], row[3], row[1], order[row[4]], row[5]))
-    return pd.DataFrame(table, columns=COLUMNS)
+    return sorted(slowest.values(), key=lambda row: (row[0], row[2], row[3], row[1], order[row[4]], row[5]))
+
+
+def _frame(rows, gating, form):
+    import pandas as pd
+
+    table = [(*row[:6], float(row[6]), 0.5 / row[6], *row[7:]) for row in rows]
+    known = limits(rows, gating, form)
+    return pd.DataFrame([a + b for a, b in zip(table, known, strict=True)], columns=[*COLUMNS, *LIMITS])

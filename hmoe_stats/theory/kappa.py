@@ -96,3 +96,8 @@ def kappa_nu(m):
 def kappa_mass(n_groups):
     """Exponent of a level-2 cell mass where `n_groups` fitted groups share a true group (derived)."""
     return 1.0 if n_groups == 1 else 2.0
+
+
+def order_source(m):
+    """What r(m) = 2m rests on."""
+    return f"derived; r({m}) = {2 * m} published in {MIXTURES}" if m in (2, 3) else "derived"
