@@ -127,6 +127,10 @@ class Monomial(Gate):
         """Slopes as the density sees them on the box of the covariates."""
         return slopes
 
+    def beyond(self, slopes, low, high):
+        """Which slopes are places on an edge of the covariates, or beyond it: none."""
+        return np.zeros(slopes.shape, dtype=bool)
+
     def clipped(self, slopes, intercepts, low, high):
         """The gate as the density sees it on the box of the covariates, nothing else about it changed."""
         return slopes, intercepts
@@ -239,6 +243,10 @@ class Distance(Gate):
     def on_support(self, slopes, low, high):
         """Centres as the density sees them: clipped to the support where d = 1."""
         return np.clip(slopes, low, high) if slopes.shape[1] == 1 else slopes
+
+    def beyond(self, slopes, low, high):
+        """Which centres lie on an edge of the covariates, or beyond it (d = 1): there they are not seen."""
+        return ((slopes <= low) | (slopes >= high)) & (slopes.shape[1] == 1)
 
     def clipped(self, slopes, intercepts, low, high):
         """Centres clipped to the support where d = 1, the excess moved into the intercepts."""

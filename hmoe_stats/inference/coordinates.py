@@ -2,8 +2,9 @@
 
 Every gate is written *relative to its last component*, as multinomial regressions are: intercepts, and the slopes of
 softmax and quadratic gates, are differences to those of the last group, or of the last expert of a group, whose own
-are 0 and no parameters. For d = 1 Laplace centres beyond the data are written as ones on their edge, which is the same
-density there. Neither are gates of one component parameters, nor slopes on constant columns of X.
+are 0 and no parameters. For d = 1 Laplace centres beyond the data are written as ones just beyond, which is the same
+density there: how far they are is not seen. Neither are gates of one component parameters, nor slopes on constant
+columns of X.
 
 As the density does not change along the translations, derivatives in these coordinates are the derivatives in the
 entries of `MixingMeasure.to_vector` that are kept.
@@ -19,6 +20,7 @@ from ..measure import MixingMeasure, vector_slices
 from ..names import given
 
 BOUND, BEYOND = "on a bound", "beyond the data"
+JUST = 1e-6  # of the range of x: where centres beyond it are written; on the edge itself a kink would meet a row
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ class Coordinates:
         Where the parameters stand in `to_vector`.
     names : tuple of str, (q,)
     constraints : ndarray, (c, q)
-        Combinations of parameters that bounds hold, and centres beyond the data.
+        Combinations of parameters that bounds hold.
     held : dict
         Name of a parameter -> `BOUND` or `BEYOND`.
     support : pair of ndarray, (d,)
-        Range of the covariates.
+        Where Laplace centres are written for d = 1: the range of x and a little more.
     """
 
     measure: MixingMeasure
@@ -67,7 +69,8 @@ def coordinates(fit, X):
     """The `Coordinates` of a fit on covariates X (n, d)."""
     low, high = X.min(axis=0), X.max(axis=0)
     G, constant = fit.measure, low == high
-    written = relative(G, (low, high))
+    pad = JUST * (high - low)
+    support = low - pad, high + pad
     names = np.array(G.parameter_names(given(fit.x_names)))
     parts, kept, translated = _parts(G), np.ones(names.size, dtype=bool), []
     where = {name: np.arange(names.size)[place] for name, place in vector_slices(G.k1, G.n_experts, G.d).items()}
@@ -84,18 +87,17 @@ def coordinates(fit, X):
             translated += list(a.T)
     index = np.flatnonzero(kept)
 
-    beyond = _clipped(G, low, high)[index]
-    pressed = np.isin(names, fit.active_bounds)
-    rows = [np.eye(index.size)[beyond]]
+    beyond = _beyond(G, low, high)
+    pressed = np.isin(names, fit.active_bounds) & ~beyond
+    rows, on_bound = [np.empty((0, index.size))], pressed[index].copy()
     for entries in translated:  # of those that press, differences cannot grow
         rows += [_difference(index, pair) for pair in pairwise(entries[pressed[entries]])]
         pressed[entries] &= pressed[entries].sum() == 1
     rows.append(np.eye(index.size)[pressed[index]])
-    constraints = np.concatenate([row for row in rows if row.size] or [np.empty((0, index.size))])
-    held = {str(names[i]): BEYOND for i in index[beyond]}
-    bound = np.isin(names[index], fit.active_bounds) | (np.abs(constraints).sum(axis=0) > 0)
-    held |= {str(names[i]): BOUND for i in index[bound & ~beyond]}
-    return Coordinates(written, index, tuple(names[index].tolist()), constraints, held, (low, high))
+    held = {str(names[i]): BEYOND for i in index[beyond[index]]}
+    held |= {str(names[i]): BOUND for i in index[on_bound]}
+    names = tuple(names[index].tolist())
+    return Coordinates(relative(G, support), index, names, np.concatenate(rows), held, support)
 
 
 def relative(G, support=None):
@@ -137,13 +139,13 @@ def _parts(G):
     return [("a", "b", 0, G.k1, first), *(("omega", "beta", *ends, second) for ends in pairwise(G.offsets.tolist()))]
 
 
-def _clipped(G, low, high):
-    """(p,) bool: Laplace centres that stand for ones beyond the data."""
+def _beyond(G, low, high):
+    """(p,) bool: Laplace centres on an edge of the data or beyond (d = 1)."""
     marks = {name: np.zeros(getattr(G, name).shape) for name in ("a", "b", "omega", "beta", "eta", "tau", "nu")}
     for slopes, _, lo, hi, gate in _parts(G):
         if hi - lo > 1:
             own = getattr(G, slopes)[lo:hi]
-            marks[slopes][lo:hi] = gate.on_support(own, low, high) != own
+            marks[slopes][lo:hi] = gate.beyond(own, low, high)
     return np.concatenate([mark.ravel() for mark in marks.values()]) > 0
 
 
