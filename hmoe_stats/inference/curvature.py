@@ -158,7 +158,8 @@ class Curvature:
         """Variances (m,) of quantities with these gradients (m, q), and the status of each (m,)."""
         along = (gradients @ self.steps) ** 2
         limit = SHARE * along.sum(axis=1)
-        status = np.where(along[:, self.flat].sum(axis=1) <= limit, ESTIMATED, NOT_QUADRATIC)
+        status = np.full(len(along), ESTIMATED, dtype=object)
+        status[along[:, self.flat].sum(axis=1) > limit] = NOT_QUADRATIC
         if len(self.coordinates.constraints):
             without = ((gradients @ self.unheld) ** 2).sum(axis=1)
             status[along.sum(axis=1) < (1.0 - SHARE) * without] = RESTS

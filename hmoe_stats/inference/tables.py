@@ -18,7 +18,7 @@ def statuses(curvature, kind="hessian"):
     place = curvature.coordinates
     variance, status = curvature.variance(np.eye(len(place.names)), kind)
     pairs = zip(place.names, status.tolist(), strict=True)
-    return np.array([place.held.get(name, known) for name, known in pairs]), variance
+    return np.array([place.held.get(name, known) for name, known in pairs], dtype=object), variance
 
 
 def params(fit):
