@@ -10,6 +10,7 @@ from .diagnose import diagnose
 from .divergence import chi_square, hellinger, total_variation
 from .fitting import FitResult, fit_em, fit_mle
 from .functionals import functional_errors
+from .inference import compare
 from .likelihood import (
     gate_weights,
     information,
@@ -35,6 +36,7 @@ __all__ = [
     "Normal",
     "Uniform",
     "chi_square",
+    "compare",
     "compare_rates",
     "diagnose",
     "fit_em",

@@ -127,6 +127,18 @@ class Monomial(Gate):
         """Slopes as the density sees them on the box of the covariates."""
         return slopes
 
+    def beyond(self, slopes, low, high):
+        """Which slopes are places on an edge of the covariates, or beyond it: none."""
+        return np.zeros(slopes.shape, dtype=bool)
+
+    def clipped(self, slopes, intercepts, low, high):
+        """The gate as the density sees it on the box of the covariates, nothing else about it changed."""
+        return slopes, intercepts
+
+    def relative(self, slopes, intercepts):
+        """Slopes and intercepts less those of the last component."""
+        return slopes - slopes[-1], intercepts - intercepts[-1]
+
     def kinks(self, slopes):
         """Where in x scores have kinks (d = 1): nowhere."""
         return np.empty(0)
@@ -223,10 +235,7 @@ class Distance(Gate):
     # -- writings of the same gate
     def canonical(self, slopes, intercepts, low, high, centre):
         """Centres clipped to the support where d = 1, all at the middle if they agree; exp(intercepts) sum to one."""
-        clipped = self.on_support(slopes, low, high)
-        if clipped is not slopes:
-            intercepts = intercepts - np.abs(slopes - clipped)[:, 0]
-            slopes = clipped
+        slopes, intercepts = self.clipped(slopes, intercepts, low, high)
         if (slopes == slopes[0]).all():
             slopes = np.broadcast_to(centre, slopes.shape)
         return slopes, intercepts - logsumexp(intercepts)
@@ -234,6 +243,19 @@ class Distance(Gate):
     def on_support(self, slopes, low, high):
         """Centres as the density sees them: clipped to the support where d = 1."""
         return np.clip(slopes, low, high) if slopes.shape[1] == 1 else slopes
+
+    def beyond(self, slopes, low, high):
+        """Which centres lie on an edge of the covariates, or beyond it (d = 1): there they are not seen."""
+        return ((slopes <= low) | (slopes >= high)) & (slopes.shape[1] == 1)
+
+    def clipped(self, slopes, intercepts, low, high):
+        """Centres clipped to the support where d = 1, the excess moved into the intercepts."""
+        seen = self.on_support(slopes, low, high)
+        return (slopes, intercepts) if seen is slopes else (seen, intercepts - np.abs(slopes - seen)[:, 0])
+
+    def relative(self, slopes, intercepts):
+        """Intercepts less that of the last component; centres are places."""
+        return slopes, intercepts - intercepts[-1]
 
     def kinks(self, slopes):
         """Where in x scores have kinks (d = 1): at the centres."""

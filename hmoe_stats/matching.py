@@ -39,6 +39,7 @@ class Cells:
     true: Side
     group: np.ndarray  # (k1,) true group of each fitted group
     expert: np.ndarray  # (K,) true expert of each fitted expert, counted over the whole tree
+    distance: np.ndarray  # (K, K*) of fitted experts to true ones
     support: Support  # of the recentred covariates
     average: Average  # over the covariates as they came
 
@@ -168,7 +169,7 @@ def match(G, G0, x):
         apart = np.linalg.norm(fit.measure.omega[here, None] - true.measure.omega[None, there], axis=2)
         nearest = block.min(axis=1, keepdims=True)
         expert[here] = there.start + np.where(block <= nearest * (1 + 1e-9) + 1e-12, apart, np.inf).argmin(axis=1)
-    return Cells(fit, true, group, expert, Support(low, high, support_of(law, G0.d).thin), average)
+    return Cells(fit, true, group, expert, distance, Support(low, high, support_of(law, G0.d).thin), average)
 
 
 def expert_distances(G, G0, law):

@@ -221,11 +221,16 @@ def sample(G, n, x, seed):
     seed = check_seed(seed, np.random.SeedSequence, np.random.Generator)
     law, rng = as_law(x), np.random.default_rng(seed)
     X = np.ascontiguousarray(law.sample(rng, n, G.d))
+    return X, respond(G, X, rng)
+
+
+def respond(G, X, rng):
+    """Draw y (n,) given covariates X (n, d), both as checked."""
     cumulative = np.cumsum(kernels.gate_weights(X, *G.kernel_args()), axis=1)
-    u = rng.random(n) * cumulative[:, -1]
+    u = rng.random(len(X)) * cumulative[:, -1]
     leaf = np.minimum((cumulative <= u[:, None]).sum(axis=1), G.n_experts - 1)
     mean = np.einsum("nd,nd->n", X, G.eta[leaf]) + G.tau[leaf]
-    return X, mean + np.sqrt(G.nu[leaf]) * rng.standard_normal(n)
+    return mean + np.sqrt(G.nu[leaf]) * rng.standard_normal(len(X))
 
 
 def sample_lattice(G, n, x, seed, nu_min=0.04, fineness=1):

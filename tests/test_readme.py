@@ -11,9 +11,9 @@ import hmoe_stats as hs
 from simulations.study import load_study
 
 
-def snippet():
+def snippet(number=0):
     text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    return re.search(r"```python\n(import hmoe_stats as hs\n.*?)```", text, re.DOTALL)[1]
+    return re.findall(r"```python\n(import hmoe_stats as hs\n.*?)```", text, re.DOTALL)[number]
 
 
 @pytest.mark.skipif(PURE_PYTHON, reason="fits without the compiler take minutes")
@@ -44,3 +44,18 @@ def test_the_snippet_runs_and_fits_as_the_study_does(tmp_path, monkeypatch, caps
     wanted = study.fit.keywords()
     wanted["bounds"] = {name: tuple(b) if isinstance(b, list) else b for name, b in wanted["bounds"].items()}
     assert keywords == wanted
+
+
+@pytest.mark.skipif(PURE_PYTHON, reason="fits without the compiler take minutes")
+def test_the_snippet_on_inference_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    code = snippet(1)
+    for given, quick in (("2_000", "400"), ("bootstrap(200, n_jobs=2", "bootstrap(5, n_jobs=1")):
+        assert given in code
+        code = code.replace(given, quick)
+    exec(code, {})
+    shown = capsys.readouterr().out
+    assert "HMoE maximum likelihood" in shown
+    assert "icl" in shown
+    assert len((tmp_path / "samples.jsonl").read_text().splitlines()) == 6
+    assert hs.FitResult.load(tmp_path / "fit.json").measure.k2 == (2, 2)

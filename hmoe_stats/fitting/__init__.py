@@ -2,6 +2,7 @@
 
 from .em import fit_em
 from .mle import fit_mle
+from .refit import refit
 from .result import FitResult
 
-__all__ = ["FitResult", "fit_em", "fit_mle"]
+__all__ = ["FitResult", "fit_em", "fit_mle", "refit"]

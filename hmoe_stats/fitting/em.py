@@ -12,6 +12,7 @@ import numpy as np
 from .. import kernels, names
 from ..arguments import check_positive, check_whole
 from . import certificate, starts
+from .answers import Data
 from .newton import spectrum
 from .problem import VARIANCES, Problem, check_problem, one_thread, read_only
 from .result import FitResult
@@ -100,6 +101,8 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weight
         eigenvectors=eigenvectors,
         message=messages[status],
         warnings=certificate.warnings(problem, z),
+        data=Data(X, y, weights),
+        settings={"estimator": "fit_em", "tol": tol, "max_iter": max_iter},
     ).named(*called)
 
 

@@ -34,6 +34,7 @@ from .. import kernels, names
 from ..arguments import check_flag, check_known, check_positive, check_whole
 from ..measure import MixingMeasure
 from . import certificate, moves, shapes, starts
+from .answers import Data
 from .newton import begin, maximise, polish, spectrum
 from .problem import Problem, check_problem, one_thread
 from .race import AGREE, Pool, Run, same, sound
@@ -299,6 +300,14 @@ def _result(search, pool, optima, finals):
         message=message,
         warnings=certificate.warnings(problem, best.z),
         effort=str(search.effort),
+        data=Data(search.X, search.y, search.weights),
+        settings={
+            "estimator": "fit_mle",
+            "bounds": None if search.bounds is None else problem.bounds,
+            "tol": tol,
+            "max_iter": search.max_iter,
+            "local": search.local,
+        },
     )
 
 

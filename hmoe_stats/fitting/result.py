@@ -9,12 +9,13 @@ from scipy.linalg import eigh
 from ..arguments import check_number
 from ..measure import MixingMeasure
 from ..names import default_x_names, given, visible
+from .answers import Answers, Data
 
 STATUSES = ("converged", "boundary", "max_iter", "degenerate")
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult:
+class FitResult(Answers):
     """Result of `fit_mle` or `fit_em`, with its certificate.
 
     Attributes
@@ -70,6 +71,14 @@ class FitResult:
         Names of the columns of X, where it came as a DataFrame or Series; else ``("x",)``, or ``("x0", "x1", ...)``.
     y_name : str
         Name of y, where it came as a Series; else ``"y"``.
+    data : Data or None
+        X, y and weights of the rows that count, for inference. They are those that were fitted, and no copies where
+        these came as float64 arrays: memory is kept as long as the fit is, and a pickled fit takes its data along. If
+        arrays are changed after the fit, inference says so. None of a fit that was loaded; see `with_data`.
+    settings : dict
+        The estimator, and its keywords that a fit to other data of the same kind would take.
+    known : Curvature or None
+        `curvature`, of a fit that was loaded.
     """
 
     measure: MixingMeasure
@@ -92,6 +101,9 @@ class FitResult:
     effort: str = ""
     x_names: tuple = ()
     y_name: str = "y"
+    data: Data | None = None
+    settings: dict = field(default_factory=dict)
+    known: object = None
 
     def __post_init__(self):
         if not self.x_names:
@@ -157,7 +169,7 @@ class FitResult:
         if V.size:
             values, vectors = eigh(np.diag(self.eigenvalues), V.T @ (own[:, None] * V))
             vectors = np.sqrt(own)[:, None] * (V @ vectors)
-            rows = [(value, _in_words(vectors[:, k], words)) for k, value in enumerate(values) if value < below]
+            rows = [(value, in_words(vectors[:, k], words)) for k, value in enumerate(values) if value < below]
         return pd.DataFrame(rows, columns=["information", "direction"]).astype({"information": float})
 
     def __repr__(self):
@@ -175,7 +187,7 @@ class FitResult:
         return "\n".join([*lines, self.measure.to_string(given(self.x_names))])
 
 
-def _in_words(vector, names):
+def in_words(vector, names):
     """The larger entries of a direction as a sum, the largest first and positive."""
     order = np.argsort(-np.abs(vector), kind="stable")
     vector = vector / vector[order[0]]

@@ -1,0 +1,306 @@
+"""What a fit can be asked: tables, errors, intervals, predictions, files. Thin doors to `hmoe_stats.inference`.
+
+That room is opened when it is first asked: fits need none of it.
+"""
+
+from dataclasses import replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import likelihood
+from ..arguments import check_weighted_data
+
+
+def _inference():
+    from .. import inference
+
+    return inference
+
+
+class Data(NamedTuple):
+    """What a model was fitted to: the rows that count, as arrays, no copies where arrays came."""
+
+    X: np.ndarray  # (n, d)
+    y: np.ndarray  # (n,)
+    weights: np.ndarray | None = None  # (n,)
+
+
+class Answers:
+    """The methods of `FitResult` that ask its data, or the curvature of its log-likelihood."""
+
+    # -- what the data say around the fit -----------------------------------------------------------------------------
+    @cached_property
+    def curvature(self):
+        """The log-likelihood around the fit, to second order: a `hmoe_stats.inference.Curvature`."""
+        return self.known or _inference().curvature(self)
+
+    def known_data(self):
+        """`data`, or a `ValueError` where there are none."""
+        if self.data is None:
+            raise ValueError("the fit must know its data: it was loaded from a file; see FitResult.with_data")
+        return self.data
+
+    def with_data(self, X, y, weights=None):
+        """This fit with its data, which are not in the file of a loaded one.
+
+        Raises
+        ------
+        ValueError
+            If they are no data, or not those that were fitted.
+        """
+        fit = replace(self, data=Data(*check_weighted_data(X, y, weights, self.measure.d)), known=None)
+        _ = fit.curvature  # which asks whether they are the data of the fit
+        return fit
+
+    @property
+    def params(self):
+        """Estimates of the free parameters: a Series, by name.
+
+        Gates are written relative to the last component of each, as multinomial regressions are: intercepts, and slopes
+        of softmax and quadratic gates, are differences to those of the last group, or of the last expert of the group,
+        which are left out. `measure` is the same density, written otherwise. ``log_nu`` is the logarithm of a variance.
+        """
+        return _inference().params(self)
+
+    @property
+    def df(self):
+        """Number of free parameters: translations of gates, gates of one component and constant columns left out."""
+        return len(self.curvature.coordinates.names)
+
+    @property
+    def nobs(self):
+        """Number of rows; under weights, which are numbers of rows, their sum."""
+        return self.curvature.nobs
+
+    @property
+    def aic(self):
+        """Akaike's criterion, 2 df - 2 log-likelihood: smaller is better."""
+        return _inference().criteria(self)["aic"]
+
+    @property
+    def bic(self):
+        """Schwarz's criterion, df log(nobs) - 2 log-likelihood: smaller is better."""
+        return _inference().criteria(self)["bic"]
+
+    @property
+    def icl(self):
+        """BIC plus twice the entropy of responsibilities (Biernacki, Celeux and Govaert 2000): smaller is better."""
+        return _inference().criteria(self)["icl"]
+
+    def summary(self, level=0.95, kind="hessian"):
+        """The fit as a table: coefficients, standard errors, z, p-values and intervals, by parameter.
+
+        It prints; `to_frame` gives the numbers. Where nothing can be inferred, or not of all parameters, the table says
+        so in words instead of numbers. Parameters and errors as `conf_int`.
+        """
+        return _inference().summary(self, level, kind)
+
+    def cov_params(self, kind="hessian", identified=False):
+        """Covariance of the estimates: a DataFrame by `params`.
+
+        Parameters
+        ----------
+        kind : {"hessian", "opg", "sandwich"}
+            The inverse of the observed information I; that of the sum J of the outer products of the rows' scores; or
+            I^-1 J I^-1, which holds where the model is wrong, too (White 1982). Weighted rows count as many.
+        identified : bool
+            Leave out the parameters that have no standard error, instead of an error.
+
+        Raises
+        ------
+        hmoe_stats.inference.InferenceError
+            A `ValueError`. If the fit is no maximum ("max_iter", "degenerate"); or if some parameters are not
+            identified, lie on a bound, or are Laplace centres beyond the data: the message names them, and the
+            directions in which the log-likelihood is flat or far from quadratic.
+
+        Notes
+        -----
+        Parameters on bounds, and centres beyond the data, are held where they are: all else is given these. The rules
+        by which a direction counts as flat are in `hmoe_stats.inference.curvature`.
+        """
+        return _inference().cov_params(self, kind, identified)
+
+    @property
+    def bse(self):
+        """Standard errors by the observed information: a Series by `params`; infinite where there is none.
+
+        Raises `InferenceError` where nothing can be inferred at all, as `cov_params` does.
+        """
+        return _inference().bse(self)
+
+    def conf_int(self, level=0.95, kind="hessian"):
+        """Intervals for the parameters: a DataFrame by `params`, with low, high and status.
+
+        status is "estimated"; or else the interval is the whole line: "not identified", where the log-likelihood does
+        not change; "not quadratic", where it is no parabola within two standard errors, so that these mean nothing;
+        "on a bound"; "beyond the data". Intervals of a variance are exp of those of ``log_nu``.
+
+        Parameters
+        ----------
+        level : float
+        kind : {"hessian", "opg", "sandwich"}
+            As in `cov_params`.
+
+        Raises
+        ------
+        hmoe_stats.inference.InferenceError
+            If nothing can be inferred at all: the fit is no maximum.
+        """
+        return _inference().conf_int(self, level, kind)
+
+    def intervals(self, of, X, level=0.95, kind="hessian", q=0.5, band=False):
+        """Intervals for functions of x, by the delta method.
+
+        Parameters
+        ----------
+        of : {"mean", "experts", "gates", "groups", "quantile"}
+            The mean of y given x; the line of each expert; the probability of each expert, or of each group; quantiles.
+        X : array_like, (m, d); (m,) where d = 1
+        level : float
+        kind : {"hessian", "opg", "sandwich"}
+            As in `cov_params`.
+        q : float or sequence of float
+            Levels of the quantiles.
+        band : bool
+            Whether intervals are to hold for all rows of X at once, a quantity at a time: their width is that of the
+            largest of the normal variables that estimates are, by 20,000 draws with a fixed key.
+
+        Returns
+        -------
+        DataFrame
+            One row per quantity and row of X: row (the index of X), group and expert, or q, where there are several;
+            estimate, std_err, low, high, status. What is "not identified" or "not quadratic" (see `conf_int`) has
+            an infinite interval (gates: 0 to 1); functions that do not depend on such directions keep theirs.
+
+        Raises
+        ------
+        ValueError
+            If X does not fit; `hmoe_stats.inference.InferenceError` as in `conf_int`.
+        """
+        return _inference().intervals(self, of, X, level, kind, q, band)
+
+    def delta(self, function, level=0.95, kind="hessian"):
+        """Intervals for any smooth function of the parameters, by the delta method.
+
+        Parameters
+        ----------
+        function : callable
+            Takes a `MixingMeasure`, whose gates are written relative to their last components, and returns numbers.
+        level : float
+        kind : {"hessian", "opg", "sandwich"}
+            As in `cov_params`.
+
+        Returns
+        -------
+        DataFrame
+            One row per number: estimate, std_err, low, high, status, as in `intervals`.
+        """
+        return _inference().delta(self, function, level, kind)
+
+    def bootstrap(self, n, kind="parametric", seed=0, n_jobs=1, file=None, n_starts=1):
+        """Fit samples of this fit's own.
+
+        Parameters
+        ----------
+        n : int
+            Number of samples.
+        kind : {"parametric", "rows"}
+            y drawn from the fit at the covariates there are; or rows drawn with replacement.
+        seed : int
+            Key of the samples: sample i is the same whatever `n` and `n_jobs` are.
+        n_jobs : int
+            Processes; -1 for as many as there are processors.
+        file : path, optional
+            Samples are kept there as they come, and those already there are not made again: what was stopped goes on,
+            and `n` may grow. A file of another fit, kind, seed or n_starts is refused.
+        n_starts : int
+            Starts of each fit, around this one; one is this fit itself.
+
+        Returns
+        -------
+        hmoe_stats.inference.Bootstrap
+            With conf_int, bse, cov_params, intervals and delta. Labels are matched to those of the fit.
+
+        Raises
+        ------
+        ValueError
+            If the fit is degenerate or does not know its data, or an argument does not fit.
+        """
+        return _inference().bootstrap(self, n, kind, seed, n_jobs, file, n_starts)
+
+    # -- y given x -----------------------------------------------------------------------------------------------------
+    def predict(self, X):
+        """Mean of y given x, (m,), at X (m, d); as `hmoe_stats.predict`."""
+        return likelihood.predict(self.measure, X)
+
+    def predict_density(self, X, y):
+        """Density p(y | x) of each row, (m,), at X (m, d) and y (m,)."""
+        return np.exp(likelihood.log_density(self.measure, X, y))
+
+    def predict_quantile(self, X, q):
+        """Quantiles of y given x: (m,), or (m, k) for a sequence of k levels q between 0 and 1; to rounding."""
+        return _inference().predict_quantile(self.measure, X, q)
+
+    def predict_interval(self, X, level=0.95):
+        """The interval between two quantiles that holds y given x with probability `level`: (m,) low and high.
+
+        Returns
+        -------
+        DataFrame
+            mean, low, high, by the index of X. The parameters are taken as known: see `intervals` for their errors.
+        """
+        return _inference().predict_interval(self.measure, X, level)
+
+    def residuals(self, kind="quantile"):
+        """Residuals of the rows that were fitted, (n,).
+
+        Parameters
+        ----------
+        kind : {"quantile", "response"}
+            Phi^-1(F(y | x)), standard normal if the model is right (Dunn and Smyth 1996), so that Phi of them is
+            uniform; or y less its mean.
+        """
+        return _inference().residuals(self, kind)
+
+    def sample(self, x, seed=0):
+        """Draw y from the fit.
+
+        Parameters
+        ----------
+        x : int or array_like, (m, d)
+            Covariates; a number of rows to be drawn, with replacement, from those that were fitted.
+        seed : int, numpy.random.SeedSequence or numpy.random.Generator
+
+        Returns
+        -------
+        X : ndarray, (m, d)
+        y : ndarray, (m,)
+        """
+        return _inference().sample(self, x, seed)
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+    def save(self, path):
+        """Write the fit to a JSON file, every number exactly, whole or not at all.
+
+        The data are not in it; what inference takes of them is, so that tables, intervals and predictions of a loaded
+        fit need none. Residuals and the bootstrap do: see `with_data`.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        _inference().save(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """The fit in a file that `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If it holds no fit; OSError if it cannot be read.
+        """
+        return _inference().load(path)
