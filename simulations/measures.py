@@ -68,7 +68,7 @@ def _hellinger(G, G0, law):
 def _functional(G, G0, law):
     import hmoe_stats as hs
 
-    return hs.functional_errors(G, G0, law).assign(kind="functional")[COLUMNS].values.tolist()
+    return hs.functional_errors(G, G0, law).assign(kind="function")[COLUMNS].values.tolist()
 
 
 MEASURES = (  # in the order of a table's rows

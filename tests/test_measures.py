@@ -156,7 +156,7 @@ def test_the_measures_are_what_the_library_says(path):
         [0, "", 0, f"loss_{form}", "loss", hs.voronoi_loss(G, truth, form, law)] for form in ("sharp", "published")
     ]
     expected.append([0, "", 0, "hellinger", "divergence", hs.hellinger(G, truth, law)])
-    expected += hs.functional_errors(G, truth, law).assign(kind="functional")[columns].values.tolist()
+    expected += hs.functional_errors(G, truth, law).assign(kind="function")[columns].values.tolist()
     assert [row[:5] for row in frame[columns].astype(object).values.tolist()] == [row[:5] for row in expected]
     assert frame.error.tolist() == pytest.approx([row[5] for row in expected], rel=1e-13)
 
@@ -380,10 +380,10 @@ def test_new_measures_of_fits_from_before_need_no_run(million):
     columns = ["level", "cell", "size", "parameter", "kind", "error"]
     for (gating, replicate), part in frame.groupby(["gating", "replicate"], observed=True):
         before = [row for row in json.loads(errors[f"{gating}{replicate}"]) if row[3] != "loss_sharp"]
-        old = part[(part.kind != "functional") & (part.parameter != "loss_sharp")]
+        old = part[(part.kind != "function") & (part.parameter != "loss_sharp")]
         assert old[columns].astype(object).values.tolist() == before  # to the last bit
         assert {"expert", "expert_worst", "gate", "cell_mean", "routing"} == set(
-            part[part.kind == "functional"].parameter
+            part[part.kind == "function"].parameter
         )
         assert (part.parameter == "loss_sharp").sum() == 1
     with Store(file, study) as store:
@@ -396,7 +396,7 @@ def test_new_measures_of_fits_from_before_need_no_run(million):
     ):
         done = CliRunner().invoke(app, words)
         assert done.exit_code == 0, (words, done.output)
-    assert "functional" in Path("t.csv").read_text()
+    assert ",function," in Path("t.csv").read_text()
 
 
 def test_a_file_from_before_goes_on_under_its_own_hash(million):
