@@ -113,8 +113,8 @@ class _Compiling(event.Listener):
     """Says once that kernels are being compiled."""
 
     def on_start(self, event):
-        own = event.data["dispatcher"].py_func.__module__.startswith(f"{__package__}.")
-        if own and "compiling" not in _said:
+        module = event.data["dispatcher"].py_func.__module__ or ""  # None for a function that `exec` made
+        if module.startswith(f"{__package__}.") and "compiling" not in _said:
             _said.add("compiling")
             often = "in every process" if "uncached" in _said else "once for this installation"
             _log.info("compiling the kernels, %s: about %d s", often, SECONDS)

@@ -11,6 +11,7 @@ import threading
 import tomllib
 from pathlib import Path
 
+import numba
 import pytest
 from conftest import PURE_PYTHON
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -163,6 +164,13 @@ def test_the_command_line_says_once_that_it_compiles_and_only_when_it_does(tmp_p
     first, again = [python(COMMAND, NUMBA_CACHE_DIR=str(tmp_path))[1] for _ in range(2)]
     assert re.fullmatch(r"hmoe: compiling the kernels, once for this installation: about \d+ s\n", first)
     assert again == ""
+
+
+@compiled
+def test_functions_of_others_that_have_no_module_compile_as_ever():
+    made = {}
+    exec("def half(x): return 0.5 * x", made)
+    assert numba.njit(made["half"])(3.0) == 1.5
 
 
 @compiled

@@ -6,6 +6,7 @@ import unicodedata
 import pytest
 
 from hmoe_stats.plotting import plain, shortened
+from simulations import words
 from simulations.messages import visible
 from simulations.words import MARKS, VERDICTS_MEAN
 
@@ -59,3 +60,49 @@ def test_long_names_are_cut_and_stay_distinct():
 def test_every_verdict_has_a_sign_of_its_own():
     assert {*VERDICTS_MEAN, ""} == set(MARKS)
     assert len(set(MARKS.values())) == len(MARKS)
+
+
+@pytest.mark.parametrize(
+    ("rate", "written"),
+    [(0.25, "1/4"), (0.333333, "1/3"), (1 / 12, "1/12"), (0.375, "3/8"), (0.0, "0"), (1.0, "1"), (0.281, "0.281")],
+)
+def test_a_rate_of_theory_is_the_fraction_that_it_is(rate, written):
+    assert words.fraction(rate) == written
+    assert words.signed(rate) == ("0" if rate == 0 else f"+{written}")
+    assert words.signed(-rate) == ("0" if rate == 0 else f"-{written}")
+    assert words.beside("faster", rate) == f"> {written}"
+    assert words.beside("", float("nan")) == "-"
+
+
+def test_a_measured_rate_is_minus_a_slope_and_its_interval_turns_with_it():
+    assert words.rate(-0.26, -0.314, -0.2) == "0.26 [0.20, 0.31]"
+    assert words.rate(0.21, 0.05, 0.37) == "-0.21 [-0.37, -0.05]"
+    assert words.rate(-0.18, -0.36, 0.001) == "0.18 [0.00, 0.36]"  # no "-0.00"
+    assert words.rate(*[float("nan")] * 3) == "-"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "written"),
+    [
+        ((2, 2, "eta", "barycentre"), "mean of eta over the cell, m = 2"),
+        ((2, 1, "eta", "weighted"), "eta of each expert, m = 1"),
+        ((1, 2, "a", "weighted"), "a of each group, m = 2"),
+        ((1, 1, "b", "mass"), "weight of the group, m = 1"),
+        ((2, 3, "beta", "mass"), "weight of the cell in its group, m = 3"),
+        ((0, 0, "loss_sharp", "loss"), "Voronoi loss"),
+        ((2, 2, "expert", "functional"), "expert function over the cell, m = 2"),
+        ((0, 0, "routing", "functional"), "routing probabilities"),
+        ((2, 2, "new", "kind"), "new kind, m = 2"),
+    ],
+)
+def test_quantities_in_words(quantity, written):
+    assert words.quantity(*quantity) == written
+
+
+def test_errors_of_functions_have_words():
+    import hmoe_stats as hs
+
+    G = hs.datasets.truth("C2", gating="SS")
+    table = hs.functional_errors(G, G, hs.Uniform(-3, 3))
+    known = {*words.WHOLE, *words.FUNCTIONS, "gate"}
+    assert set(table["parameter"]) <= known
