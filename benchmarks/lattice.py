@@ -86,7 +86,8 @@ def agreement(sizes=SIZES, replicates=REPLICATES):
         for gating, data in itertools.product(GATINGS, ("rows", "lattice")):
             if (gating, n, str(k2), replicate, data) not in done:
                 rows.append(one(gating, n, k2, replicate, data))
-        pd.DataFrame(rows).to_csv(FITS, index=False, float_format="%.10g")
+        pd.DataFrame(rows).to_csv(part := FITS.with_suffix(".part"), index=False, float_format="%.10g")
+        part.replace(FITS)  # a run that is killed here loses nothing
     return compared(pd.DataFrame(rows))
 
 

@@ -87,6 +87,15 @@ def test_the_floor_sets_the_step_and_fineness_divides_it():
         assert len(two.X) == 2 * len(one.X)
 
 
+SIZES = {("C2", "SS"): 8112, ("C2", "QQ"): 8112, ("C2", "LL"): 56108, ("P2", "SS"): 45312, ("P2", "LL"): 108850}
+
+
+@pytest.mark.parametrize(("model", "points"), SIZES.items())
+def test_sizes_are_as_the_readme_says(model, points):
+    grid = lattice(LAW, hs.datasets.truth(*model), FLOOR)
+    assert len(grid.X) * grid.y.size == points
+
+
 # -- nodes ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("name", "near"), [("C2", 1e-6), ("P2", 1e-3)])
 @pytest.mark.parametrize("gating", ["LS", "SL", "LL", "QL"])
