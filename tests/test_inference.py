@@ -220,10 +220,31 @@ def test_the_delta_method_is_that_of_differences(gating, of):
         reach = 1.959963984540054 * table["std_err"] / (table["estimate"] * (1 - table["estimate"]))
         np.testing.assert_allclose(odds[2] - odds[1], reach, rtol=1e-8)
         np.testing.assert_allclose(odds[1] - odds[0], reach, rtol=1e-8)
+    elif of == "quantile":  # the quantiles of the ends of the interval of F there, on the log-odds scale
+        where = zip(
+            np.tile(AT, 2), table["estimate"], table["std_err"], table["q"], table["low"], table["high"], strict=True
+        )
+        for x, y, error, q, *ends in where:
+            error *= np.exp(naive.log_density(place.measure, np.array([[x]]), np.array([y])))[0]
+            odds = np.log(q / (1 - q)) + 1.959963984540054 * error / (q * (1 - q)) * np.array([-1, 1])
+            wanted = [quantile(place.measure, np.array([x]), 1 / (1 + np.exp(-v))) for v in odds]
+            np.testing.assert_allclose(ends, wanted, atol=1e-7)
     else:
         np.testing.assert_allclose(table["high"] - table["estimate"], 1.959963984540054 * table["std_err"], rtol=1e-9)
     mine = fit.delta(values, kind="sandwich")
     np.testing.assert_allclose(mine["std_err"], table["std_err"], rtol=1e-5, atol=1e-9)
+
+
+def test_a_quantile_between_two_experts_may_be_that_of_either(rng):
+    """Half of the rows near -100, half near 100: the median lies anywhere between, and its interval says so."""
+    X = rng.uniform(-1, 1, 400)
+    y = np.where(rng.random(400) < 0.5, -100, 100) + rng.normal(size=400)
+    start = hs.MixingMeasure(gating="SS", k2=(2,), a=[0], b=[0], omega=[0, 0], beta=[0, 0], eta=[0, 0],
+                             tau=[-100, 100], nu=[1, 1])  # fmt: skip
+    table = hs.fit_mle(X, y, "SS", (2,), start=start, n_starts=1).intervals("quantile", np.zeros(1), q=(0.2, 0.5))
+    assert (table["status"] == "estimated").all()
+    assert (table["high"] - table["low"])[0] < 1
+    assert table["low"][1] < -98 < 98 < table["high"][1]
 
 
 def test_several_covariates_have_their_slopes(rng):

@@ -172,7 +172,8 @@ class Answers:
         DataFrame
             One row per quantity and row of X: row (the index of X), group and expert, or q, where there are several;
             estimate, std_err, low, high, status. What is "not identified" or "not quadratic" (see `conf_int`) has
-            an infinite interval (gates: 0 to 1); functions that do not depend on such directions keep theirs.
+            an infinite interval (gates: 0 to 1); functions that do not depend on such directions keep theirs. Intervals
+            of gates are symmetric in their log-odds, those of quantiles in the log-odds of the distribution function.
 
         Raises
         ------
