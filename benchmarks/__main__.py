@@ -6,7 +6,8 @@ up to a thousand times as long, half an hour in all.
 growth: time and memory over n, K and d. cold: the first fit of a fresh process, and of a fresh installation. driver:
 what a study costs a cell besides its fits, and how fast `hmoe status` answers. stored: `hmoe status`, `table` and
 `rates` on 1e5 stored cells. figure: what the tables show.
-Tables go to the screen and to benchmarks/<name>.csv. `python -m benchmarks.optimum` asks whether fits find the optimum.
+Tables go to the screen and to benchmarks/<name>.csv. `python -m benchmarks.optimum` asks whether fits find the optimum,
+`python -m benchmarks.coverage` whether intervals hold the truth.
 """
 
 import os

@@ -369,8 +369,11 @@ def test_a_bound_that_binds_is_held_and_what_hinges_on_it_refused(rng):
     assert fit.conf_int()["status"].to_dict() == {
         "eta[0,0]": "on a bound", "tau[0]": "rests on a bound", "log_nu[0]": "estimated"}  # fmt: skip
     assert fit.bse["log_nu[0]"] == pytest.approx(np.sqrt(2 / 300), rel=1e-6)
-    with pytest.raises(InferenceError, match=r"eta\[0,0\] is on a bound, and held there"):
+    with pytest.raises(InferenceError, match=r"on a bound, and held there: eta\[0,0\]"):
         fit.cov_params()
+    frame = pd.DataFrame(X, columns=["speed"])
+    named = one_expert(frame, y, bounds={"eta": (slope + 0.05, slope + 9.0)})
+    assert named.conf_int().loc["eta[0,speed]", "status"] == "on a bound"
     X = X - X.mean()  # now tau does not hinge on eta
     fit = one_expert(X, y, bounds={"eta": (slope + 0.05, slope + 9.0)})
     assert fit.bse["tau[0]"] == pytest.approx(np.sqrt(fit.measure.nu[0] / 300), rel=1e-6)

@@ -178,15 +178,15 @@ class Curvature:
                 where = "1 direction" if k.size == 1 else f"{k.size} directions"
                 text = f"the log-likelihood {how} along {where}: {names}"
                 if np.isfinite(falls).all():
-                    text += f"; two standard errors along the first it falls by {falls.min():.2g} and {falls.max():.2g}"
-                    text += ", where a parabola falls by 2"
+                    low, high = (f"{round(fall, 2) + 0.0:.4g}" for fall in sorted(falls.tolist()))
+                    text += f"; two standard errors along the first it falls by {low} and {high}, a parabola by 2"
                 said.append(text)
         if said and self.close:
             said.append(some(self.close))
         for why, words in ((BOUND, "on a bound, and held there"), (BEYOND, "beyond the data, where no centre is seen")):
             names = [name for name, reason in self.coordinates.held.items() if reason == why]
             if names:
-                said.append(f"{some(names)} {'is' if len(names) == 1 else 'are'} {words}")
+                said.append(f"{words}: {some(names)}")
         return tuple(said)
 
 
