@@ -345,19 +345,35 @@ def test_of_experts_that_coincide_only_what_they_share_is_identified(gating, rng
 
 
 def test_an_expert_too_many_is_refused_and_functions_are_not():
-    G = hs.datasets.truth("C2")
-    X, y = hs.sample(G, 3000, x=LAW, seed=1)
-    box = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
-    fit = hs.fit_mle(X, y, "SS", (3, 3), start=G, n_starts=2, bounds=box)
+    """The third expert of group 0 sits on some twenty rows: that group is refused in part, the other one is not."""
+    G = hs.datasets.truth("C2", "LS")
+    X, y = hs.sample(G, 5000, x=LAW, seed=5)
+    fit = hs.fit_mle(X, y, "LS", (3, 2), start=G, n_starts=1, bounds={"nu": (0.01, 9.0), "beta": 6.0})
     assert fit.converged
-    table = fit.conf_int()
-    assert (table["status"] != "estimated").sum() >= 6
-    assert (fit.intervals("mean", AT)["status"] == "estimated").all()
-    assert "not quadratic" in repr(fit.summary())
-    with pytest.raises(InferenceError):
+    status = fit.conf_int()["status"]
+    assert (status[["omega[0,0]", "omega[1,0]", "beta[0]", "beta[1]"]] == "not quadratic").all()
+    assert (status[["eta[2,0]", "tau[2]", "log_nu[2]"]] == "may be chance").all()
+    sound = [name for name in status.index if name[0] == "a" or name.split("[")[1][0] in "34"]
+    assert (status[sound] == "estimated").all()
+    for of in ("mean", "groups"):
+        assert (fit.intervals(of, AT)["status"] == "estimated").all()
+    lines = fit.intervals("experts", AT)
+    assert set(lines["status"][(lines["group"] == 0) & (lines["expert"] == 2)]) == {"may be chance"}
+    text = " ".join(repr(fit.summary()).split())
+    assert "log-likelihood is not quadratic along 1 direction" in text
+    assert "may be chance where it adds at most 42.6 to the log-likelihood: expert 2" in text
+    with pytest.raises(InferenceError, match="not quadratic along"):
         fit.cov_params()
-    exact = fitted("SS", 3000)
+    exact = fitted("LS", 5000)
     assert (exact.conf_int()["status"] == "estimated").all()
+    X, y, _ = fit.data
+    density = naive.log_joint(fit.measure, X, y)
+    weights = naive.log_gate_weights(fit.measure, X)
+    for j in (1, 2):
+        rest = [k for k in range(5) if k != j]
+        without = naive.log_sum_exp(density[:, rest]) - naive.log_sum_exp(weights[:, rest])
+        gain = (naive.log_density(fit.measure, X, y) - without).sum()
+        assert fit.curvature.gains[j] == pytest.approx(gain, rel=1e-6, abs=1e-4)
 
 
 def test_a_bound_that_binds_is_held_and_what_hinges_on_it_refused(rng):

@@ -11,7 +11,7 @@ from scipy.special import expit, logit, ndtri
 
 from .. import conditional, kernels
 from ..arguments import as_numbers, check_covariates, check_flag, check_known, check_number, shown
-from .curvature import ESTIMATED, KINDS, usable
+from .curvature import CHANCE, ESTIMATED, KINDS, usable
 
 OF = ("mean", "experts", "gates", "groups", "quantile")
 DRAWS = 20_000  # of the largest of many normal variables, behind bands: their 95 % points are right to half a percent
@@ -63,6 +63,8 @@ def intervals(fit, of, X, level=0.95, kind="hessian", q=0.5, band=False):
             if band:
                 top = np.maximum(top, _largest(slope @ curvature.factor(kind), normal))
         variance, status = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if of in ("experts", "gates") and curvature.chance[k]:
+            status[status == ESTIMATED] = CHANCE
         estimates.append(values)
         variances.append(variance)
         statuses.append(status)
