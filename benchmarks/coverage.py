@@ -1,7 +1,7 @@
 """Do the intervals of a fit hold the truth as often as they say?
 
 ``python -m benchmarks.coverage [JOBS]`` fits samples of C2, x uniform on [-3, 3], by its own shape, from the truth:
-1000 samples for each of four gatings and n = 500 and 5000, keyed by (2025, n, sample), the same for all gatings. They
+300 samples for each of four gatings and n = 500 and 5000, keyed by (2025, n, sample), the same for all gatings. They
 are kept in results/coverage.jsonl as they come, and a run that was stopped goes on. When all are there,
 figures/coverage/coverage.csv is written. A line is a quantity, and counts over its samples
 
@@ -33,7 +33,7 @@ from hmoe_stats.inference.functionals import estimate_of, quantities  # noqa: E4
 
 ROOT = Path(__file__).parents[1]
 SAMPLES, TABLE = ROOT / "results" / "coverage.jsonl", ROOT / "figures" / "coverage" / "coverage.csv"
-LAW, LEVEL, SEED, REPLICATES = hs.Uniform(-3, 3), 0.95, 2025, 1000
+LAW, LEVEL, SEED, REPLICATES = hs.Uniform(-3, 3), 0.95, 2025, 300
 SIZES, GATINGS = (500, 5000), ("SS", "SL", "LS", "LL")
 AT, GRID, Q = np.array([-2.0, -1.0, 0.0, 1.0, 2.0]), np.linspace(-3, 3, 25), (0.1, 0.9)
 FUNCTIONS = ("mean", "quantile", "experts", "gates", "groups")
@@ -100,7 +100,7 @@ def table(rows):
             found = binomtest(covered, given) if given else None
             low, high = found.proportion_ci(0.95, "wilson") if given else (0.0, 1.0)
             line = {"gating": gating, "n": n, "kind": kind, "quantity": name, "samples": len(part), "given": given}
-            coverage = covered / given if given else None
+            coverage = round(covered / given, 4) if given else None
             out.append(line | {"coverage": coverage, "ci_low": round(low, 4), "ci_high": round(high, 4)})
     return pd.DataFrame(out)
 

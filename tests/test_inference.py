@@ -1,8 +1,10 @@
 """Standard errors, intervals and their refusals, against closed forms, complex steps and samples of known truths."""
 
 import pickle
+import re
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import naive
 import numpy as np
@@ -440,6 +442,24 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         assert (table["status"] == "estimated").all()
         held.append((table["low"] <= true) & (true <= table["high"]))
     assert 0.92 < np.mean(held) < 0.98
+
+
+def test_what_the_readme_says_of_coverage_is_in_the_table():
+    top = Path(__file__).parents[1]
+    table = pd.read_csv(top / "figures" / "coverage" / "coverage.csv")
+    table["covered"] = table["coverage"] * table["given"]
+    parameters = table[(table["kind"] == "hessian") & ~table["quantity"].str.contains(" ")]
+    sums = parameters.groupby(["n", "gating"])[["covered", "given"]].sum()
+    found = 100 * sums["covered"] / sums["given"]
+    gates = parameters[parameters["quantity"].str.match(r"(a|b|omega|beta)\[")].groupby(["n", "gating"])
+    missing = 100 * (1 - gates["given"].sum() / gates["samples"].sum())
+    said = re.sub(r"\s+", " ", (top / "README.md").read_text(encoding="utf-8"))
+    assert f"On {table['samples'].unique().item()} samples of C2" in said
+    assert set(found[5000].round()) == {95.0}
+    assert "hold the truth in 95 % of cases at n = 5000" in said
+    assert f"in {found[500].min():.1f} to {found[500].max():.1f} % at n = 500" in said
+    assert f"SL and LL have no standard error for {missing[500]['SL']:.0f} and {missing[500]['LL']:.0f} %" in said
+    assert missing[500][["SS", "LS"]].max() == 0
 
 
 # -- y given x --------------------------------------------------------------------------------------------------------
