@@ -100,7 +100,7 @@ def table(rows):
             found = binomtest(covered, given) if given else None
             low, high = found.proportion_ci(0.95, "wilson") if given else (0.0, 1.0)
             line = {"gating": gating, "n": n, "kind": kind, "quantity": name, "samples": len(part), "given": given}
-            coverage = covered / given if given else None
+            coverage = round(covered / given, 4) if given else None
             out.append(line | {"coverage": coverage, "ci_low": round(low, 4), "ci_high": round(high, 4)})
     return pd.DataFrame(out)
 

@@ -20,21 +20,21 @@ def parts(G, X):
 
 
 def quantile(G, X, q):
-    """(n, m) y with F(y | x) = q, to rounding: Newton steps, halved brackets where these would leave them.
+    """(n, m) y with F(y | x) = q, for levels (m,), or (n, m) of each row; to rounding.
 
-    Quantiles above the median are looked for from above, where 1 - F has the digits that F has not.
+    Newton steps, and halved brackets where these would leave them. Quantiles above the median are looked for from
+    above, where 1 - F has the digits that F has not.
     """
     W, mu, sd = parts(G, X)
-    out = np.empty((len(X), len(q)))
-    for k, level in enumerate(q):
-        side = 1.0 if level <= 0.5 else -1.0
-        out[:, k] = side * _lower(W, side * mu, sd, level if side > 0 else 1.0 - level)
-    return out
+    q = np.broadcast_to(q, (len(X), np.shape(q)[-1]))
+    side = np.where(q <= 0.5, 1.0, -1.0)
+    columns = [_lower(W, s[:, None] * mu, sd, np.minimum(v, 1.0 - v)) for s, v in zip(side.T, q.T, strict=True)]
+    return side * np.stack(columns, axis=1)
 
 
 def _lower(W, mu, sd, q):
-    """(n,) quantiles of level q <= 1/2, between those of the experts that have some weight."""
-    own = mu + sd * ndtri(q)
+    """(n,) quantiles of levels q (n,) up to 1/2, between those of the experts that have some weight."""
+    own = mu + sd * ndtri(q)[:, None]
     low = np.where(W > 0, own, np.inf).min(axis=1)
     high = np.where(W > 0, own, -np.inf).max(axis=1)
     y, last = 0.5 * (low + high), high - low

@@ -1,8 +1,10 @@
 """Standard errors, intervals and their refusals, against closed forms, complex steps and samples of known truths."""
 
 import pickle
+import re
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import naive
 import numpy as np
@@ -220,10 +222,31 @@ def test_the_delta_method_is_that_of_differences(gating, of):
         reach = 1.959963984540054 * table["std_err"] / (table["estimate"] * (1 - table["estimate"]))
         np.testing.assert_allclose(odds[2] - odds[1], reach, rtol=1e-8)
         np.testing.assert_allclose(odds[1] - odds[0], reach, rtol=1e-8)
+    elif of == "quantile":  # the quantiles of the ends of the interval of F there, on the log-odds scale
+        where = zip(
+            np.tile(AT, 2), table["estimate"], table["std_err"], table["q"], table["low"], table["high"], strict=True
+        )
+        for x, y, error, q, *ends in where:
+            error *= np.exp(naive.log_density(place.measure, np.array([[x]]), np.array([y])))[0]
+            odds = np.log(q / (1 - q)) + 1.959963984540054 * error / (q * (1 - q)) * np.array([-1, 1])
+            wanted = [quantile(place.measure, np.array([x]), 1 / (1 + np.exp(-v))) for v in odds]
+            np.testing.assert_allclose(ends, wanted, atol=1e-7)
     else:
         np.testing.assert_allclose(table["high"] - table["estimate"], 1.959963984540054 * table["std_err"], rtol=1e-9)
     mine = fit.delta(values, kind="sandwich")
     np.testing.assert_allclose(mine["std_err"], table["std_err"], rtol=1e-5, atol=1e-9)
+
+
+def test_a_quantile_between_two_experts_may_be_that_of_either(rng):
+    """Half of the rows near -100, half near 100: the median lies anywhere between, and its interval says so."""
+    X = rng.uniform(-1, 1, 400)
+    y = np.where(rng.random(400) < 0.5, -100, 100) + rng.normal(size=400)
+    start = hs.MixingMeasure(gating="SS", k2=(2,), a=[0], b=[0], omega=[0, 0], beta=[0, 0], eta=[0, 0],
+                             tau=[-100, 100], nu=[1, 1])  # fmt: skip
+    table = hs.fit_mle(X, y, "SS", (2,), start=start, n_starts=1).intervals("quantile", np.zeros(1), q=(0.2, 0.5))
+    assert (table["status"] == "estimated").all()
+    assert (table["high"] - table["low"])[0] < 1
+    assert table["low"][1] < -98 < 98 < table["high"][1]
 
 
 def test_several_covariates_have_their_slopes(rng):
@@ -324,19 +347,35 @@ def test_of_experts_that_coincide_only_what_they_share_is_identified(gating, rng
 
 
 def test_an_expert_too_many_is_refused_and_functions_are_not():
-    G = hs.datasets.truth("C2")
-    X, y = hs.sample(G, 3000, x=LAW, seed=1)
-    box = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
-    fit = hs.fit_mle(X, y, "SS", (3, 3), start=G, n_starts=2, bounds=box)
+    """The third expert of group 0 sits on some twenty rows: that group is refused in part, the other one is not."""
+    G = hs.datasets.truth("C2", "LS")
+    X, y = hs.sample(G, 5000, x=LAW, seed=5)
+    fit = hs.fit_mle(X, y, "LS", (3, 2), start=G, n_starts=1, bounds={"nu": (0.01, 9.0), "beta": 6.0})
     assert fit.converged
-    table = fit.conf_int()
-    assert (table["status"] != "estimated").sum() >= 6
-    assert (fit.intervals("mean", AT)["status"] == "estimated").all()
-    assert "not quadratic" in repr(fit.summary())
-    with pytest.raises(InferenceError):
+    status = fit.conf_int()["status"]
+    assert (status[["omega[0,0]", "omega[1,0]", "beta[0]", "beta[1]"]] == "not quadratic").all()
+    assert (status[["eta[2,0]", "tau[2]", "log_nu[2]"]] == "may be chance").all()
+    sound = [name for name in status.index if name[0] == "a" or name.split("[")[1][0] in "34"]
+    assert (status[sound] == "estimated").all()
+    for of in ("mean", "groups"):
+        assert (fit.intervals(of, AT)["status"] == "estimated").all()
+    lines = fit.intervals("experts", AT)
+    assert set(lines["status"][(lines["group"] == 0) & (lines["expert"] == 2)]) == {"may be chance"}
+    text = " ".join(repr(fit.summary()).split())
+    assert "log-likelihood is not quadratic along 1 direction" in text
+    assert "may be chance where it adds at most 42.6 to the log-likelihood: expert 2" in text
+    with pytest.raises(InferenceError, match="not quadratic along"):
         fit.cov_params()
-    exact = fitted("SS", 3000)
+    exact = fitted("LS", 5000)
     assert (exact.conf_int()["status"] == "estimated").all()
+    X, y, _ = fit.data
+    density = naive.log_joint(fit.measure, X, y)
+    weights = naive.log_gate_weights(fit.measure, X)
+    for j in (1, 2):
+        rest = [k for k in range(5) if k != j]
+        without = naive.log_sum_exp(density[:, rest]) - naive.log_sum_exp(weights[:, rest])
+        gain = (naive.log_density(fit.measure, X, y) - without).sum()
+        assert fit.curvature.gains[j] == pytest.approx(gain, rel=1e-6, abs=1e-4)
 
 
 def test_a_bound_that_binds_is_held_and_what_hinges_on_it_refused(rng):
@@ -348,8 +387,11 @@ def test_a_bound_that_binds_is_held_and_what_hinges_on_it_refused(rng):
     assert fit.conf_int()["status"].to_dict() == {
         "eta[0,0]": "on a bound", "tau[0]": "rests on a bound", "log_nu[0]": "estimated"}  # fmt: skip
     assert fit.bse["log_nu[0]"] == pytest.approx(np.sqrt(2 / 300), rel=1e-6)
-    with pytest.raises(InferenceError, match=r"eta\[0,0\] is on a bound, and held there"):
+    with pytest.raises(InferenceError, match=r"on a bound, and held there: eta\[0,0\]"):
         fit.cov_params()
+    frame = pd.DataFrame(X, columns=["speed"])
+    named = one_expert(frame, y, bounds={"eta": (slope + 0.05, slope + 9.0)})
+    assert named.conf_int().loc["eta[0,speed]", "status"] == "on a bound"
     X = X - X.mean()  # now tau does not hinge on eta
     fit = one_expert(X, y, bounds={"eta": (slope + 0.05, slope + 9.0)})
     assert fit.bse["tau[0]"] == pytest.approx(np.sqrt(fit.measure.nu[0] / 300), rel=1e-6)
@@ -400,6 +442,24 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         assert (table["status"] == "estimated").all()
         held.append((table["low"] <= true) & (true <= table["high"]))
     assert 0.92 < np.mean(held) < 0.98
+
+
+def test_what_the_readme_says_of_coverage_is_in_the_table():
+    top = Path(__file__).parents[1]
+    table = pd.read_csv(top / "figures" / "coverage" / "coverage.csv")
+    table["covered"] = table["coverage"] * table["given"]
+    parameters = table[(table["kind"] == "hessian") & ~table["quantity"].str.contains(" ")]
+    sums = parameters.groupby(["n", "gating"])[["covered", "given"]].sum()
+    found = 100 * sums["covered"] / sums["given"]
+    gates = parameters[parameters["quantity"].str.match(r"(a|b|omega|beta)\[")].groupby(["n", "gating"])
+    missing = 100 * (1 - gates["given"].sum() / gates["samples"].sum())
+    said = re.sub(r"\s+", " ", (top / "README.md").read_text(encoding="utf-8"))
+    assert f"On {table['samples'].unique().item()} samples of C2" in said
+    assert set(found[5000].round()) == {95.0}
+    assert "hold the truth in 95 % of cases at n = 5000" in said
+    assert f"in {found[500].min():.1f} to {found[500].max():.1f} % at n = 500" in said
+    assert f"SL and LL have no standard error for {missing[500]['SL']:.0f} and {missing[500]['LL']:.0f} %" in said
+    assert missing[500][["SS", "LS"]].max() == 0
 
 
 # -- y given x --------------------------------------------------------------------------------------------------------

@@ -135,7 +135,8 @@ class Answers:
 
         status is "estimated"; or else the interval is the whole line: "not identified", where the log-likelihood does
         not change; "not quadratic", where it is no parabola within two standard errors, so that these mean nothing;
-        "on a bound"; "beyond the data". Intervals of a variance are exp of those of ``log_nu``.
+        "on a bound" or "rests on a bound"; "beyond the data"; "may be chance", of experts that hardly add to the
+        likelihood. Intervals of a variance are exp of those of ``log_nu``.
 
         Parameters
         ----------
@@ -171,8 +172,9 @@ class Answers:
         -------
         DataFrame
             One row per quantity and row of X: row (the index of X), group and expert, or q, where there are several;
-            estimate, std_err, low, high, status. What is "not identified" or "not quadratic" (see `conf_int`) has
-            an infinite interval (gates: 0 to 1); functions that do not depend on such directions keep theirs.
+            estimate, std_err, low, high, status. What is not "estimated" (see `conf_int`) has an infinite interval
+            (gates: 0 to 1); functions that do not depend on what is not identified keep theirs. Intervals of gates are
+            symmetric in their log-odds, those of quantiles in the log-odds of the distribution function.
 
         Raises
         ------

@@ -60,6 +60,16 @@ class Coordinates:
         vector[self.index] = values
         return self.measure.with_vector(vector)
 
+    @property
+    def experts(self):
+        """(q,) the expert that each parameter is of; -1 for those of level 1."""
+        G = self.measure
+        places = vector_slices(G.k1, G.n_experts, G.d)
+        sizes = {name: places[name].stop - places[name].start for name in places}
+        owners = [np.full(sizes["a"] + sizes["b"], -1)]
+        owners += [np.arange(sizes[name]) // (sizes[name] // G.n_experts) for name in list(places)[2:]]
+        return np.concatenate(owners)[self.index]
+
     def of(self, G):
         """(q,) values of the parameters of another measure of this gating and shape, labels as they are."""
         return relative(G, self.support).to_vector()[self.index]

@@ -19,6 +19,11 @@ have less than `SHARE` of their variance.
 Parameters on a bound are held there. Quantities keep their intervals if that takes less than `SHARE` off the variance
 that they would have without the bound.
 
+An expert *may be chance* if without it, the others taking its gate weight in proportion to theirs, the log-likelihood
+falls by no more than log n for each of its 2d + 3 parameters, which a search over rows finds where nothing is (see
+`fitting.certificate`). It is where it is because it was looked for, and no curvature tells how far it would move: its
+own parameters have no standard errors. What experts say together keeps its own.
+
 Laplace gates have kinks. Their second derivatives are taken away from these; what the kinks would add has mean 0 under
 the model, and at an optimum, which sits on kinks, is nothing but bias.
 """
@@ -32,7 +37,7 @@ from scipy.linalg import null_space
 
 from .. import gates, kernels
 from ..fitting.result import in_words
-from ..fitting.rows import batches, mean, weights_of
+from ..fitting.rows import batches, mean, total, weights_of
 from ..matching import expert_distances
 from ..sampling import Empirical
 from .coordinates import BEYOND, BOUND, Coordinates, centring, coordinates
@@ -53,7 +58,7 @@ FEW = 2000  # covariates that distances of experts are averaged over
 
 
 ESTIMATED, NOT_IDENTIFIED, NOT_QUADRATIC = "estimated", "not identified", "not quadratic"
-RESTS = "rests on a bound"
+RESTS, CHANCE = "rests on a bound", "may be chance"
 MOST_NAMED = 4  # directions, or parameters, that a message names
 
 
@@ -110,6 +115,8 @@ class Curvature:
         By what the log-likelihood falls two standard errors to either side; NaN where that is not looked at.
     short : float
         How many standard errors the fit lies from the top of the quadratic approximation.
+    gains : ndarray, (K,)
+        By what the log-likelihood falls without each expert; infinite for the only one.
     close : tuple of str
         Pairs of experts that are near each other, in words.
     response : int
@@ -127,6 +134,7 @@ class Curvature:
     unheld: np.ndarray
     drops: np.ndarray
     short: float
+    gains: np.ndarray
     close: tuple
     response: int
 
@@ -142,6 +150,11 @@ class Curvature:
         with np.errstate(invalid="ignore"):
             quadratic = (self.drops > low) & (self.drops < high)  # false of NaN
         return self.singular | ~quadratic.all(axis=1)
+
+    @property
+    def chance(self):
+        """(K,) bool: experts that may be chance."""
+        return self.gains <= (2 * self.coordinates.measure.d + 3) * np.log(self.nobs)
 
     def factor(self, kind):
         """(q, s) L, with L L' the covariance of the parameters, singular directions left out."""
@@ -178,15 +191,21 @@ class Curvature:
                 where = "1 direction" if k.size == 1 else f"{k.size} directions"
                 text = f"the log-likelihood {how} along {where}: {names}"
                 if np.isfinite(falls).all():
-                    text += f"; two standard errors along the first it falls by {falls.min():.2g} and {falls.max():.2g}"
-                    text += ", where a parabola falls by 2"
+                    low, high = (f"{round(fall, 2) + 0.0:.4g}" for fall in sorted(falls.tolist()))
+                    text += f"; two standard errors along the first it falls by {low} and {high}, a parabola by 2"
                 said.append(text)
+        if self.chance.any():
+            bound = (2 * self.coordinates.measure.d + 3) * np.log(self.nobs)
+            which = [f"expert {j} (it adds {self.gains[j] + 0.0:.1f})" for j in np.flatnonzero(self.chance)]
+            said.append(
+                f"an expert may be chance where it adds at most {bound:.1f} to the log-likelihood: {some(which)}"
+            )
         if said and self.close:
             said.append(some(self.close))
         for why, words in ((BOUND, "on a bound, and held there"), (BEYOND, "beyond the data, where no centre is seen")):
             names = [name for name, reason in self.coordinates.held.items() if reason == why]
             if names:
-                said.append(f"{some(names)} {'is' if len(names) == 1 else 'are'} {words}")
+                said.append(f"{words}: {some(names)}")
         return tuple(said)
 
 
@@ -198,6 +217,7 @@ def curvature(fit):
     args, p = G.kernel_args(), G.n_parameters
     nobs = y.size if weights is None else float(weights.sum())
     information, opg, score, entropy = np.zeros((p, p)), np.zeros((p, p)), np.zeros(p), 0.0
+    gains = np.zeros(G.n_experts)
     for rows in batches(y.size):
         data, w = (X[rows], y[rows]), weights_of(weights, rows)
         information += kernels.information(*data, *args, 0.0, weights=w)[2]
@@ -206,7 +226,10 @@ def curvature(fit):
         opg += (S if w is None else S * w) @ S.T
         r = kernels.responsibilities(*data, *args, 0.0)[1]
         of_rows = -(r * np.log(np.maximum(r, 1e-300))).sum(axis=0)
-        entropy += float(of_rows.sum() if w is None else w @ of_rows)
+        entropy += float(total(of_rows, w))
+        with np.errstate(divide="ignore", invalid="ignore"):  # of rows that one expert has for itself
+            lost = np.log1p(-kernels.gate_weights(X[rows], *args)) - np.log1p(-np.minimum(r.T, 1.0))
+        gains += total(np.where(np.isfinite(lost), lost, np.inf), w)
 
     log_likelihood = kernels.log_likelihood(X, y, *args, 0.0, weights=weights)
     if abs(log_likelihood - fit.log_likelihood) > CHANGED * (abs(log_likelihood) + nobs):
@@ -237,6 +260,7 @@ def curvature(fit):
         unheld=unheld,
         drops=_drops(place, steps, good, X, y, weights),
         short=float(np.linalg.norm(steps[:, good].T @ score[index])),
+        gains=gains,
         close=_close(G, X),
         response=zlib.crc32(y.tobytes() + (b"" if weights is None else weights.tobytes())),
     )

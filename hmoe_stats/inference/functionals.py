@@ -1,8 +1,9 @@
 """Standard errors of functions of a fit by the delta method: gates, experts' lines, the mean, quantiles, anything.
 
-A quantity with gradient g in the parameters of `coordinates` has the variance g' C g, C their covariance. That of a
-quantile y_q(x) is -(dF / d parameters) / p(y_q | x). Weights of gates get their intervals on the log-odds scale, on
-which they are nearer to normal and stay between 0 and 1.
+A quantity with gradient g in the parameters of `coordinates` has the variance g' C g, C their covariance. Probabilities
+get their intervals on the log-odds scale, on which they are nearer to normal and stay between 0 and 1. A quantile gets
+its own from the interval (q1, q2) of F(y | x) at the estimate y: the quantiles of the levels q1 and q2 (Woodruff 1952).
+Between two experts, where a quantile may run far for little in F, an interval y +- z std_err means nothing.
 """
 
 import numpy as np
@@ -10,12 +11,13 @@ from scipy.special import expit, logit, ndtri
 
 from .. import conditional, kernels
 from ..arguments import as_numbers, check_covariates, check_flag, check_known, check_number, shown
-from .curvature import ESTIMATED, KINDS, usable
+from .curvature import CHANCE, ESTIMATED, KINDS, usable
 
 OF = ("mean", "experts", "gates", "groups", "quantile")
 DRAWS = 20_000  # of the largest of many normal variables, behind bands: their 95 % points are right to half a percent
 KEY = 20241002936
 STEP = 0.02  # of numerical derivatives, in standard errors were all other parameters known
+EDGE = 1e-15  # of levels: one less is 1 for a double
 BLOCK = 1 << 14  # rows of X at once
 
 
@@ -61,13 +63,19 @@ def intervals(fit, of, X, level=0.95, kind="hessian", q=0.5, band=False):
             if band:
                 top = np.maximum(top, _largest(slope @ curvature.factor(kind), normal))
         variance, status = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if of in ("experts", "gates") and curvature.chance[k]:
+            status[status == ESTIMATED] = CHANCE
         estimates.append(values)
         variances.append(variance)
         statuses.append(status)
         critical.append(np.full(len(X), np.quantile(top, level) if band else -ndtri(0.5 * (1.0 - level))))
     table = {"row": np.tile(rows, len(columns))}
     table |= {name: np.repeat([column[i] for column in columns], len(X)) for i, name in enumerate(names)}
-    limits = _limits(*map(np.concatenate, (estimates, variances, statuses, critical)), of in ("gates", "groups"))
+    estimate, variance, status, critical = map(np.concatenate, (estimates, variances, statuses, critical))
+    if of == "quantile":
+        limits = _of_quantiles(G, np.tile(X, (q.size, 1)), np.repeat(q, len(X)), estimate, variance, status, critical)
+    else:
+        limits = _limits(estimate, variance, status, critical, of in ("gates", "groups"))
     return pd.DataFrame(table | limits)
 
 
@@ -123,6 +131,18 @@ def _limits(estimate, variance, status, critical, weights):
     return {"estimate": estimate, "std_err": error, "low": low, "high": high, "status": status}
 
 
+def _of_quantiles(G, X, q, estimate, variance, status, critical):
+    """As `_limits`, of quantiles, whose variances are those of the distribution function there."""
+    limits, known = _limits(q, variance, status, critical, True), status == ESTIMATED
+    ends = np.tile([-np.inf, np.inf], (q.size, 1))
+    if known.any():
+        levels = np.stack([limits["low"], limits["high"]], axis=1)[known]
+        ends[known] = conditional.quantile(G, X[known], np.clip(levels, EDGE, 1.0 - EDGE))
+    density = np.exp(kernels.log_density(X, estimate, *G.kernel_args(), 0.0))
+    error = np.divide(limits["std_err"], density, out=np.full(q.size, np.inf), where=density > 0)
+    return limits | {"estimate": estimate, "std_err": error, "low": ends[:, 0], "high": ends[:, 1]}
+
+
 def _largest(rows, normal):
     """(DRAWS,) largest of the normal variables that rows (n, s) make of independent ones, each divided by its own."""
     size = np.linalg.norm(rows, axis=1)
@@ -147,6 +167,7 @@ def quantities(G, of, q):
 
 
 def estimate_of(G, of, X, q, k):
+    """Values (n,) of the k-th quantity of a kind."""
     W, mu, _ = conditional.parts(G, X)
     if of == "quantile":
         return conditional.quantile(G, X, q[k : k + 1])[:, 0]
@@ -156,12 +177,11 @@ def estimate_of(G, of, X, q, k):
 
 
 def gradient_of(G, of, X, q, k):
+    """Gradient (n, p) of a quantity; for quantiles that of the distribution function there."""
     if of == "mean":
         return conditional.in_mean(G, X)
     if of == "experts":
         return conditional.in_line(G, X, k)
     if of == "quantile":
-        y = conditional.quantile(G, X, q[k : k + 1])[:, 0]
-        density = np.exp(kernels.log_density(X, y, *G.kernel_args(), 0.0))
-        return -conditional.in_distribution(G, X, y) / density[:, None]
+        return conditional.in_distribution(G, X, conditional.quantile(G, X, q[k : k + 1])[:, 0])
     return conditional.in_weights(G, X, np.arange(G.n_experts) == k if of == "gates" else G.group == k)

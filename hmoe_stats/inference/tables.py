@@ -9,7 +9,7 @@ from scipy.special import ndtr, ndtri
 
 from ..arguments import check_flag, shown
 from ..names import visible
-from .curvature import ESTIMATED, InferenceError, refusal, some, usable
+from .curvature import CHANCE, ESTIMATED, InferenceError, refusal, some, usable
 from .functionals import check_kind, check_level
 
 
@@ -17,6 +17,8 @@ def statuses(curvature, kind="hessian"):
     """Status of every parameter, or why it is held, (q,); and variances (q,)."""
     place = curvature.coordinates
     variance, status = curvature.variance(np.eye(len(place.names)), kind)
+    doubted = (place.experts >= 0) & curvature.chance[place.experts]
+    status[doubted & (status == ESTIMATED)] = CHANCE
     pairs = zip(place.names, status.tolist(), strict=True)
     return np.array([place.held.get(name, known) for name, known in pairs], dtype=object), variance
 
@@ -116,7 +118,7 @@ class Summary:
             lines.append(f"{visible(name):{wide}}" + "".join(cells) + ("" if status == ESTIMATED else f"  {status}"))
         rule = "=" * max(len(lines[0]), 72)
         head = ["HMoE maximum likelihood".center(len(rule)).rstrip(), rule, *(f"{a}   {b}".rstrip() for a, b in pairs)]
-        notes = [fill(visible(f"[{k}] {note}"), len(rule), subsequent_indent="    ")
+        notes = [fill(visible(f"[{k}] {note}"), len(rule), subsequent_indent="    ", break_on_hyphens=False)
                  for k, note in enumerate(self.notes, 1)]  # fmt: skip
         return "\n".join([*head, rule, lines[0], "-" * len(rule), *(line.rstrip() for line in lines[1:]), rule, *notes])
 
