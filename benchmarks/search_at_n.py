@@ -1,8 +1,9 @@
 """Does a fit find the optimum at any n? 12 starts at every stage against 100, on lattice samples.
 
 Samples of C2 (`hmoe_stats.datasets`) on a lattice (`hmoe_stats.sample_lattice`) are fitted with one expert too many in
-each group, locally and in the box of `simulations/studies/million.toml`. Beside the share of data sets in which 12 starts
-come up to 100 stands the mean gain over the truth, 2 (l - l*): it does not depend on n where the search is long enough.
+each group, locally and in the box of `simulations/studies/million.toml`. Beside the share of data sets in which 12
+starts come up to 100 stands the mean gain over the truth, 2 (l - l*): it does not depend on n if the search is long
+enough.
 
 ``python -m benchmarks.search_at_n [SETS] [GATING]...`` adds to benchmarks/search_at_n.csv what is not there yet, a row
 per data set, and prints the summary.
