@@ -9,6 +9,8 @@ figures/coverage/coverage.csv is written. A line is a quantity, and counts over 
   is not identified, not quadratic, beyond the data, or rests on a bound;
 - coverage: the share of the given 95 % intervals that hold the truth, with its own 95 % interval (Wilson).
 
+The number of samples was set after interim tables had been seen: the table is exploratory.
+
 Quantities are the parameters, by the three kinds of covariance; and by the observed information the mean, quantiles,
 lines and gates at five x, and the simultaneous band of the mean on a grid.
 """
