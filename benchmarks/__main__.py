@@ -9,8 +9,8 @@ growth: time and memory over n, K and d. cold: the first fit of a fresh process,
 what a study costs a cell besides its fits, and how fast `hmoe status` answers. stored: `hmoe status`, `table` and
 `rates` on 1e5 stored cells. figure: what the tables show.
 Tables go to the screen and to benchmarks/<name>.csv, whose last column says on what machine.
-`python -m benchmarks.optimum` asks whether fits find the optimum, `python -m benchmarks.coverage` whether intervals hold
-the truth.
+`python -m benchmarks.optimum` asks whether fits find the optimum, `python -m benchmarks.coverage` whether intervals
+hold the truth.
 """
 
 import os

@@ -3,10 +3,10 @@
 1. Growth. Around a given measure the smallest model starts at that measure and jittered copies; without one it is a
    single expert, and every size gets a few starts from k-means++ clusters and random regressions, warmed by EM. A
    larger model grows from the fit with one expert less, made first by this same pipeline: a new expert is put where the
-   likelihood asks for one (`insertion.insertions`); where rows count many times, as on a lattice, half of the starts
-   are splits as narrow as n allows. Groups hardly interact, so where another group grew before, half of
-   the starts are crosses: optima from there, each with the growing group of an optimum in which that one grew instead;
-   the other half are insertions into the best optimum of either kind.
+   likelihood asks for one (`insertion.insertions`); where n is large, beyond `problem.LARGE`, half of these starts are
+   splits as narrow as n allows. Groups hardly interact, so where another group grew before, half of the starts are
+   crosses: optima from there, each with the growing group of an optimum in which that one grew instead; the other half
+   are insertions into the best optimum of either kind.
    Usual and wide efforts cross all pairs of the leading optima, as the likelihood of a pair says little before its
    climb, put experts into the three best optima of a kind, and judge more for a start.
 2. A race. All starts climb four Newton iterations at a time; those level with another are merged into it, those four

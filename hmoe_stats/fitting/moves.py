@@ -120,7 +120,7 @@ def growth(search, pool, rng, leaders):
     for number, H in enumerate(bases, 1):
         # crosses of all pairs leave no number of starts to share out
         room = grown // 4 if met and effort.crossed is None else (grown - len(out)) // (len(bases) + 1 - number)
-        near = room // 2 if problem.repeated else 0
+        near = room // 2 if problem.large else 0
         out += [("insert", z) for z in insertions(problem, H, rng, room - near, effort.drawn)]
         out += near_splits(search, problem, H, rng, near)
     missing = 0 if met else grown - len(out)  # whole groups, or no room for an expert

@@ -59,9 +59,9 @@ def race(problem, entries, max_iter, lead=-np.inf):
     Those that come level with another are merged into it; those more than `BEHIND` below the leader, or below the
     value `lead` of an optimum known before, fall out.
 
-    Where rows count many times (`Problem.repeated`), n may be anything, and starts begin thousands of units apart, in
-    curved valleys. There a run falls out only if it would not come up at its pace either, steps along valleys are
-    taken, and a run that gains less than `AGREE` in a stride is left to the last climb.
+    Where n is large (`Problem.large`), starts begin thousands of units apart, in curved valleys. There a run falls out
+    only if it would not come up at its pace either, steps along valleys are taken, and a run that gains less than
+    `AGREE` in a stride is left to the last climb.
     """
     runs = [Run(problem, kind, begin(problem, z, problem.smoothing)) for kind, z in entries]
     while any(run.status == "running" for run in runs):
@@ -69,11 +69,11 @@ def race(problem, entries, max_iter, lead=-np.inf):
             if run.status == "running":
                 before = run.optimum.n_iter
                 run.optimum = climb_on(
-                    problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4, valleys=problem.repeated
+                    problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4, valleys=problem.large
                 )
                 path, spent = run.optimum.path, run.optimum.n_iter
                 crawls = spent > PATIENCE and path[-1] - path[-1 - PATIENCE] < AGREE
-                rests = problem.repeated and run.optimum.norm <= 1e-6 and run.rise < AGREE
+                rests = problem.large and run.optimum.norm <= 1e-6 and run.rise < AGREE
                 if run.optimum.converged or rests:
                     run.status = "converged"
                 elif spent >= max_iter or spent < before + STRIDE or crawls:
@@ -87,7 +87,7 @@ def race(problem, entries, max_iter, lead=-np.inf):
             if twin is not None:
                 run.status = "merged"
                 twin.agree += run.agree
-            elif run.status == "running" and run.value + problem.repeated * run.rise < ahead - BEHIND:
+            elif run.status == "running" and run.value + problem.large * run.rise < ahead - BEHIND:
                 run.status = "behind"
             else:
                 kept.append(run)
