@@ -28,8 +28,8 @@ VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of 
 SPREADS = 1e-18, 1e18  # standard deviations of x and y
 REACH = 1e30  # how far a start may lie from the data, in standard deviations
 BOX_REACH = 1e16  # how far the nearest point of a box may lie from 0, in standard deviations
-# Rows, beyond which over-specified likelihoods are searched as curved valleys. One more step promises 2e-23 at most in the
-# 436 stored fits of the largest n, to 1e5; at 1e6 it promises more than 1e-4 in two of 40 (benchmarks/recheck_million.csv)
+# Rows, beyond which over-specified likelihoods are searched as curved valleys. One more step promises at most 2e-23 in
+# the 436 stored fits of the largest n, to 1e5; at 1e6 more than 1e-4 in two of 40 (benchmarks/recheck_million.csv).
 LARGE = 10**5
 LOWEST = -100.0  # of the log-densities that values are relative to: a start may be nowhere near the data
 VARIANCES = 1e-30, 1e12  # nu of a start, and lower end of its box, relative to the variance of y
