@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import brentq
 
 import hmoe_stats as hs
-from hmoe_stats.fitting import newton, shapes
+from hmoe_stats.fitting import newton, shapes, starts
 from hmoe_stats.fitting.problem import Problem
 
 RADIUS_SLACK = 1.0 + 1.01e-3  # the subproblem may stop within 1e-3 of the radius
@@ -277,3 +277,114 @@ def test_a_step_takes_a_gate_all_the_way_to_its_box():
         end = problem.project(start + newton._step(problem, start, gradient, information, 1.0))
         np.testing.assert_allclose(end[gate], z[gate], atol=0.002)
         assert np.ptp(end[gate]) == 1.0
+
+
+# -- curved valleys ---------------------------------------------------------------------------------------------------
+BOX = {"a": 8.0, "b": 8.0, "omega": 3.0, "beta": 1.5, "nu": (0.04, 4.0)}
+
+
+def optimum(matrix, right, lower, upper):
+    toy = Toy(quadratic(matrix, right), lower, upper)
+    return toy, newton.begin(toy, np.zeros(right.size), 0.0)
+
+
+def test_promise_is_half_the_square_of_the_step_in_standard_errors():
+    rng = np.random.default_rng(30)
+    for _ in range(10):
+        matrix, _ = symmetric(rng, 4, rng.uniform(1, 5, 4))
+        right = 0.1 * rng.standard_normal(4)
+        step = np.linalg.solve(matrix, right)
+        got = newton.promise(*optimum(matrix, right, [-9] * 4, [9] * 4))
+        assert got == pytest.approx(0.5 * step @ matrix @ step, rel=1e-10)
+
+
+def test_promise_asks_no_trust_region_but_the_box():
+    toy, here = optimum(np.diag([1e-6, 1.0]), np.array([1e-3, 0.0]), [-9, -9], [0.25, 9])
+    here.radius = 1e-4
+    assert newton.promise(toy, here) == pytest.approx(0.25e-3, rel=1e-3)  # up to the bound
+    toy, here = optimum(np.diag([1e-6, 1.0]), np.array([1e-3, 0.0]), [-9, -9], [9, 9])
+    assert newton.promise(toy, here) == pytest.approx(1e-3 * newton.UNIT, rel=1e-2)
+
+
+@pytest.mark.parametrize("curvature", [0.0, 1e-17, -1e-17])
+def test_promise_of_a_direction_without_curvature_is_that_of_the_score(curvature):
+    toy, here = optimum(np.diag([curvature, 1.0]), np.array([1e-18, 0.0]), [-9, -9], [9, 9])
+    assert newton.promise(toy, here) <= 2e-18
+    toy, here = optimum(np.diag([-1e-3, 1.0]), np.zeros(2), [-9, -9], [9, 9])  # a saddle promises
+    assert newton.promise(toy, here) == pytest.approx(0.5e-3, rel=1e-2)
+
+
+def bent(z):
+    """A valley of width 1e-5 along the parabola y = x^2, whose floor rises slowly to (1, 1)."""
+    x, y = z
+    across, wide = y - x * x, 1e10
+    value = -0.5 * wide * across**2 - 0.5e-2 * (x - 1) ** 2
+    gradient = np.array([2 * wide * across * x - 1e-2 * (x - 1), -wide * across])
+    return (
+        value,
+        gradient,
+        np.array([[4 * wide * x * x - 2 * wide * across + 1e-2, -2 * wide * x], [-2 * wide * x, wide]]),
+    )
+
+
+def test_a_bent_valley_is_followed_to_its_top():
+    toy = Toy(bent, [-5, -5], [5, 5])
+    start = newton.begin(toy, np.array([-1.0, 1.0]), 0.0)  # at -.02
+    old = newton.climb_on(toy, start, 0.0, 1e-9, 60, valleys=False)
+    new = newton.climb_on(toy, start, 0.0, 1e-9, 60)
+    assert old.value < -0.019  # Newton's method crawls
+    assert new.value > -2e-5
+    assert (np.diff(new.path) >= 0).all()
+
+
+@pytest.fixture(scope="module")
+def lattice():
+    """An over-specified problem with 1e10 rows, and a start where two copies of an expert lie near each other."""
+    G = hs.datasets.truth("C2", "SS")
+    X, y, counts = hs.sample_lattice(G, 10**10, hs.Uniform(-3, 3), seed=1)
+    problem = Problem(X, y, "SS", (3, 3), BOX, weights=counts.astype(float))
+    problem.refer_to(shapes.embed(G, (3, 3), np.random.default_rng(0)))
+    split = starts.near_split(G, problem, X, np.random.default_rng(9), 9)
+    return problem, newton.begin(problem, problem.from_measure(split), 0.0)
+
+
+def test_at_large_n_a_climb_ends_on_the_bound_that_newtons_method_does_not_reach(lattice):
+    problem, start = lattice
+    old = newton.climb_on(problem, start, 0.0, 1e-6, 300, valleys=False)
+    new = newton.climb_on(problem, start, 0.0, 1e-6, 300)
+    assert old.norm < 1e-6
+    assert newton.promise(problem, old) > 1e-3
+    assert new.value > old.value + 0.05
+    assert new.converged
+    assert newton.promise(problem, new) <= newton.PROMISED
+    assert new.n_iter < 150
+    active = np.flatnonzero(problem.active(new.z, new.gradient))
+    beta = problem.slices["beta"]
+    assert active.size >= 2
+    assert ((active >= beta.start) & (active < beta.stop)).all()
+
+
+def test_a_fit_that_one_more_step_would_raise_is_not_converged():
+    G = hs.datasets.truth("C2", "SS")
+    X, y, counts = hs.sample_lattice(G, 10**10, hs.Uniform(-3, 3), seed=1)
+    asked = {"start": G, "bounds": BOX, "weights": counts, "local": True, "n_starts": 1}
+    fit = hs.fit_mle(X, y, "SS", (3, 2), max_iter=12, tol=1e-4, **asked)
+    assert fit.score_norm < 1e-4
+    assert fit.status == "max_iter"
+    assert "one more step promises" in fit.message
+    assert not fit.converged
+
+
+@pytest.mark.parametrize("gating", ["SS", "LL"])
+def test_climbs_on_plain_rows_take_no_steps_along_valleys(gating):
+    G = hs.datasets.truth("C2", gating)
+    X, y = hs.sample(G, 3000, x=hs.Uniform(-3, 3), seed=5)
+    problem = Problem(X, y, gating, (2, 2), BOX)
+    start = newton.begin(
+        problem, problem.from_measure(starts.jitter(G, X, np.random.default_rng(1), 0.1)), problem.smoothing
+    )
+    plain = newton.climb_on(problem, start, problem.smoothing, 1e-9, 100, valleys=False)
+    other = newton.climb_on(problem, start, problem.smoothing, 1e-9, 100)
+    assert other.converged
+    np.testing.assert_array_equal(other.z, plain.z)
+    assert other.path == plain.path

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import kernels
-from .newton import maximise
+from .newton import begin, climb_on
 from .problem import Problem, read_only
 from .rows import batches, drawn, total, weights_of
 from .shapes import EXPERT
@@ -136,7 +136,7 @@ class Group:
         """Each of the experts `alone` at the maximum of the gain near it."""
         eps, place, tops = self.problem.smoothing, _Place(self), []
         for expert in one_by_one(experts):
-            top = maximise(place, place.write(expert), eps, np.inf, STEPS, ENOUGH)
+            top = climb_on(place, begin(place, place.write(expert), eps), eps, np.inf, STEPS, ENOUGH, valleys=False)
             tops.append(place.read(top.z) | {"gain": top.value})
         return self._judged({name: np.array([top[name] for top in tops]) for name in tops[0]}) if tops else experts
 

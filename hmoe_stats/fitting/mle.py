@@ -3,7 +3,8 @@
 1. Growth. Around a given measure the smallest model starts at that measure and jittered copies; without one it is a
    single expert, and every size gets a few starts from k-means++ clusters and random regressions, warmed by EM. A
    larger model grows from the fit with one expert less, made first by this same pipeline: a new expert is put where the
-   likelihood asks for one (`insertion.insertions`). Groups hardly interact, so where another group grew before, half of
+   likelihood asks for one (`insertion.insertions`); where rows count many times, as on a lattice, half of the starts
+   are splits as narrow as n allows. Groups hardly interact, so where another group grew before, half of
    the starts are crosses: optima from there, each with the growing group of an optimum in which that one grew instead;
    the other half are insertions into the best optimum of either kind.
    Usual and wide efforts cross all pairs of the leading optima, as the likelihood of a pair says little before its
@@ -35,13 +36,14 @@ from ..arguments import check_flag, check_known, check_positive, check_whole
 from ..measure import MixingMeasure
 from . import certificate, moves, shapes, starts
 from .answers import Data
-from .newton import begin, maximise, polish, spectrum
+from .newton import begin, maximise, polish, promise, spectrum
 from .problem import Problem, check_problem, one_thread
 from .race import AGREE, Pool, Run, same, sound
 from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 FINISHED = 3  # optima climbed to the end
+LEFT = 1e-4  # log-likelihood that one more step may promise of an optimum, or what double precision cannot tell
 REGROUPED = 5  # regroupings or shakes in a row at most
 
 
@@ -73,7 +75,8 @@ def fit_mle(
         standard deviation of x, Laplace centres within 1.5 (d = 1) or 3 half-ranges of the middle of x, nu at least
         1e-6 var(y).
     tol : float
-        On the projected score over n, in standardised units, for status "converged" or "boundary".
+        On the projected score over n, in standardised units, for status "converged" or "boundary". At large n it says
+        little, and what one more step promises is asked beside: see `FitResult.status`.
     max_iter : int
         Newton iterations of one start at most.
     seed : int or numpy.random.SeedSequence
@@ -257,6 +260,7 @@ def _result(search, pool, optima, finals):
     parameters = np.array(measure.parameter_names())
     on_bound = tuple(parameters[active].tolist()) + certificate.separated(problem, best.z)
     eigenvalues, eigenvectors = spectrum(problem, best.z, best.gradient, best.information)
+    left, noise = promise(problem, best), problem.rounding(best.value)
     saddle = not best.converged and eigenvalues.size and eigenvalues[0] < -1e-6 * np.abs(eigenvalues).max()
     if flaw:
         status, message = "degenerate", flaw
@@ -264,6 +268,9 @@ def _result(search, pool, optima, finals):
         status, message = "max_iter", f"a direction of negative information is left, eigenvalue {eigenvalues[0]:.1e}"
     elif best.norm > tol:
         status, message = "max_iter", f"the projected score over n is {best.norm:.1e}, above tol = {tol:g}"
+    elif left > max(LEFT, noise):
+        status = "max_iter"
+        message = f"one more step promises {left:.1e} in log-likelihood, {np.sqrt(2.0 * left):.1e} standard errors away"
     elif on_bound:
         status, message = "boundary", "first-order conditions hold on the box"
     else:

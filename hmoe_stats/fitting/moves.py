@@ -120,12 +120,20 @@ def growth(search, pool, rng, leaders):
     for number, H in enumerate(bases, 1):
         # crosses of all pairs leave no number of starts to share out
         room = grown // 4 if met and effort.crossed is None else (grown - len(out)) // (len(bases) + 1 - number)
-        out += [("insert", z) for z in insertions(problem, H, rng, room, effort.drawn)]
+        near = room // 2 if problem.repeated else 0
+        out += [("insert", z) for z in insertions(problem, H, rng, room - near, effort.drawn)]
+        out += near_splits(search, problem, H, rng, near)
     missing = 0 if met else grown - len(out)  # whole groups, or no room for an expert
     for number in range(missing):
         measure, kind = starts.split(best, problem.k2, search.X, rng, number, search.weights)
         out.append((f"split:{kind}", problem.from_measure(measure)))
     return out + from_data(search, pool, rng, count - grown)
+
+
+def near_splits(search, problem, G, rng, count):
+    """Starts in which copies of an expert of the smaller G lie so near each other as n rows hardly tell."""
+    few = (starts.near_split(G, problem, search.X, rng, number) for number in range(count))
+    return [("near", problem.from_measure(H)) for H in few]
 
 
 def crosses(search, problem, leaders, count, rng):

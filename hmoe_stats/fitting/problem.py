@@ -189,6 +189,8 @@ class Problem:
     ----------
     n : int or float
         Number of rows; with weights their sum.
+    repeated : bool
+        Whether rows count more than once on average, as on a lattice: n may then be as large as one likes.
     reference : ndarray, (rows,)
         Under weights, which may be large, values are relative: sums of w (log p - reference), with the log-densities
         of `start` for reference (0 without), so that differences between values keep their digits. `absolute` turns
@@ -199,6 +201,7 @@ class Problem:
         self.gating, self.k2, self.weights = gating, k2, weights
         self.k1, self.K, (self.rows, self.d) = len(k2), sum(k2), X.shape
         self.n = self.rows if weights is None else weights.sum()
+        self.repeated = bool(self.n > self.rows)
         self.offsets = np.concatenate([[0], np.cumsum(k2)])
         self.gates = gates.of(gating)
         self.kinds = tuple(gate.code for gate in self.gates)

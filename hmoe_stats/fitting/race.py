@@ -30,6 +30,11 @@ class Run:
         return self.optimum.value
 
     @property
+    def rise(self):
+        """What the last `STRIDE` iterations gained."""
+        return self.value - self.optimum.path[-1 - STRIDE :][0]
+
+    @property
     def entry(self):
         return self.problem.absolute(self.value), self.problem.to_measure(self.optimum.z)
 
@@ -53,16 +58,23 @@ def race(problem, entries, max_iter, lead=-np.inf):
 
     Those that come level with another are merged into it; those more than `BEHIND` below the leader, or below the
     value `lead` of an optimum known before, fall out.
+
+    Where rows count many times (`Problem.repeated`), n may be anything, and starts begin thousands of units apart, in
+    curved valleys. There a run falls out only if it would not come up at its pace either, steps along valleys are
+    taken, and a run that gains less than `AGREE` in a stride is left to the last climb.
     """
     runs = [Run(problem, kind, begin(problem, z, problem.smoothing)) for kind, z in entries]
     while any(run.status == "running" for run in runs):
         for run in runs:
             if run.status == "running":
                 before = run.optimum.n_iter
-                run.optimum = climb_on(problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4)
+                run.optimum = climb_on(
+                    problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4, valleys=problem.repeated
+                )
                 path, spent = run.optimum.path, run.optimum.n_iter
                 crawls = spent > PATIENCE and path[-1] - path[-1 - PATIENCE] < AGREE
-                if run.optimum.converged:
+                rests = problem.repeated and run.optimum.norm <= 1e-6 and run.rise < AGREE
+                if run.optimum.converged or rests:
                     run.status = "converged"
                 elif spent >= max_iter or spent < before + STRIDE or crawls:
                     run.status = "max_iter"
@@ -75,7 +87,7 @@ def race(problem, entries, max_iter, lead=-np.inf):
             if twin is not None:
                 run.status = "merged"
                 twin.agree += run.agree
-            elif run.status == "running" and run.value < ahead - BEHIND:
+            elif run.status == "running" and run.value + problem.repeated * run.rise < ahead - BEHIND:
                 run.status = "behind"
             else:
                 kept.append(run)

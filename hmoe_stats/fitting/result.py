@@ -35,6 +35,14 @@ class FitResult(Answers):
         `active_bounds`. "degenerate": no estimate, for the reason that `message` gives: a variance on the default
         floor, an expert on a handful of rows, or one whose tiny variance chance may have found; under bounds on the
         variances none of these is asked, see `warnings`. "max_iter": the conditions do not hold to the tolerance.
+        They hold if `score_norm`, in standardised units, is at most `tol`, and what the next Newton step promises,
+
+            max g's - s' I s / 2  over steps s of length 1 at most, in standardised units and in the box,
+
+        with score g and observed information I, is at most 1e-4, or what double precision can tell of the
+        log-likelihood if that is more (only from n = 1e12 on). Inside the box it is g' I^-1 g / 2, half the square of
+        the length of the step in standard errors: the estimate lies within .014 of them from the optimum of the
+        quadratic model. Along directions without curvature (below 1e-15 of the largest) it is the score that promises.
     n_iter : int
         Iterations on `path`.
     path : ndarray

@@ -119,6 +119,8 @@ def scatter(G, X, rng, weights=None):
     return G.replace(**{name: fields[name] for name, moves in zip(fields, located, strict=True) if moves})
 
 
+# ((of slopes, power of e), (of locations, power)) of copies of an expert, in standard deviations: see `near_split`
+NEAR = ((3.0, 1 / 2), (2.0, 1 / 2)), ((2.0, 3 / 4), (2.0, 1 / 4)), ((2.0, 2 / 3), (2.0, 1 / 3))
 KINDS = ("location", "slope", "gate", "scale", "mixed")
 
 
@@ -146,18 +148,43 @@ def split(G, k2, X, rng, number, weights=None):
         fields["a"][members] += rng.uniform(0.3, 1.5) * pull if kind in ("gate", "mixed") else 0.1 * pull
     own = measure.group * G.n_experts + leaves
     for weight, members in _copies(own, measure.beta):
-        sd = np.sqrt(measure.nu[members[0]])
         size = {name: 0.05 * rng.uniform() for name in ("location", "slope", "gate", "scale")}
         for name in size:
             if kind in (name, "mixed"):
                 size[name] = rng.uniform(0.3, 1.5) * (0.6 if kind == "mixed" else 1.0)
-        shift = size["location"] * _pull(rng, weight, 1)[:, 0]
-        fields["tau"][members] += sd * shift
-        fields["eta"][members] += size["slope"] * sd * _pull(rng, weight, G.d) / run
-        fields["omega"][members] += size["gate"] * _pull(rng, weight, G.d) * gate_unit[1]
-        left = max(1.0 - weight @ shift**2, 0.3)
-        fields["nu"][members] *= left * np.exp(0.7 * size["scale"] * _pull(rng, weight, 1)[:, 0])
+        size["scale"] *= 0.7
+        _pull_apart(fields, members, weight, size, rng, run, gate_unit[1])
     return about(measure.replace(**fields), *(-middle for middle in middles)), kind
+
+
+def near_split(G, problem, X, rng, number):
+    """As `split`, with the copies of experts as far apart as n rows hardly tell.
+
+    With e = n^(-1/2) their gates and log nu differ by 3 e^(1/2), and slopes and locations by powers of e of `NEAR` in
+    turn: so that the density of the copies is about e from that of their expert, as those of optima are.
+    """
+    n, n_strata = problem.n, strata(problem.k2, G.k2)
+    (slope, of_slope), (location, of_location) = NEAR[(number // n_strata) % len(NEAR)]
+    size = {"location": location * n ** (-of_location / 2), "slope": slope * n ** (-of_slope / 2)}
+    size |= {"gate": 3.0 * n**-0.25, "scale": 3.0 * n**-0.25}
+    middles, run, gate_unit = frame(G.gating, X, problem.weights)
+    G = about(G, *middles)
+    measure, _, leaves = embedding(G, problem.k2, rng, number % n_strata, lambda m: rng.dirichlet(np.full(m, 2.0)))
+    fields = {name: getattr(measure, name).copy() for name in ("omega", "eta", "tau", "nu")}
+    for weight, members in _copies(measure.group * G.n_experts + leaves, measure.beta):
+        _pull_apart(fields, members, weight, size, rng, run, gate_unit[1])
+    return about(measure.replace(**fields), *(-middle for middle in middles))
+
+
+def _pull_apart(fields, members, weight, size, rng, run, gate_unit):
+    """Move the copies `members` of an expert by about `size`; their barycentre stays, and so does the second moment."""
+    d, sd = run.size, np.sqrt(fields["nu"][members[0]])
+    shift = size["location"] * _pull(rng, weight, 1)[:, 0]
+    fields["tau"][members] += sd * shift
+    fields["eta"][members] += size["slope"] * sd * _pull(rng, weight, d) / run
+    fields["omega"][members] += size["gate"] * _pull(rng, weight, d) * gate_unit
+    left = max(1.0 - weight @ shift**2, 0.3)
+    fields["nu"][members] *= left * np.exp(size["scale"] * _pull(rng, weight, 1)[:, 0])
 
 
 def _copies(owner, intercepts):
