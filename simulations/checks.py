@@ -8,6 +8,7 @@ import numpy as np
 from hmoe_stats import log_density, sample
 from hmoe_stats.fitting.problem import Problem, check_problem, free_parameters
 from hmoe_stats.fitting.starts import check_start, contains
+from hmoe_stats.sampling import MOST_ON_LATTICE
 
 from .study import StudyError, load_study, problems, text_of
 
@@ -55,8 +56,11 @@ def box_findings(study):
 
 
 def _sizes(study):
-    if study.sizes[-1] > SAMPLED:
-        yield f"n: samples are held in memory: expected at most {SAMPLED} rows, got {study.sizes[-1]}"
+    n = study.sizes[-1]
+    if study.data == "rows" and n > SAMPLED:
+        yield f'n: samples are held in memory: expected at most {SAMPLED} rows (more: data = "lattice"), got {n}'
+    elif n > MOST_ON_LATTICE:
+        yield f"n: log-likelihoods lose their digits: expected at most {MOST_ON_LATTICE} rows on a lattice, got {n}"
 
 
 def _model(study, truth, k2):
@@ -74,10 +78,15 @@ def _model(study, truth, k2):
         return
     bounds = study.fit.bounds.model_dump(exclude_none=True)
     try:
-        X, y = sample(truth, min(n, free + TRIED), x=study.law, seed=study.data_seed(n, 0))
-        X, y, gating, k2, _ = check_problem(X, y, truth.gating, k2)
-        check_start(start, gating, k2, X, y)
-        Problem(X, y, gating, k2, bounds or None)
+        data = study.sample(truth.gating, min(n, free + TRIED), 0)
+    except ValueError as error:
+        floor = "" if study.data == "rows" else f" for fit.bounds.nu from {bounds['nu'][0]:g}"
+        yield f"data: no {study.data} under {truth.gating}{floor}: {error}"
+        return
+    try:
+        X, y, gating, k2, weights = check_problem(*data[:2], truth.gating, k2, data[2])
+        check_start(start, gating, k2, X, y, weights)
+        Problem(X, y, gating, k2, bounds or None, weights=weights)
     except ValueError as error:
         yield f"gating {truth.gating}, k2 = {text_of(k2)}, n = {n}: {error}"
 

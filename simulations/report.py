@@ -157,6 +157,8 @@ def _facts(study, statuses, sources):
     yield "Sample sizes", _html(", ".join(map(str, study.sizes)))
     yield "Replicates", str(study.replicates)
     yield "Covariates", _html(f"{study.x.law}, {law}")
+    if study.data == "lattice":
+        yield "Data", _html(f"counts on a lattice of (x, y), for variances from {study.fit.bounds.nu[0]:g}")
     yield "Box of the fits", _html(stated)
     yield "Seed", _html(seeds)
     yield "Cells", _html(done)

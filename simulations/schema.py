@@ -51,18 +51,18 @@ def _statistic(name):
 
 
 def _bound(value):
-    """A positive number B, for [-B, B], or a pair [low, high]."""
+    """A positive number B, for [-B, B], or a pair [low, high]; low = high holds the parameter there."""
     pair = value if isinstance(value, list) else [0, value]
     numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) <= LARGEST for v in pair)
-    if len(pair) != 2 or not numbers or not pair[0] < pair[1]:
+    if len(pair) != 2 or not numbers or not pair[0] <= pair[1] or value == 0:
         size = f"of at most {LARGEST:g} in size"
-        raise ValueError(f"a positive number B {size}, for [-B, B], or a pair [low, high] of such with low < high")
+        raise ValueError(f"a positive number B {size}, for [-B, B], or a pair [low, high] of such with low <= high")
     return [float(v) for v in pair] if isinstance(value, list) else float(value)
 
 
 def _variance_bound(value):
     if not isinstance(value, list) or not value[0] > 0:
-        raise ValueError("a pair [low, high] with 0 < low < high (nu is a variance)")
+        raise ValueError("a pair [low, high] with 0 < low <= high (nu is a variance)")
     return value
 
 

@@ -37,6 +37,11 @@ fit = { n_starts = 2, bounds = { omega = 3, beta = 1.5, nu = [0.04, 4.0] } }
 """
 LONG = STUDY.replace("[2, 2], [3, 3]", "[2, 2]").replace("replicates = 2", "replicates = 15")
 CELLS = 60  # of the long one
+STUDIES = [
+    "box", "box-wide", "boxes", "calibration", "edge", "exact", "floor-high", "floor-low", "level-one", "level-one-far",
+    "million", "nine-decades", "nine-decades-three", "normal-x", "over-by-one", "over-by-two", "plane", "plane-far",
+    "quick", "search", "toy", "unidentified", "unidentified-far", "unidentified-pair",
+]  # fmt: skip
 
 
 def hmoe(folder, *words, code=0):
@@ -269,8 +274,7 @@ def test_results_of_another_study_are_refused_and_kept(ran, tmp_path, command):
     [
         (
             "run qiuck",
-            "hmoe: no study 'qiuck': neither a shipped one (box, box-wide, exact, level-one, million, over-by-one, "
-            "over-by-two, plane, quick, search, toy, unidentified) nor a TOML file",
+            f"hmoe: no study 'qiuck': neither a shipped one ({', '.join(STUDIES)}) nor a TOML file",
         ),
         ("rates small.toml", "hmoe: no results yet: results/small.sqlite does not exist"),
         ("run small.toml --results small.toml", "hmoe: small.toml: not a results file"),
@@ -453,10 +457,7 @@ def test_trouble_of_the_machine_is_one_line(odd_paths, monkeypatch, raised, comm
 
 def test_studies_are_listed(tmp_path):
     shown = hmoe(tmp_path, "studies")
-    assert [line.split()[0] for line in shown.splitlines()] == [
-        "box", "box-wide", "exact", "level-one", "million", "over-by-one", "over-by-two", "plane", "quick", "search",
-        "toy", "unidentified",
-    ]  # fmt: skip
+    assert [line.split()[0] for line in shown.splitlines()] == STUDIES
 
 
 def test_fit_of_own_data(tmp_path):

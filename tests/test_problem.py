@@ -80,6 +80,36 @@ def test_boxes_out_of_reach_are_refused(bounds):
 
 
 # -- the box -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("gating", ["SS", "LL", "QS"])
+def test_slopes_held_at_zero_are_those_of_a_column_that_does_not_vary(gating):
+    """A plain mixture of normals, whatever x is."""
+    rng = np.random.default_rng(3)
+    X, y = draw(n=400)[0], np.concatenate([rng.normal(-2, 0.7, 150), rng.normal(1.5, 1.2, 250)])
+    box = {"tau": 8.0, "beta": 3.0, "nu": (0.04, 4.0)}
+    held = dict.fromkeys(("a", "omega", "eta"), (0.0, 0.0))
+    plain = hs.fit_mle(np.zeros((400, 1)), y, "SS", (2,), n_starts=4, bounds=box)
+    fit = hs.fit_mle(X, y, gating, (2,), n_starts=4, bounds=box | held)
+    assert fit.log_likelihood == pytest.approx(plain.log_likelihood, abs=1e-8)
+    assert (fit.status, fit.active_bounds, fit.df) == ("converged", (), 5)
+    assert not np.concatenate([fit.measure.a, fit.measure.omega, fit.measure.eta]).any()
+    np.testing.assert_allclose(np.sort(fit.measure.tau), np.sort(plain.measure.tau), atol=1e-6)
+    assert sorted(fit.params.index) == sorted(plain.params.index)
+
+
+def test_what_is_held_stays_where_it_is_held_and_the_rest_is_fitted_around_it():
+    X, y = draw(n=200)
+    fit = hs.fit_mle(X, y, "SS", (1,), n_starts=1, bounds={"eta": (0.25, 0.25), "nu": (0.5, 0.5)})
+    assert (fit.measure.eta, fit.measure.nu) == (0.25, pytest.approx(0.5))
+    assert fit.measure.tau[0] == pytest.approx(np.mean(y - 0.25 * X[:, 0]), abs=1e-8)
+    assert fit.df == 1
+
+
+@pytest.mark.parametrize("bounds", [{"eta": (1.0, 0.5)}, {"nu": (0.0, 0.0)}, {"tau": (np.inf, np.inf)}, {"beta": -1.0}])
+def test_a_box_without_a_point_is_refused(bounds):
+    X, y = draw()
+    with pytest.raises(ValueError, match=r"^bounds\['\w+'\] must have .*low <= high"):
+        hs.fit_mle(X, y, "SS", (1,), n_starts=1, bounds=bounds)
+
 
 BOX = {"a": (1.0, 2.0), "b": (-3.0, -2.0), "omega": (5.0, 6.0), "beta": (-1.0, -0.5), "eta": (0.5, 0.75)}
 

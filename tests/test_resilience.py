@@ -300,18 +300,19 @@ def test_the_time_left_is_that_of_the_models_over_the_jobs():
     assert Pace(study, {}).left(2) is None
     pace = Pace(study, {("SS", "3,3", 8000): (2, 1, 2.0)})  # finished, failed among them, seconds of the other
     assert (pace.finished, pace.failed, pace.total) == (2, 1, 16)
-    per = 2.0 / over.cost
-    over_left = 2 * over.cost + 4 * over._replace(n=1000).cost
-    exact_left = 4 * exact.cost + 4 * exact._replace(n=1000).cost
+    cost_over, cost_exact = study.cost(over), study.cost(exact)
+    per = 2.0 / cost_over
+    over_left = 2 * cost_over + 4 * study.cost(over._replace(n=1000))
+    exact_left = 4 * cost_exact + 4 * study.cost(exact._replace(n=1000))
     assert pace.left(1) == pytest.approx(per * (over_left + exact_left))
     assert pace.left(2) == pytest.approx(pace.left(1) / 2)
     pace.add(exact, 0.1)  # now its model has a rate of its own
-    assert pace.left(2) == pytest.approx((per * over_left + 0.1 / exact.cost * (exact_left - exact.cost)) / 2)
+    assert pace.left(2) == pytest.approx((per * over_left + 0.1 / cost_exact * (exact_left - cost_exact)) / 2)
     before = pace.left(2)
     pace.add(over, None)
-    assert pace.left(2) == pytest.approx(before - per * over.cost / 2)
+    assert pace.left(2) == pytest.approx(before - per * cost_over / 2)
     again = Pace(study, {("SS", "3,3", 8000): (2, 1, 2.0)}, retry_failed=True)
-    assert again.left(1) == pytest.approx(per * (over_left + over.cost + exact_left))
+    assert again.left(1) == pytest.approx(per * (over_left + cost_over + exact_left))
 
 
 def test_the_last_cell_is_not_shared_between_jobs():

@@ -212,6 +212,7 @@ class _Place:
         self.lower, self.upper = (np.concatenate(side) / self.scale for side in zip(*box, strict=True))
         still = [group.problem.columns[name].constant for name in ("omega", "eta")]
         self.fixed = np.concatenate([still[0] & (not group.gate.located), [False], still[1], [False, False]])
+        self.fixed |= self.lower == self.upper
         self.gauge_matrix = np.zeros((self.scale.size, self.scale.size))
 
     def write(self, expert):

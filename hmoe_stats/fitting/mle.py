@@ -70,10 +70,10 @@ def fit_mle(
         ask for "quick", more for "usual". With one start groups are not regrouped, nor optima shaken.
     bounds : dict, optional
         Box on the parameters: keys among a, b, omega, beta, eta, tau, nu; values a half-width B, for [-B, B], or a
-        pair (low, high). Softmax gates are translated to the middle of their box first, so for them the box says that
-        slopes (or intercepts) of one gate differ by at most high - low. By default a wide box: softmax slopes 1000 a
-        standard deviation of x, Laplace centres within 1.5 (d = 1) or 3 half-ranges of the middle of x, nu at least
-        1e-6 var(y).
+        pair (low, high); low = high holds a parameter there. Softmax gates are translated to the middle of their box
+        first, so for them the box says that slopes (or intercepts) of one gate differ by at most high - low. By default
+        a wide box: softmax slopes 1000 a standard deviation of x, Laplace centres within 1.5 (d = 1) or 3 half-ranges
+        of the middle of x, nu at least 1e-6 var(y).
     tol : float
         On the projected score over n, in standardised units, for status "converged" or "boundary". At large n it says
         little, and what one more step promises is asked beside: see `FitResult.status`.

@@ -182,7 +182,8 @@ class Problem:
     X, y, gating, k2, weights
         As checked by `check_problem`.
     bounds : dict or None
-        Parameter -> half-width or (low, high), in the units of the data; None for the default box.
+        Parameter -> half-width or (low, high), in the units of the data; None for the default box. A parameter with
+        low = high is no parameter: it stays there.
     start : MixingMeasure, optional
         A measure of this shape; the default box is widened to contain it.
     home : MixingMeasure, optional
@@ -345,6 +346,7 @@ class Problem:
                 raise ValueError(f"bounds[{name!r}] must {wanted}; got {deep:g}")
         self.lower, self.upper = low / self.scale, high / self.scale
         self.rest = np.clip(0.0, self.lower, self.upper)
+        self.fixed |= self.lower == self.upper
         bounded = np.isfinite(self.lower) & np.isfinite(self.upper)
         self.box_centre = np.zeros(self.p)
         self.box_centre[bounded] = 0.5 * (self.lower[bounded] + self.upper[bounded])
@@ -530,7 +532,7 @@ def _check_bound(name, value):
     low, high = map(float, ends if ends.ndim else (-ends, ends))
     if any(np.isfinite(end) and abs(end) > LARGEST for end in (low, high)):
         raise ValueError(f"bounds[{name!r}] must have ends of at most {LARGEST:g} in size; got ({low:g}, {high:g})")
-    if not low < high or (name == "nu" and low <= 0):
-        wanted = "0 < low < high" if name == "nu" else "low < high"
+    if not low <= high or (low == high and not np.isfinite(low)) or (name == "nu" and low <= 0):
+        wanted = "0 < low <= high" if name == "nu" else "low <= high"
         raise ValueError(f"bounds[{name!r}] must have {wanted}; got ({low:g}, {high:g})")
     return low, high

@@ -4,7 +4,7 @@ Every gate is written *relative to its last component*, as multinomial regressio
 softmax and quadratic gates, are differences to those of the last group, or of the last expert of a group, whose own
 are 0 and no parameters. For d = 1 Laplace centres beyond the data are written as ones just beyond, which is the same
 density there: how far they are is not seen. Neither are gates of one component parameters, nor slopes on constant
-columns of X.
+columns of X, nor what the box of the fit holds at one value.
 
 As the density does not change along the translations, derivatives in these coordinates are the derivatives in the
 entries of `MixingMeasure.to_vector` that are kept.
@@ -86,6 +86,8 @@ def coordinates(fit, X):
     where = {name: np.arange(names.size)[place] for name, place in vector_slices(G.k1, G.n_experts, G.d).items()}
     wide = {name: where[name].reshape(-1, G.d) for name in ("a", "omega", "eta")}
     kept[wide["eta"][:, constant]] = False
+    for name, (least, most) in fit.bounds.items():
+        kept[where["log_nu" if name == "nu" else name]] &= least < most
     for slopes, intercepts, lo, hi, gate in parts:
         a, b = wide[slopes][lo:hi], where[intercepts][lo:hi]
         kept[b[-1]] = False
