@@ -162,6 +162,6 @@ def gradient_of(G, of, X, q, k):
         return conditional.in_line(G, X, k)
     if of == "quantile":
         y = conditional.quantile(G, X, q[k : k + 1])[:, 0]
-        density = np.exp(kernels.log_density(X, y, *G.kernel_args(), 0.0))
+        density = np.exp(kernels.log_density(X, y, G.kernel_args(), 0.0))
         return -conditional.in_distribution(G, X, y) / density[:, None]
     return conditional.in_weights(G, X, np.arange(G.n_experts) == k if of == "gates" else G.group == k)
