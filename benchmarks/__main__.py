@@ -90,7 +90,7 @@ def bench_kernels(n=100_000):
             rng = np.random.default_rng(0)
             G = random_measure(gating, k2, d, rng)
             X, y = rng.uniform(-3, 3, (n, d)), 4 * rng.normal(size=n)
-            args = (X, y, *G.kernel_args(), 0.0)
+            args = (X, y, G.kernel_args(), 0.0)
             K, k1 = G.n_experts, G.k1
             exps, logs = K + (K - k1) + (k1 - 1), 1  # one component of every softmax needs none
             roots = K + k1 if gating == "LL" else 0  # a distance for every component
@@ -162,7 +162,7 @@ def bench_fits(sizes=(1_000, 10_000, 100_000), patience=1000.0):
 
 def lbfgs(problem, z, eps, target, seconds):
     def objective(z):
-        value, gradient = kernels.score(problem.X, problem.y, *problem.kernel_args(z), eps)
+        value, gradient = kernels.score(problem.X, problem.y, problem.kernel_args(z), eps)
         return -value, -gradient * problem.scale
 
     free = ~problem.fixed
@@ -233,7 +233,7 @@ def bench_growth(sizes=(1_000, 10_000, 100_000, 1_000_000, 10_000_000)):
     for d, k2 in [(1, (2,) * k) for k in (1, 2, 4, 8)] + [(d, (2, 2)) for d in (2, 4, 8, 16)]:
         rng = np.random.default_rng(0)
         n, G = 20_000, random_measure("SS", k2, d, rng)
-        args = (rng.uniform(-3, 3, (n, d)), 4 * rng.normal(size=n), *G.kernel_args(), 0.0)
+        args = (rng.uniform(-3, 3, (n, d)), 4 * rng.normal(size=n), G.kernel_args(), 0.0)
         names = ("log_likelihood", "score", "information")
         times = interleaved({name: lambda name=name, args=args: getattr(kernels, name)(*args) for name in names}, 5)
         row = {"what": "kernels SS", "n": n, "K": G.n_experts, "d": d}

@@ -16,7 +16,7 @@ MOST_STEPS = 200  # two of them at least halve the bracket, so that all 53 bits 
 
 def parts(G, X):
     """Weights (n, K), lines (n, K) and standard deviations (K,) of the experts."""
-    return kernels.gate_weights(X, *G.kernel_args()), X @ G.eta.T + G.tau, np.sqrt(G.nu)
+    return kernels.gate_weights(X, G.kernel_args()), X @ G.eta.T + G.tau, np.sqrt(G.nu)
 
 
 def quantile(G, X, q):

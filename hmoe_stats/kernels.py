@@ -27,9 +27,10 @@ sqrt(||x - a||^2 + eps^2); eps = 0 is the model itself, with gradient 0 at x = a
 Gate codes (`hmoe_stats.gates`): 0 softmax, 1 Laplace, 2 quadratic monomial. They are asked in `_logit`, in `_features`
 and its two companions, and in `_add_curvature`.
 
-Arguments common to most functions: X (n, d) and y (n,) C-contiguous float64; then
-`MixingMeasure.kernel_args()`: kind1, kind2, off (k1 + 1,), a (k1, d), b (k1,), omega (K, d), beta (K,), eta (K, d),
-tau (K,), nu (K,); then eps.
+Arguments common to most functions: X (n, d) and y (n,) C-contiguous float64; then `parameters`, the tuple that
+`MixingMeasure.kernel_args()` returns: kind1, kind2, off (k1 + 1,), a (k1, d), b (k1,), omega (K, d), beta (K,),
+eta (K, d), tau (K,), nu (K,); then eps. Inside kernels they are a `Model`: to call a kernel with a tuple takes 1.2 us,
+with a tuple that has names 2.3.
 
 Sums over rows may be weighted, row s counting w_s times. With weights all that is linear in the responsibilities is so
 once these are multiplied by w; of the rest each term is. Values are not summed under weights: sums that may be large
@@ -43,6 +44,7 @@ kernel. One call for several arrays, chosen at run time, would be less to compil
 """
 
 import math
+from collections import namedtuple
 
 import numpy as np
 from llvmlite import ir
@@ -58,6 +60,14 @@ WEIGHINGS = 2  # Newton steps on the weight of an expert that may be inserted
 NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs`
 TOTAL, DENSITY, RESPONSIBILITIES, INSERTION, GATES = range(5)  # what `_evaluate` is asked for
 LOG_2PI = math.log(2.0 * math.pi)
+
+Model = namedtuple("Model", "kind1 kind2 off a b omega beta eta tau nu eps2")  # eps2 is eps squared
+Gate = namedtuple("Gate", "kind slopes intercepts eps2")  # all of one level
+Expert = namedtuple("Expert", "kind omega t eta tau nu eps2")  # one that may be inserted, t its intercept
+Workspace = namedtuple("Workspace", "x y U G S1 V H S2 E top mass part")  # what `_forward` fills; part is to work in
+Scores = namedtuple("Scores", "R Z W")  # what `_posteriors` fills
+Totals = namedtuple("Totals", "score information F toward A B")  # of `_differentiate`, and what it takes them of
+Places = namedtuple("Places", "v mu nu end")  # where scalars of experts begin in the inner order, see `_places`
 
 # Reassociation lets sums vectorise. "nnan" and "ninf" are left out on purpose: NaN must stay NaN.
 _OPTIONS = dict(
@@ -223,7 +233,7 @@ def _seen(kind, x, filled, i):
 
 
 @njit(**_INNER)
-def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total, top):
+def _gate(gate, x, nb, lo, hi, logits, weights, total, top):
     """Logits of components lo : hi less a common number, exponentials `weights` of these, and their sum `total`.
 
     The number is the logit of the first component, which saves its exponential; where a row of the block has logits
@@ -232,7 +242,7 @@ def _gate(kind, x, nb, slopes, intercepts, lo, hi, eps2, logits, weights, total,
     one, g = logits[lo], weights[lo]
     if hi - lo > 1:
         for j in range(lo, hi):
-            _logit(kind, x, nb, slopes[j], intercepts[j], eps2, logits[j])
+            _logit(gate.kind, x, nb, gate.slopes[j], gate.intercepts[j], gate.eps2, logits[j])
         for s in range(nb):
             top[s] = 0.0
         for j in range(lo + 1, hi):
@@ -289,14 +299,15 @@ def _forward(X, y, start, model, work, wanted):
     with t_j the log of expert j's term before the gates' normalisation, mass = sum_i sum_j E_j / S2_i, and
     log p = M + log(mass / S1) - log(2 pi) / 2,  r_j = E_j / (S2_i mass).
     """
-    kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps2 = model
+    off, eta, tau, nu = model.off, model.eta, model.tau, model.nu
     x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
     k1 = off.size - 1
     nb = min(BLOCK, X.shape[0] - start)
     _load(X, start, nb, x)
-    _gate(kind1, x, nb, a, b, ZERO, k1, eps2, U, G, S1, top)
+    _gate(Gate(model.kind1, model.a, model.b, model.eps2), x, nb, ZERO, k1, U, G, S1, top)
     for i in range(k1):
-        _gate(kind2, x, nb, omega, beta, off[i], off[i + 1], eps2, V, H, S2[i], top)
+        gate = Gate(model.kind2, model.omega, model.beta, model.eps2)
+        _gate(gate, x, nb, off[i], off[i + 1], V, H, S2[i], top)
     if wanted == GATES:
         return nb
     for s in range(nb):
@@ -357,16 +368,18 @@ def _dot_logs(f, weights, start, nb):
 
 
 @njit(**_INNER)
-def _sum_log(nb, top, mass, S1, part):
+def _sum_log(nb, work):
     """sum_s top + log(mass / S1)."""
+    top, mass, S1, part = work.top, work.mass, work.S1, work.part
     for s in range(nb):
         part[s] = mass[s] / S1[s]
     return _sum(top, nb) + _sum_logs(part, nb)
 
 
 @njit(**_INNER)
-def _workspace(d, k1, K):
-    """x, y, U, G, S1, V, H, S2, E, top, mass, part: rows of one array."""
+def _workspace(model, d):
+    """Of one array, the rows for x (d of them), y and the rest, as `_forward` fills them."""
+    k1, K = model.off.size - 1, model.tau.size
     rows = np.empty((d + 3 * k1 + 3 * K + 5, BLOCK))
     y = d
     U = y + 1
@@ -377,7 +390,7 @@ def _workspace(d, k1, K):
     H = V + K
     E = H + K
     top = E + K
-    return (
+    return Workspace(
         rows[:y],
         rows[y],
         rows[U:G],
@@ -397,16 +410,16 @@ def _workspace(d, k1, K):
 
 
 @kernel(**_OPTIONS)
-def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wanted, i):
+def _evaluate(X, y, parameters, eps, wanted, i):
     """Log-likelihood, if asked for alone or with responsibilities, and what is wanted of each row, one row a column.
 
     One function for all that needs one run through gates and experts, as that is most of what there is to compile.
     """
     n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
+    model = Model(*parameters, eps * eps)
+    off, k1, K = model.off, model.off.size - 1, model.tau.size
+    work = _workspace(model, d)
+    x, _, _, G, S1, V, H, S2, E, top, mass, part = work
     height, width = 0, n
     if wanted == GATES:
         height, width = n, K
@@ -417,7 +430,7 @@ def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wan
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work, wanted)
         if wanted == TOTAL or wanted == RESPONSIBILITIES:
-            total += _sum_log(nb, top, mass, S1, part)
+            total += _sum_log(nb, work)
         if wanted == DENSITY:
             o = out[0]
             for s in range(nb):
@@ -441,7 +454,7 @@ def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wan
         elif wanted == INSERTION:
             log_sum, log_p, gate, rest = out[0], out[1], out[2], out[3]
             # V holds logits less a common number, which one logit gives back
-            _logit(kind2, x, nb, omega[off[i]], beta[off[i]], eps * eps, part)
+            _logit(model.kind2, x, nb, model.omega[off[i]], model.beta[off[i]], model.eps2, part)
             for s in range(nb):
                 log_sum[start + s] = part[s] + math.log(S2[i, s]) - V[off[i], s]
                 log_p[start + s] = top[s] + math.log(mass[s] / S1[s])
@@ -455,37 +468,36 @@ def _evaluate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, wan
     return total - 0.5 * n * LOG_2PI, out
 
 
-def log_likelihood(*args, weights=None):
+def log_likelihood(X, y, parameters, eps, weights=None):
     """Sum over rows of log p_G(y | x)."""
     if weights is None:
-        return _evaluate(*args, TOTAL, 0)[0]
-    return float(np.sum(weights * log_density(*args)))  # pairwise
+        return _evaluate(X, y, parameters, eps, TOTAL, 0)[0]
+    return float(np.sum(weights * log_density(X, y, parameters, eps)))  # pairwise
 
 
-def log_density(*args):
+def log_density(X, y, parameters, eps):
     """log p_G(y | x) of each row, (n,)."""
-    return _evaluate(*args, DENSITY, 0)[1][0]
+    return _evaluate(X, y, parameters, eps, DENSITY, 0)[1][0]
 
 
-def responsibilities(*args):
+def responsibilities(X, y, parameters, eps):
     """The E-step: log-likelihood, and r_j of each expert and row as (K, n), one expert a row."""
-    return _evaluate(*args, RESPONSIBILITIES, 0)
+    return _evaluate(X, y, parameters, eps, RESPONSIBILITIES, 0)
 
 
-def insertion_base(*args):
+def insertion_base(X, y, parameters, eps, i):
     """What adding an expert to group i takes of each row (4, n): log sum_l exp(v_l) of the group, log p, g_i, 1 - R_i.
 
-    Arguments are the common ones and, last, i. An expert with gate score t and density N turns p into p_new, all else
-    held:
+    An expert with gate score t and density N turns p into p_new, all else held:
 
         p_new / p = (1 + A) / (1 + B),   B = exp(t) / sum_l exp(v_l),   A = B (g_i N / p + 1 - R_i).
     """
-    return _evaluate(*args[:-1], INSERTION, args[-1])[1]
+    return _evaluate(X, y, parameters, eps, INSERTION, i)[1]
 
 
-def gate_weights(X, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps=0.0):
+def gate_weights(X, parameters, eps=0.0):
     """g_i(x) h_j(x) of each row and expert, (n, K)."""
-    return _evaluate(X, X.reshape(-1), kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, GATES, 0)[1]
+    return _evaluate(X, X.reshape(-1), parameters, eps, GATES, 0)[1]
 
 
 @njit(**_INNER)
@@ -497,11 +509,13 @@ def _weigh(f, weights, start, nb):
 
 
 @njit(**_INNER)
-def _posteriors(y, x, start, nb, off, eta, tau, nu, weights, G, S1, H, S2, E, mass, R, Z, W):
+def _posteriors(start, nb, model, weights, work, scores):
     """Turn E into r, G and H into gates; fill R (k1, nb), Z = r z and W = r w (K, nb).
 
     All but H times the weights.
     """
+    off, eta, tau, nu, y, S1, mass = model.off, model.eta, model.tau, model.nu, work.y, work.S1, work.mass
+    G, H, S2, E, R, Z, W = work.G, work.H, work.S2, work.E, scores.R, scores.Z, scores.W
     for i in range(off.size - 1):
         g, total, sums = G[i], R[i], S2[i]
         for s in range(nb):
@@ -510,7 +524,7 @@ def _posteriors(y, x, start, nb, off, eta, tau, nu, weights, G, S1, H, S2, E, ma
         _weigh(g, weights, start, nb)
         for j in range(off[i], off[i + 1]):
             r, h, z, w = E[j], H[j], Z[j], W[j]
-            _mean(x, nb, eta[j], tau[j], z)
+            _mean(work.x, nb, eta[j], tau[j], z)
             precision = 1.0 / nu[j]
             _weigh(r, weights, start, nb)
             for s in range(nb):
@@ -532,6 +546,22 @@ def _add_score(w, phi, nb, first, d, out):
 
 
 @njit(**_INNER)
+def _scores(model):
+    k1, K = model.off.size - 1, model.tau.size
+    return Scores(np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK)))
+
+
+@njit(**_INNER)
+def _places(model, d):
+    """Where v, mu, log nu of the first expert stand in the inner order, scalar by scalar, and the number of entries."""
+    k1, K = model.off.size - 1, model.tau.size
+    v = k1 * (d + 1)
+    mu = v + K * (d + 1)
+    nu = mu + K * (d + 1)
+    return Places(v, mu, nu, nu + K)
+
+
+@njit(**_INNER)
 def _public_order(k1, K, d):
     """Where entry k of the inner order, scalar by scalar with (slopes, constant) together, sits in `to_vector`."""
     order = np.empty(k1 * (d + 1) + K * (2 * d + 3), np.int64)
@@ -550,47 +580,43 @@ def _public_order(k1, K, d):
 
 
 @kernel(**_OPTIONS)
-def _score(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, weights):
+def _score(X, y, parameters, eps, weights):
     n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
+    model = Model(*parameters, eps * eps)
+    kind1, kind2, off, k1 = model.kind1, model.kind2, model.off, model.off.size - 1
+    work, scores, at = _workspace(model, d), _scores(model), _places(model, d)
+    x, G, H, E, part, R, Z, W = work.x, work.G, work.H, work.E, work.part, scores.R, scores.Z, scores.W
     toward = np.empty((1, d + 1, BLOCK))
-    inner = np.zeros(k1 * (d + 1) + K * (2 * d + 3))
-    first_v = k1 * (d + 1)
-    first_mu = first_v + K * (d + 1)
-    first_nu = first_mu + K * (d + 1)
+    inner = np.zeros(at.end)
     total = 0.0
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work, ZERO)
-        total += _sum_log(nb, top, mass, S1, part)
-        _posteriors(yb, x, start, nb, off, eta, tau, nu, weights, G, S1, H, S2, E, mass, R, Z, W)
+        total += _sum_log(nb, work)
+        _posteriors(start, nb, model, weights, work, scores)
         for i in range(k1):
             g, sums = G[i], R[i]
             if k1 > 1:
                 for s in range(nb):
                     part[s] = sums[s] - g[s]
-                _features(kind1, x, nb, a[i], eps * eps, toward[0])
+                _features(kind1, x, nb, model.a[i], model.eps2, toward[0])
                 _add_score(part, _seen(kind1, x, toward, ZERO), nb, i * (d + 1), d, inner)
             for j in range(off[i], off[i + 1]):
                 r, h = E[j], H[j]
                 if off[i + 1] - off[i] > 1:
                     for s in range(nb):
                         part[s] = r[s] - sums[s] * h[s]
-                    _features(kind2, x, nb, omega[j], eps * eps, toward[0])
-                    _add_score(part, _seen(kind2, x, toward, ZERO), nb, first_v + j * (d + 1), d, inner)
-                _add_score(Z[j], x, nb, first_mu + j * (d + 1), d, inner)
-                inner[first_nu + j] += _sum(W[j], nb)
+                    _features(kind2, x, nb, model.omega[j], model.eps2, toward[0])
+                    _add_score(part, _seen(kind2, x, toward, ZERO), nb, at.v + j * (d + 1), d, inner)
+                _add_score(Z[j], x, nb, at.mu + j * (d + 1), d, inner)
+                inner[at.nu + j] += _sum(W[j], nb)
     out = np.empty(inner.size)
-    out[_public_order(k1, K, d)] = inner
+    out[_public_order(k1, model.tau.size, d)] = inner
     return total - 0.5 * n * LOG_2PI, out
 
 
-def score(*args, weights=None):
+def score(X, y, parameters, eps, weights=None):
     """Log-likelihood, of unweighted rows only, and its gradient in `to_vector` order, (p,)."""
-    value, gradient = _score(*args, weights)
+    value, gradient = _score(X, y, parameters, eps, weights)
     return value if weights is None else np.nan, gradient
 
 
@@ -711,28 +737,114 @@ def _expert_terms(x, y, nb, eta, tau, nu, r, mu_mu, lam_mu, lam_lam):
         mu_mu[s] = r[s] * precision * (res[s] * res[s] * precision - 1.0)
 
 
+@njit(**_INNER)
+def _fill_scores(nb, model, work, scores, at, totals, by_row):
+    """Rows of F, one an entry of the inner order: by row the score (R - g, S), else (R, S), and R - g is summed."""
+    off, x, G, H, E, part, R, Z, W = model.off, work.x, work.G, work.H, work.E, work.part, scores.R, scores.Z, scores.W
+    F, toward = totals.F, totals.toward
+    d, k1 = x.shape[0], off.size - 1
+    shift = _room(model.kind1, k1)
+    for i in range(k1):
+        g, sums = G[i], R[i]
+        if k1 > 1:
+            phi = _seen(model.kind1, x, toward, i)
+            for s in range(nb):
+                part[s] = sums[s] - g[s]
+            _fill(part if by_row else sums, phi, nb, i * (d + 1), d, F)
+            if not by_row:
+                _add_score(part, phi, nb, i * (d + 1), d, totals.score)
+        for j in range(off[i], off[i + 1]):
+            if off[i + 1] - off[i] > 1:
+                r, h = E[j], H[j]
+                for s in range(nb):
+                    part[s] = r[s] - sums[s] * h[s]
+                _fill(part, _seen(model.kind2, x, toward, shift + j), nb, at.v + j * (d + 1), d, F)
+            _fill(Z[j], x, nb, at.mu + j * (d + 1), d, F)
+            w, row = W[j], F[at.nu + j]
+            for s in range(nb):
+                row[s] = w[s]
+
+
+@njit(**_INNER)
+def _add_squares(start, nb, weights, p, totals):
+    """The outer product of (R, S) with itself, weighted: of the p rows of F, which are weighted already, F F' / w."""
+    F, root = totals.F, totals.A
+    if weights is not None:
+        for s in range(nb):
+            root[s] = math.sqrt(weights[start + s])
+        for k in range(p):
+            f = F[k]
+            for s in range(nb):
+                f[s] /= root[s]
+    _add_outer(F, len(F), nb, totals.information)
+    if weights is not None:
+        for k in range(p):
+            f = F[k]
+            for s in range(nb):
+                f[s] *= root[s]
+
+
+@njit(**_INNER)
+def _add_first_gate(nb, model, work, at, totals):
+    """u_i th: each score of level 1 with everything of its own group, which S in F is the term of."""
+    off, x, F, toward, I = model.off, work.x, totals.F, totals.toward, totals.information  # noqa: E741
+    d, k1 = x.shape[0], off.size - 1
+    for i in range(k1 if k1 > 1 else 0):
+        phi = _seen(model.kind1, x, toward, i)
+        for j in range(off[i], off[i + 1]):
+            for block in range(2):
+                k0 = (at.v if block == 0 else at.mu) + j * (d + 1)
+                if block == 1 or off[i + 1] - off[i] > 1:
+                    for k in range(k0, k0 + d + 1):
+                        _add_row(F[k], phi, nb, d, k, i * (d + 1), I)
+            _add_row(F[at.nu + j], phi, nb, d, at.nu + j, i * (d + 1), I)
+
+
+@njit(**_INNER)
+def _add_experts(nb, model, work, scores, at, totals):
+    """Mean and variance of each expert, with the gate of its group and, last, with each other."""
+    off, eta, tau, nu, x = model.off, model.eta, model.tau, model.nu, work.x
+    H, E, part, Z, W, A, B = work.H, work.E, work.part, scores.Z, scores.W, totals.A, totals.B
+    toward, I = totals.toward, totals.information  # noqa: E741
+    d, k1 = x.shape[0], off.size - 1
+    shift = _room(model.kind1, k1)
+    for i in range(k1):
+        lo, hi = off[i], off[i + 1]
+        for j in range(lo, hi):
+            z, w = Z[j], W[j]
+            for k in range(lo, hi if hi - lo > 1 else lo):
+                psi, col = _seen(model.kind2, x, toward, shift + k), at.v + k * (d + 1)
+                hk = H[k]
+                own = 1.0 if k == j else 0.0
+                for s in range(nb):
+                    part[s] = z[s] * (own - hk[s])
+                    B[s] = w[s] * (own - hk[s])
+                _add_pair(part, x, psi, nb, d, at.mu + j * (d + 1), col, I, A)
+                _add_row(B, psi, nb, d, at.nu + j, col, I)
+            _expert_terms(x, work.y, nb, eta[j], tau[j], nu[j], E[j], part, B, A)
+            I[at.nu + j, at.nu + j] -= _sum(A, nb)
+            col = at.mu + j * (d + 1)
+            _add_pair(part, x, x, nb, d, col, col, I, A)
+            _add_row(B, x, nb, d, at.nu + j, col, I)
+
+
 @kernel(**_OPTIONS)
-def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps, weights, by_row):
+def _differentiate(X, y, parameters, eps, weights, by_row):
     """Log-likelihood, score and observed information; or 0, and log p and weighted score of each row."""
     n, d = X.shape
-    k1, K = off.size - 1, tau.size
-    model = (kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps * eps)
-    work = _workspace(d, k1, K)
-    x, yb, U, G, S1, V, H, S2, E, top, mass, part = work
-    R, Z, W = np.empty((k1, BLOCK)), np.empty((K, BLOCK)), np.empty((K, BLOCK))
-    A, B = np.empty(BLOCK), np.empty(BLOCK)
-    n_toward1, n_toward2 = _room(kind1, k1), _room(kind2, K)
+    model = Model(*parameters, eps * eps)
+    k1, K = model.off.size - 1, model.tau.size
+    work, scores, at = _workspace(model, d), _scores(model), _places(model, d)
+    n_toward1, n_toward2 = _room(model.kind1, k1), _room(model.kind2, K)
     toward = np.empty((n_toward1 + n_toward2, d + 1, BLOCK))
-    p = k1 * (d + 1) + K * (2 * d + 3)
+    p = at.end
     padded = (p + 3) // 4 * 4
-    F = np.zeros((padded, BLOCK))
-    I = np.zeros((padded, padded))  # noqa: E741 - the information; its lower triangle is filled
-    inner = np.zeros(p)
+    F, A, B = np.zeros((padded, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
+    inner, I = np.zeros(p), np.zeros((padded, padded))  # noqa: E741 - of the information, the lower triangle
+    totals = Totals(inner, I, F, toward, A, B)
     order = _public_order(k1, K, d)
+    off, (x, _, _, G, S1, _, H, _, E, top, mass, part), R = model.off, work, scores.R
     grad, out = np.empty(n if by_row else p), np.empty((p, n if by_row else p))
-    first_v = k1 * (d + 1)
-    first_mu = first_v + K * (d + 1)
-    first_nu = first_mu + K * (d + 1)
     total = 0.0
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work, ZERO)
@@ -740,70 +852,28 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
             for s in range(nb):
                 grad[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
         else:
-            total += _sum_log(nb, top, mass, S1, part)
-        _posteriors(yb, x, start, nb, off, eta, tau, nu, weights, G, S1, H, S2, E, mass, R, Z, W)
+            total += _sum_log(nb, work)
+        _posteriors(start, nb, model, weights, work, scores)
         for i in range(n_toward1 + n_toward2):
-            kind, slope = (kind1, a[i]) if i < n_toward1 else (kind2, omega[i - n_toward1])
-            _features(kind, x, nb, slope, eps * eps, toward[i])
-
-        # the score's terms (R - g, S), or (R, S) and the score: a row an inner parameter
-        for i in range(k1):
-            g, sums = G[i], R[i]
-            if k1 > 1:
-                phi = _seen(kind1, x, toward, i)
-                for s in range(nb):
-                    part[s] = sums[s] - g[s]
-                _fill(part if by_row else sums, phi, nb, i * (d + 1), d, F)
-                if not by_row:
-                    _add_score(part, phi, nb, i * (d + 1), d, inner)
-            for j in range(off[i], off[i + 1]):
-                if off[i + 1] - off[i] > 1:
-                    r, h = E[j], H[j]
-                    for s in range(nb):
-                        part[s] = r[s] - sums[s] * h[s]
-                    _fill(part, _seen(kind2, x, toward, n_toward1 + j), nb, first_v + j * (d + 1), d, F)
-                _fill(Z[j], x, nb, first_mu + j * (d + 1), d, F)
-                w, row = W[j], F[first_nu + j]
-                for s in range(nb):
-                    row[s] = w[s]
+            kind, slope = (model.kind1, model.a[i]) if i < n_toward1 else (model.kind2, model.omega[i - n_toward1])
+            _features(kind, x, nb, slope, model.eps2, toward[i])
+        _fill_scores(nb, model, work, scores, at, totals, by_row)
         if by_row:
             for k in range(p):
                 f, o = F[k], out[order[k]]
                 for s in range(nb):
                     o[start + s] = f[s]
             continue
-        for k in range(first_v, p):
+        for k in range(at.v, p):
             inner[k] += _sum(F[k], nb)
-        if weights is not None:  # of w F F', F being weighted already
-            for s in range(nb):
-                A[s] = math.sqrt(weights[start + s])
-            for k in range(p):
-                f = F[k]
-                for s in range(nb):
-                    f[s] /= A[s]
-        _add_outer(F, padded, nb, I)
-        if weights is not None:
-            for k in range(p):
-                f = F[k]
-                for s in range(nb):
-                    f[s] *= A[s]
-
-        # u with everything of its own group
-        for i in range(k1 if k1 > 1 else 0):
-            phi = _seen(kind1, x, toward, i)
-            for j in range(off[i], off[i + 1]):
-                for block in range(2):
-                    k0 = (first_v if block == 0 else first_mu) + j * (d + 1)
-                    if block == 1 or off[i + 1] - off[i] > 1:
-                        for k in range(k0, k0 + d + 1):
-                            _add_row(F[k], phi, nb, d, k, i * (d + 1), I)
-                _add_row(F[first_nu + j], phi, nb, d, first_nu + j, i * (d + 1), I)
-
-        # scores of each gate with each other: gate 0 is that of level 1, gate i + 1 that of group i
+        _add_squares(start, nb, weights, p, totals)
+        _add_first_gate(nb, model, work, at, totals)
+        # scores of each gate with each other: gate 0 is that of level 1, gate i + 1 that of group i; in a helper, sums
+        # that go into part are compiled in another order, which shows in the last bit
         for gate in range(k1 + 1):
-            lo, hi, kind, first, shift = 0, k1, kind1, 0, 0
+            lo, hi, kind, first, shift = 0, k1, model.kind1, 0, 0
             if gate > 0:
-                lo, hi, kind, first, shift = off[gate - 1], off[gate], kind2, first_v, n_toward1
+                lo, hi, kind, first, shift = off[gate - 1], off[gate], model.kind2, at.v, n_toward1
             for j in range(lo, hi if hi - lo > 1 else lo):
                 phi = _seen(kind, x, toward, shift + j)
                 for k in range(lo, j + 1):
@@ -832,26 +902,7 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
                     psi = _seen(kind, x, toward, shift + k)
                     _add_pair(part, phi, psi, nb, d, first + j * (d + 1), first + k * (d + 1), I, A)
                 _add_curvature(kind, B, phi, nb, d, first + j * (d + 1), I, A)
-
-        # mean and variance of each expert, with the gate of its group and, last, with each other
-        for i in range(k1):
-            lo, hi = off[i], off[i + 1]
-            for j in range(lo, hi):
-                z, w = Z[j], W[j]
-                for k in range(lo, hi if hi - lo > 1 else lo):
-                    psi, col = _seen(kind2, x, toward, n_toward1 + k), first_v + k * (d + 1)
-                    hk = H[k]
-                    own = 1.0 if k == j else 0.0
-                    for s in range(nb):
-                        part[s] = z[s] * (own - hk[s])
-                        B[s] = w[s] * (own - hk[s])
-                    _add_pair(part, x, psi, nb, d, first_mu + j * (d + 1), col, I, A)
-                    _add_row(B, psi, nb, d, first_nu + j, col, I)
-                _expert_terms(x, yb, nb, eta[j], tau[j], nu[j], E[j], part, B, A)
-                I[first_nu + j, first_nu + j] -= _sum(A, nb)
-                col = first_mu + j * (d + 1)
-                _add_pair(part, x, x, nb, d, col, col, I, A)
-                _add_row(B, x, nb, d, first_nu + j, col, I)
+        _add_experts(nb, model, work, scores, at, totals)
     if by_row:
         return 0.0, grad, out
     for k in range(p):
@@ -862,18 +913,18 @@ def _differentiate(X, y, kind1, kind2, off, a, b, omega, beta, eta, tau, nu, eps
     return total - 0.5 * n * LOG_2PI, grad, out
 
 
-def information(*args, weights=None):
+def information(X, y, parameters, eps, weights=None):
     """Log-likelihood, of unweighted rows only, score (p,) and observed information, minus the Hessian, (p, p).
 
     Both are in `to_vector` order.
     """
-    value, gradient, out = _differentiate(*args, weights, False)
+    value, gradient, out = _differentiate(X, y, parameters, eps, weights, False)
     return value if weights is None else np.nan, gradient, out
 
 
-def row_scores(*args, weights=None):
+def row_scores(X, y, parameters, eps, weights=None):
     """log p_G(y | x) of each row, (n,), and w times its gradient, one parameter of `to_vector` a row, (p, n)."""
-    return _differentiate(*args, weights, True)[1:]
+    return _differentiate(X, y, parameters, eps, weights, True)[1:]
 
 
 # -- the M-step of EM -------------------------------------------------------------------------------------------------
@@ -944,7 +995,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
     for start in range(0, n, BLOCK):
         nb = min(BLOCK, n - start)
         _load(X, start, nb, x)
-        _gate(kind, x, nb, slopes, intercepts, ZERO, m, eps * eps, U, G, total, top)
+        _gate(Gate(kind, slopes, intercepts, eps * eps), x, nb, ZERO, m, U, G, total, top)
         for s in range(nb):
             sums[s] = 0.0
         for i in range(m):
@@ -985,14 +1036,13 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
 
 
 @njit(**_INNER)
-def _insert(X, y, start, nb, kind2, base, expert, eps2, x, residual, share, ratio):
-    """One block of an expert (omega, t, eta, tau, nu) to be added: y - mu, B as share, and g_i N / p as ratio."""
-    omega, t, eta, tau, nu = expert
+def _insert(X, y, start, nb, base, expert, x, residual, share, ratio):
+    """One block of an expert to be added: y - mu, B as share, and g_i N / p as ratio."""
     log_sum, log_p, gate = base[0], base[1], base[2]
     _load(X, start, nb, x)
-    _logit(kind2, x, nb, omega, t, eps2, share)
-    _mean(x, nb, eta, tau, residual)
-    precision, constant = 0.5 / nu, -0.5 * math.log(nu)
+    _logit(expert.kind, x, nb, expert.omega, expert.t, expert.eps2, share)
+    _mean(x, nb, expert.eta, expert.tau, residual)
+    precision, constant = 0.5 / expert.nu, -0.5 * math.log(expert.nu)
     for s in range(nb):
         residual[s] = y[start + s] - residual[s]
         share[s] = _exp(min(share[s] - log_sum[start + s], 50.0))
@@ -1001,19 +1051,21 @@ def _insert(X, y, start, nb, kind2, base, expert, eps2, x, residual, share, rati
 
 
 @kernel(**_OPTIONS)
-def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, by_row, weights):
+def _insert_each(X, y, kind2, base, experts, limits, eps, weights, by_row):
     """What `insertion_gains` returns, and no rows; or, by row, what `insertion_changes` returns, last."""
     n, d = X.shape
+    omega, pivot, eta, tau, nu = experts
+    low, high = limits
     C = tau.size
     rest = base[3]
     x, residual, share, ratio = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     A, B = np.empty(n), np.empty(n)
     chosen, gain, out = np.empty(C), np.empty(C), np.empty((C if by_row else 0, n))
     for c in range(C):
-        expert = (omega[c], pivot[c], eta[c], tau[c], nu[c])
+        expert = Expert(kind2, omega[c], pivot[c], eta[c], tau[c], nu[c], eps * eps)
         for start in range(0, n, BLOCK):
             nb = min(BLOCK, n - start)
-            _insert(X, y, start, nb, kind2, base, expert, eps * eps, x, residual, share, ratio)
+            _insert(X, y, start, nb, base, expert, x, residual, share, ratio)
             if by_row:
                 change = out[c]
                 for s in range(nb):
@@ -1060,38 +1112,40 @@ def _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, 
     return chosen, gain, out
 
 
-def insertion_gains(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, weights=None):
+def insertion_gains(X, y, kind2, base, experts, limits, eps, weights=None):
     """What each of C experts would add to the log-likelihood at its best weight, all else held.
 
-    Expert c has gate score s(x, omega[c]) + pivot[c] + t with t in [low[c], high[c]] to be chosen, and density
-    N(eta[c]' x + tau[c], nu[c]); omega, eta (C, d), the others (C,); base is of `insertion_base`. Returns t (C,), after
-    `WEIGHINGS` Newton steps, and the gain at it (C,).
+    With `experts` (omega, pivot, eta, tau, nu) and `limits` (low, high), expert c has gate score
+    s(x, omega[c]) + pivot[c] + t with t in [low[c], high[c]] to be chosen, and density N(eta[c]' x + tau[c], nu[c]);
+    omega, eta (C, d), the others (C,); base is of `insertion_base`. Returns t (C,), after `WEIGHINGS` Newton steps, and
+    the gain at it (C,).
     """
-    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, low, high, eps, False, weights)[:2]
+    return _insert_each(X, y, kind2, base, experts, limits, eps, weights, False)[:2]
 
 
-def insertion_changes(X, y, kind2, base, omega, pivot, eta, tau, nu, eps):
+def insertion_changes(X, y, kind2, base, experts, eps):
     """Change of log p per unit weight of each of C experts, to first order: A - B at t = pivot, row by row, (C, n).
 
     Arguments are those of `insertion_gains`.
     """
-    return _insert_each(X, y, kind2, base, omega, pivot, eta, tau, nu, pivot, pivot, eps, True, None)[2]
+    _, pivot, *_ = experts
+    return _insert_each(X, y, kind2, base, experts, (pivot, pivot), eps, None, True)[2]
 
 
 @kernel(**_OPTIONS)
-def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, weights):
+def _insertion_information(X, y, kind2, base, expert, eps, weights):
     n, d = X.shape
+    new = Expert(kind2, *expert, eps * eps)
     rest = base[3]
     x, residual, h, part = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     f, e, ez, ew = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     toward, tmp, last = np.empty((1, d + 1, BLOCK)), np.empty(BLOCK), np.empty(BLOCK)
     first_mu, p = d + 1, 2 * d + 3
     grad, out = np.zeros(p), np.zeros((p, p))
-    expert = (omega, beta, eta, tau, nu)
-    precision, total = 1.0 / nu, 0.0
+    precision, total = 1.0 / new.nu, 0.0
     for start in range(0, n, BLOCK):
         nb = min(BLOCK, n - start)
-        _insert(X, y, start, nb, kind2, base, expert, eps * eps, x, residual, h, e)
+        _insert(X, y, start, nb, base, new, x, residual, h, e)
         for s in range(nb):
             e[s] *= h[s]
             A = e[s] + h[s] * rest[start + s]
@@ -1102,7 +1156,7 @@ def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, we
             ez[s] = e[s] * residual[s] * precision  # e comes first: where it is 0, squares of residuals may overflow
             ew[s] = 0.5 * (ez[s] * residual[s] - e[s])
         total += _sum_logs(part, nb) if weights is None else _dot_logs(part, weights, start, nb)
-        _features(kind2, x, nb, omega, eps * eps, toward[0])
+        _features(kind2, x, nb, new.omega, new.eps2, toward[0])
         phi = _seen(kind2, x, toward, ZERO)
         for s in range(nb):
             part[s] = f[s] - h[s]
@@ -1146,15 +1200,15 @@ def _insertion_information(X, y, kind2, base, omega, beta, eta, tau, nu, eps, we
     return total, grad, out
 
 
-def insertion_information(*args, weights=None):
+def insertion_information(X, y, kind2, base, expert, eps, weights=None):
     """Gain of one expert, its gradient and minus its Hessian in (omega, beta, eta, tau, log nu), all else held.
 
-    The expert has gate score s(x, omega) + beta and density N(eta' x + tau, nu); omega, eta (d,); base is of
-    `insertion_base`. With A and B as there, f = A / (1 + A), h = B / (1 + B), the expert's responsibility
-    e = B g_i N / p / (1 + A), and z, w as at the head of this file, its score is  t: f - h,  mu: e z,  lam: e w,  and
-    its Hessian
+    `expert` (omega, beta, eta, tau, nu) has gate score s(x, omega) + beta and density N(eta' x + tau, nu); omega, eta
+    (d,); base is of `insertion_base`. With A and B as there, f = A / (1 + A), h = B / (1 + B), the expert's
+    responsibility e = B g_i N / p / (1 + A), and z, w as at the head of this file, its score is  t: f - h,  mu: e z,
+    lam: e w,  and its Hessian
 
         t t    f (1 - f) - h (1 - h),   t mu  e (1 - f) z,   t lam  e (1 - f) w,
         mu mu  e ((1 - e) z^2 - 1/nu),  mu lam  e z ((1 - e) w - 1),  lam lam  e ((1 - e) w^2 - w - 1/2).
     """
-    return _insertion_information(*args, weights)
+    return _insertion_information(X, y, kind2, base, expert, eps, weights)

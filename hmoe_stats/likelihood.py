@@ -43,7 +43,7 @@ def log_density(G, X, y):
         If G is not a measure, or X and y do not fit it or each other, or are not finite.
     """
     G, X, y = _checked(G, X, y)
-    return kernels.log_density(X, y, *G.kernel_args(), 0.0)
+    return kernels.log_density(X, y, G.kernel_args(), 0.0)
 
 
 def log_likelihood(G, X, y, weights=None, relative_to=None):
@@ -76,11 +76,11 @@ def log_likelihood(G, X, y, weights=None, relative_to=None):
     """
     G, X, y, weights = _weighted(G, X, y, weights)
     if relative_to is None:
-        return kernels.log_likelihood(X, y, *G.kernel_args(), 0.0, weights=weights)
+        return kernels.log_likelihood(X, y, G.kernel_args(), 0.0, weights=weights)
     H = as_measure("relative_to", relative_to)
     if H.d != G.d:
         raise ValueError(f"relative_to must have d = {G.d}, as G has; got d = {H.d}")
-    gain = kernels.log_density(X, y, *G.kernel_args(), 0.0) - kernels.log_density(X, y, *H.kernel_args(), 0.0)
+    gain = kernels.log_density(X, y, G.kernel_args(), 0.0) - kernels.log_density(X, y, H.kernel_args(), 0.0)
     return float(np.sum(gain if weights is None else weights * gain))  # pairwise
 
 
@@ -92,7 +92,7 @@ def responsibilities(G, X, y, weights=None):
     """
     given, (G, X, y) = (("X", X), ("y", y)), _checked(G, X, y)
     check_weights(weights, y.size, *given)
-    return np.ascontiguousarray(kernels.responsibilities(X, y, *G.kernel_args(), 0.0)[1].T)
+    return np.ascontiguousarray(kernels.responsibilities(X, y, G.kernel_args(), 0.0)[1].T)
 
 
 def gate_weights(G, X):
@@ -110,14 +110,14 @@ def gate_weights(G, X):
     """
     G = as_measure("G", G)
     X = check_covariates(X, G.d)
-    return kernels.gate_weights(X, *G.kernel_args())
+    return kernels.gate_weights(X, G.kernel_args())
 
 
 def predict(G, X):
     """Conditional mean of y given x, sum_j gate_j(x) (eta_j' x + tau_j): (n,). Parameters as `gate_weights`."""
     G = as_measure("G", G)
     X = check_covariates(X, G.d)
-    return np.einsum("nk,nk->n", kernels.gate_weights(X, *G.kernel_args()), X @ G.eta.T + G.tau)
+    return np.einsum("nk,nk->n", kernels.gate_weights(X, G.kernel_args()), X @ G.eta.T + G.tau)
 
 
 def score(G, X, y, weights=None):
@@ -127,7 +127,7 @@ def score(G, X, y, weights=None):
     Parameters and errors as `log_likelihood`.
     """
     G, X, y, weights = _weighted(G, X, y, weights)
-    return kernels.score(X, y, *G.kernel_args(), 0.0, weights=weights)[1]
+    return kernels.score(X, y, G.kernel_args(), 0.0, weights=weights)[1]
 
 
 def information(G, X, y, weights=None):
@@ -137,4 +137,4 @@ def information(G, X, y, weights=None):
     Parameters and errors as `log_likelihood`.
     """
     G, X, y, weights = _weighted(G, X, y, weights)
-    return kernels.information(X, y, *G.kernel_args(), 0.0, weights=weights)[2]
+    return kernels.information(X, y, G.kernel_args(), 0.0, weights=weights)[2]

@@ -210,7 +210,7 @@ class Lattice:
 
     def densities(self, G):
         """(m, r) conditional densities p_G(y | x); times `step` they are probabilities of y given x."""
-        return np.exp(kernels.log_density(*self.rows, *G.kernel_args(), 0.0)).reshape(len(self.X), -1)
+        return np.exp(kernels.log_density(*self.rows, G.kernel_args(), 0.0)).reshape(len(self.X), -1)
 
     def probabilities(self, G):
         """(m, r) probabilities of the points, 1 in all."""

@@ -226,7 +226,7 @@ def sample(G, n, x, seed):
 
 def respond(G, X, rng):
     """Draw y (n,) given covariates X (n, d), both as checked."""
-    cumulative = np.cumsum(kernels.gate_weights(X, *G.kernel_args()), axis=1)
+    cumulative = np.cumsum(kernels.gate_weights(X, G.kernel_args()), axis=1)
     u = rng.random(len(X)) * cumulative[:, -1]
     leaf = np.minimum((cumulative <= u[:, None]).sum(axis=1), G.n_experts - 1)
     mean = np.einsum("nd,nd->n", X, G.eta[leaf]) + G.tau[leaf]

@@ -24,6 +24,17 @@ def scale(n, pure=40):
     return min(n, pure) if PURE_PYTHON else n
 
 
+def moved(argument):
+    """A copy of an array, or of a tuple with its arrays copied, that may be written to where the original may."""
+    if isinstance(argument, tuple):
+        return tuple(map(moved, argument))
+    if not isinstance(argument, np.ndarray):
+        return argument
+    copy = argument.copy()
+    copy.flags.writeable = argument.flags.writeable
+    return copy
+
+
 @pytest.fixture
 def rng(request):
     """A generator keyed by the name of the test and its parameters: the same in every run and order."""

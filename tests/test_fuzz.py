@@ -172,7 +172,7 @@ def check_score(fit, result, arguments, X, y):
     units = [1.0, reach, 1 / sd, reach / sd, *(1 / spread[spread > 1e-13 * np.abs(X).max(axis=0)])]
     assert result.score_norm <= min(arguments.get("tol", 1e-8), 1e50) * max(units) * G.d * 1.01
     if max(units) < 1e3:  # else rounding hides it
-        _, score = kernels.score(X, y, *G.kernel_args(), result.smoothing)
+        _, score = kernels.score(X, y, G.kernel_args(), result.smoothing)
         size = np.abs(X) @ np.abs(G.eta.T) + np.abs(G.tau) + np.abs(y)[:, None]
         slack = 1e-7 + 1e-13 * (size / G.nu).max() * max(1.0, np.abs(X).max())
         assert np.abs(score[free]).max(initial=0.0) / len(y) <= 1.01 * result.score_norm + slack

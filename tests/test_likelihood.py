@@ -9,7 +9,7 @@ from pathlib import Path
 import naive
 import numpy as np
 import pytest
-from conftest import PURE_PYTHON, scale
+from conftest import PURE_PYTHON, moved, scale
 from scipy.stats import norm
 
 import hmoe_stats as hs
@@ -85,9 +85,9 @@ def test_smoothed_distances_agree_with_the_oracle(rng, gating, eps):
     """The kernels' `eps`; rows at the centres themselves are included, where smoothing makes the model analytic."""
     G, X, y = case(rng, gating, (1, 3, 2), 2, scale(300))
     X[0], X[1] = G.a[0], G.omega[2]
-    args = (X, y, *G.kernel_args(), eps)
+    args = (X, y, G.kernel_args(), eps)
     assert_near(kernels.log_density(*args), naive.log_density(G, X, y, eps), 1e-12)
-    assert_near(kernels.gate_weights(X, *G.kernel_args(), eps), naive.gate_weights(G, X, eps), 1e-12)
+    assert_near(kernels.gate_weights(X, G.kernel_args(), eps), naive.gate_weights(G, X, eps), 1e-12)
     assert_near(kernels.responsibilities(*args)[1].T, naive.responsibilities(G, X, y, eps), 1e-12)
     value, score, information = kernels.information(*args)
     for total in (value, kernels.score(*args)[0], kernels.responsibilities(*args)[0], kernels.log_likelihood(*args)):
@@ -446,31 +446,30 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
     G = hs.datasets.truth("C2", gating)
     X, y = hs.sample(G, 250, x=hs.Uniform(-3, 3), seed=1)
     G, kind = G.kernel_args(), G.kernel_args()[1]
-    r = kernels.responsibilities(X, y, *G, 0.0)[1]
+    r = kernels.responsibilities(X, y, G, 0.0)[1]
     slopes, numbers = [rng.normal(size=(5, 1)) for _ in range(2)], [rng.normal(size=5) for _ in range(2)]
-    experts = [slopes[0], numbers[0], slopes[1], numbers[1], rng.uniform(0.1, 1.0, 5)]
-    base = kernels.insertion_base(X, y, *G, 0.01, 1)
+    experts = slopes[0], numbers[0], slopes[1], numbers[1], rng.uniform(0.1, 1.0, 5)
+    base = kernels.insertion_base(X, y, G, 0.01, 1)
     calls = {
-        kernels.log_likelihood: (X, y, *G, 0.01),
-        kernels.log_density: (X, y, *G, 0.01),
-        kernels.responsibilities: (X, y, *G, 0.01),
-        kernels.score: (X, y, *G, 0.01),
-        kernels.information: (X, y, *G, 0.01),
-        kernels.gate_weights: (X, *G),
+        kernels.log_likelihood: (X, y, G, 0.01),
+        kernels.log_density: (X, y, G, 0.01),
+        kernels.responsibilities: (X, y, G, 0.01),
+        kernels.score: (X, y, G, 0.01),
+        kernels.information: (X, y, G, 0.01),
+        kernels.gate_weights: (X, G),
         kernels.expert_sums: (X, y, r),
         kernels.residual_sums: (X, y, r, G[7], G[8]),
         kernels.gate_information: (X, r[:2], kind, G[5][:2].copy(), G[6][:2].copy(), 0.01),
-        kernels.insertion_base: (X, y, *G, 0.01, 1),
-        kernels.insertion_gains: (X, y, kind, base, *experts, np.full(5, -4.0), np.full(5, 1.0), 0.01),
-        kernels.insertion_changes: (X, y, kind, base, *experts, 0.01),
-        kernels.insertion_information: (X, y, kind, base, *(v[0] for v in experts), 0.01),
+        kernels.insertion_base: (X, y, G, 0.01, 1),
+        kernels.insertion_gains: (X, y, kind, base, experts, (np.full(5, -4.0), np.full(5, 1.0)), 0.01),
+        kernels.insertion_changes: (X, y, kind, base, experts, 0.01),
+        kernels.insertion_information: (X, y, kind, base, tuple(v[0] for v in experts), 0.01),
     }
     for kernel, arguments in calls.items():
         seen, rubbish = set(), []
         for _ in range(scale(60, 2)):
             rubbish = [*rubbish[-20:], np.full(rng.integers(1, 3000), rng.normal())]
-            moved = [np.array(a) if isinstance(a, np.ndarray) else a for a in arguments]
-            result = kernel(*moved)
+            result = kernel(*moved(arguments))
             parts = result if isinstance(result, tuple) else (result,)
             seen.add(b"".join(np.asarray(part).tobytes() for part in parts))
         assert len(seen) == 1, kernel.__name__
@@ -487,7 +486,7 @@ class Inserted:
         slopes[0] *= 3.0 / np.abs(gate.features(self.X)).max()  # weights of e^20 are no small ones
         self.experts = slopes[0], numbers[0], slopes[1], numbers[1], rng.uniform(0.3, 1.0, 3)
         self.kind = gate.code
-        self.base = kernels.insertion_base(self.X, self.y, *self.G.kernel_args(), 0.0, i)
+        self.base = kernels.insertion_base(self.X, self.y, self.G.kernel_args(), 0.0, i)
 
     def change(self, omega, beta, eta, tau, nu):
         """Change of log p of each row."""
@@ -509,7 +508,7 @@ def test_insertion_gains_against_models_with_the_expert_in_them(gating, k2, i, d
     data = case.X, case.y, case.kind, case.base
     for low, high in ((-6.0, 3.0), (-1.0, -0.5), (0.5, 0.5)):
         limits = np.full(3, low), np.full(3, high)
-        chosen, gains = kernels.insertion_gains(*data, *case.experts, *limits, 0.0)
+        chosen, gains = kernels.insertion_gains(*data, case.experts, limits, 0.0)
         assert ((low <= chosen) & (chosen <= high)).all()
         for c, (omega, beta, *line) in enumerate(zip(*case.experts, strict=True)):
             np.testing.assert_allclose(
@@ -523,7 +522,7 @@ def test_insertion_gains_against_models_with_the_expert_in_them(gating, k2, i, d
 @pytest.mark.parametrize(("k2", "i", "d"), INSERTED)
 def test_insertion_changes_are_derivatives_in_the_weight(gating, k2, i, d, rng):
     case = Inserted(gating, k2, i, d, rng)
-    changes = kernels.insertion_changes(case.X, case.y, case.kind, case.base, *case.experts, 0.0)
+    changes = kernels.insertion_changes(case.X, case.y, case.kind, case.base, case.experts, 0.0)
     for c, (omega, beta, *line) in enumerate(zip(*case.experts, strict=True)):
         expected = case.change(omega, beta + np.log(1e-9), *line) / 1e-9
         np.testing.assert_allclose(changes[c], expected, rtol=1e-3, atol=1e-5)
@@ -540,7 +539,7 @@ def test_insertion_information_against_differences(gating, k2, i, d, rng):
         return omega, beta, eta, tau, np.exp(log_nu)
 
     def kernel(v):
-        return kernels.insertion_information(case.X, case.y, case.kind, case.base, *at(v), 0.0)
+        return kernels.insertion_information(case.X, case.y, case.kind, case.base, at(v), 0.0)
 
     for omega, beta, eta, tau, nu in zip(*case.experts, strict=True):
         v = np.concatenate([omega, [beta], eta, [tau, np.log(nu)]])

@@ -114,7 +114,7 @@ def test_the_smoothed_score_vanishes_under_laplace_gates(gating):
     fit = hs.fit_mle(X, y, gating, (2, 2), start=G, n_starts=3)
     check_certificate(fit, X, y)
     assert fit.score_norm < 1e-8
-    score = kernels.score(X, y, *fit.measure.kernel_args(), fit.smoothing)[1] / y.size
+    score = kernels.score(X, y, fit.measure.kernel_args(), fit.smoothing)[1] / y.size
     names = fit.measure.parameter_names()
     free = np.array([name not in fit.active_bounds for name in names])
     assert np.abs(score[free]).max() < 1e-8
@@ -621,7 +621,7 @@ def test_bounds_are_respected_and_named(gating, k2):
         value = math.exp(vector[name]) if name.startswith("log_nu") else vector[name]
         assert min(abs(value - low), abs(value - high)) < 1e-9, name
     free = np.array([name not in fit.active_bounds for name in names])
-    score = kernels.score(X, y, *fit.measure.kernel_args(), fit.smoothing)[1] / y.size
+    score = kernels.score(X, y, fit.measure.kernel_args(), fit.smoothing)[1] / y.size
     assert np.abs(score[free]).max() < 1e-8
     assert fit.score_norm < 1e-8
     assert np.abs(score[~free]).max() > 1e-4  # they do press

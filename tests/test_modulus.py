@@ -40,7 +40,7 @@ def point(problem, rng, scale=0.1):
 def test_row_scores_are_the_scores_of_single_rows(gating, rng):
     G = datasets.truth("C2", gating)
     X, y = rng.uniform(-3, 3, (300, 1)), rng.normal(0, 5, 300)
-    log_p, S = kernels.row_scores(X, y, *G.kernel_args(), 0.0)
+    log_p, S = kernels.row_scores(X, y, G.kernel_args(), 0.0)
     np.testing.assert_array_equal(log_p, log_density(G, X, y))
     for i in (0, 7, 299):
         np.testing.assert_allclose(S[:, i], score(G, X[i : i + 1], y[i : i + 1]), rtol=1e-12, atol=1e-12)

@@ -317,11 +317,11 @@ def test_help_is_promised_where_all_move_together(gating):
     X, y, kind, base = group._data()
     lines = drawn["eta"], drawn["tau"], drawn["nu"]
     pivot = -drawn["omega"] @ group.centre if kind == 0 else np.zeros(40)
-    change = kernels.insertion_changes(X, y, kind, base, drawn["omega"], pivot, *lines, group.problem.smoothing)
+    change = kernels.insertion_changes(X, y, kind, base, (drawn["omega"], pivot, *lines), group.problem.smoothing)
     first, second = change.sum(axis=1), (change**2).sum(axis=1)
     weight, seen = np.exp(helped["beta"] - pivot), helped["gain"] > -np.inf
     assert (helped["gain"] >= weight * first - 0.5 * weight**2 * second - 1e-9)[seen].all()
-    scores = kernels.row_scores(X, y, *group.G.kernel_args(), group.problem.smoothing)[1]
+    scores = kernels.row_scores(X, y, group.G.kernel_args(), group.problem.smoothing)[1]
     for c in np.flatnonzero(seen)[:5]:
         left = change[c] - scores.T @ np.linalg.lstsq(scores.T, change[c], rcond=1e-10)[0]
         expected = weight[c] * first[c] - 0.5 * weight[c] ** 2 * left @ left

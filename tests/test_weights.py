@@ -6,7 +6,7 @@ import naive
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import scale
+from conftest import moved, scale
 
 import hmoe_stats as hs
 from hmoe_stats import kernels
@@ -131,23 +131,19 @@ def test_weighted_sums_do_not_depend_on_where_their_arrays_lie(gating, rng):
     G = naive.random_measure(rng, gating)
     X, y = naive.random_data(rng, G, N)
     args, w = G.kernel_args(), rng.uniform(0.5, 2.0, N)
-    base, kind = kernels.insertion_base(X, y, *args, 0.01, 1), args[1]
-    experts, ends = [a[:3] for a in args[5:]], read_only(np.full(3, -4.0), np.full(3, 1.0))
+    base, kind = kernels.insertion_base(X, y, args, 0.01, 1), args[1]
+    experts, ends = tuple(a[:3] for a in args[5:]), read_only(np.full(3, -4.0), np.full(3, 1.0))
     calls = {
-        kernels.score: (X, y, *args, 0.01),
-        kernels.information: (X, y, *args, 0.01),
-        kernels.insertion_gains: (X, y, kind, base, *experts, *ends, 0.01),
-        kernels.insertion_information: (X, y, kind, base, *(v[0] for v in experts), 0.01),
+        kernels.score: (X, y, args, 0.01),
+        kernels.information: (X, y, args, 0.01),
+        kernels.insertion_gains: (X, y, kind, base, experts, ends, 0.01),
+        kernels.insertion_information: (X, y, kind, base, tuple(v[0] for v in experts), 0.01),
     }
     for kernel, arguments in calls.items():
         seen, rubbish = set(), []
         for _ in range(scale(40, 2)):
             rubbish = [*rubbish[-20:], np.full(rng.integers(1, 3000), rng.normal())]
-            moved = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
-            for new, old in zip(moved, arguments, strict=True):
-                if isinstance(old, np.ndarray):
-                    new.flags.writeable = old.flags.writeable
-            parts = kernel(*moved, weights=w.copy())
+            parts = kernel(*moved(arguments), weights=w.copy())
             seen.add(b"".join(np.asarray(part).tobytes() for part in parts))
         assert len(seen) == 1, kernel.__name__
 
@@ -318,9 +314,9 @@ def test_an_expert_is_inserted_as_into_repeated_rows(rng, gating, d):
     (X, y, kind, base), (copies, values, _, whole) = (group._data() for group in groups)
     for c in range(3):
         expert = drawn[0]["omega"][c], 0.3, *(drawn[0][name][c] for name in ("eta", "tau", "nu"))
-        got = kernels.insertion_information(X, y, kind, base, *expert, 0.01, weights=w.astype(float))
+        got = kernels.insertion_information(X, y, kind, base, expert, 0.01, weights=w.astype(float))
         for part, want in zip(
-            got, kernels.insertion_information(copies, values, kind, whole, *expert, 0.01), strict=True
+            got, kernels.insertion_information(copies, values, kind, whole, expert, 0.01), strict=True
         ):
             near(part, want, 1e-10)
 

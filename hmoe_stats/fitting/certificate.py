@@ -46,7 +46,7 @@ def doubts(problem, z):
     *_, nu = args = problem.kernel_args(z)
     held = 0.0
     for rows in batches(problem.rows):
-        r = kernels.responsibilities(problem.X[rows], problem.y[rows], *args, 0.0)[1]
+        r = kernels.responsibilities(problem.X[rows], problem.y[rows], args, 0.0)[1]
         held += total(r.T, weights_of(problem.weights, rows))
     said = {}
     for j in np.flatnonzero(held < problem.d + 1 + FREEDOM):

@@ -115,7 +115,8 @@ def run(problem, z, eps, max_iter, tol):
     unit = np.append(np.where(problem.constant, 1.0, problem.spread), 1.0)
     path = []
     for iteration in range(max_iter + 1):
-        args = problem.X, problem.y, *problem.kinds, off, *read_only(a, b, omega, beta, eta, tau, nu), eps
+        parameters = *problem.kinds, off, *read_only(a, b, omega, beta, eta, tau, nu)
+        args = problem.X, problem.y, parameters, eps
         value, r = kernels.responsibilities(*args)
         if problem.weights is None:
             path.append(float(value - shift))

@@ -81,7 +81,7 @@ class Group:
                 mine = getattr(self.G, name)[self.lo : self.hi]
                 low, high = mine.max(axis=0) - (high - low), mine.min(axis=0) + (high - low)
             self.box[name] = (low, np.maximum(low, high))
-        self.base = kernels.insertion_base(problem.X, problem.y, *self.G.kernel_args(), problem.smoothing, i)
+        self.base = kernels.insertion_base(problem.X, problem.y, self.G.kernel_args(), problem.smoothing, i)
 
     def candidates(self, rng, count):
         """Random experts: lines turned and moved from those of G, half of them through a row; gates anywhere."""
@@ -127,9 +127,9 @@ class Group:
     def alone(self, experts):
         """The experts with their `beta` and `gain`: the best intercept in the box and what it adds, all else held."""
         pivot, low, high = self._intercepts(experts)
-        args = read_only(experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"], low, high)
-        weights = self.problem.weights
-        chosen, gain = kernels.insertion_gains(*self._data(), *args, self.problem.smoothing, weights=weights)
+        args = read_only(experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"])
+        eps, weights = self.problem.smoothing, self.problem.weights
+        chosen, gain = kernels.insertion_gains(*self._data(), args, read_only(low, high), eps, weights=weights)
         return self._judged(experts | {"beta": pivot + chosen, "gain": gain})
 
     def climb(self, experts):
@@ -149,13 +149,13 @@ class Group:
         cross, outer = np.zeros((pivot.size, self.G.to_vector().size)), 0.0
         for rows in batches(len(y)):
             weights = weights_of(self.problem.weights, rows)
-            scores = kernels.row_scores(X[rows], y[rows], *self.G.kernel_args(), eps, weights=weights)[1]
+            scores = kernels.row_scores(X[rows], y[rows], self.G.kernel_args(), eps, weights=weights)[1]
             weighted, scores = scores.T, scores if weights is None else scores / weights
             outer = outer + scores @ weighted
             of_rows = X[rows], y[rows], kind, np.ascontiguousarray(base[:, rows])
             for start in range(0, pivot.size, TOGETHER):
                 part = slice(start, start + TOGETHER)
-                change = kernels.insertion_changes(*of_rows, *(values[part] for values in all_args), eps)
+                change = kernels.insertion_changes(*of_rows, tuple(values[part] for values in all_args), eps)
                 first[part] += total(change.T, weights)
                 second[part] += total((change**2).T, weights)
                 cross[part] += change @ weighted
@@ -228,6 +228,6 @@ class _Place:
 
     def derivatives(self, z, eps):
         value, gradient, information = kernels.insertion_information(
-            *self.group._data(), *self.read(z).values(), eps, weights=self.group.problem.weights
+            *self.group._data(), tuple(self.read(z).values()), eps, weights=self.group.problem.weights
         )
         return value, gradient * self.scale, information * (self.scale[:, None] * self.scale)

@@ -289,7 +289,7 @@ def _result(search, pool, optima, finals):
     return FitResult(
         measure=measure,
         log_likelihood=float(
-            kernels.log_likelihood(search.X, search.y, *measure.kernel_args(), 0.0, weights=search.weights)
+            kernels.log_likelihood(search.X, search.y, measure.kernel_args(), 0.0, weights=search.weights)
         ),
         score_norm=float(np.abs(score).max()) / problem.n,
         status=status,

@@ -214,7 +214,7 @@ def regroupings(search, pool, rng):
     """The best optimum with any two experts of different groups in each other's place, and shaken."""
     problem, optimum = pool.problem, pool.best.optimum
     few = problem.thinned(rng, EM_ROWS)
-    held = kernels.responsibilities(few.X, few.y, *few.kernel_args(optimum.z), few.smoothing)[1]
+    held = kernels.responsibilities(few.X, few.y, few.kernel_args(optimum.z), few.smoothing)[1]
     held += 1e-6  # an expert without rows starts from all of them
     swapped = [starts.from_weights(few, held[order]) for order in shapes.swaps(problem.k2)]
     led = [_regated(search, few, G, rng) if problem.located else warmed(few, G) for G in swapped]

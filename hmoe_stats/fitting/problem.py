@@ -155,7 +155,7 @@ def read_only(*arrays):
     views = [array.view() for array in arrays]
     for view in views:
         view.flags.writeable = False
-    return views
+    return tuple(views)
 
 
 class Columns(NamedTuple):
@@ -262,7 +262,7 @@ class Problem:
         if self.weights is not None:
             reference = np.zeros(self.rows)
             if G is not None:
-                reference = kernels.log_density(self.X, self.y, *self.inside(G).kernel_args(), 0.0)
+                reference = kernels.log_density(self.X, self.y, self.inside(G).kernel_args(), 0.0)
             self._refer(np.maximum(reference, LOWEST))
 
     def _refer(self, reference):
@@ -474,7 +474,7 @@ class Problem:
     # -- the function and its derivatives ---------------------------------------------------------------------------
     def log_likelihood(self, z, eps):
         """Log-likelihood at z in the units of the data; under weights relative to the `reference`."""
-        args = self.X, self.y, *self.kernel_args(z), eps
+        args = self.X, self.y, self.kernel_args(z), eps
         if self.weights is None:
             return kernels.log_likelihood(*args) - self.n * np.log(self.y_scale)
         return self.relative(kernels.log_density(*args))
@@ -485,7 +485,7 @@ class Problem:
 
     def derivatives(self, z, eps):
         """`log_likelihood` at z, its gradient in z and minus its Hessian in z."""
-        args = self.X, self.y, *self.kernel_args(z), eps
+        args = self.X, self.y, self.kernel_args(z), eps
         value, gradient, information = kernels.information(*args, weights=self.weights)
         return (
             value - self.n * np.log(self.y_scale) if self.weights is None else self.log_likelihood(z, eps),

@@ -220,18 +220,18 @@ def curvature(fit):
     gains = np.zeros(G.n_experts)
     for rows in batches(y.size):
         data, w = (X[rows], y[rows]), weights_of(weights, rows)
-        information += kernels.information(*data, *args, 0.0, weights=w)[2]
-        score += kernels.score(*data, *args, fit.smoothing, weights=w)[1]
-        S = kernels.row_scores(*data, *args, 0.0)[1]
+        information += kernels.information(*data, args, 0.0, weights=w)[2]
+        score += kernels.score(*data, args, fit.smoothing, weights=w)[1]
+        S = kernels.row_scores(*data, args, 0.0)[1]
         opg += (S if w is None else S * w) @ S.T
-        r = kernels.responsibilities(*data, *args, 0.0)[1]
+        r = kernels.responsibilities(*data, args, 0.0)[1]
         of_rows = -(r * np.log(np.maximum(r, 1e-300))).sum(axis=0)
         entropy += float(total(of_rows, w))
         with np.errstate(divide="ignore", invalid="ignore"):  # of rows that one expert has for itself
-            lost = np.log1p(-kernels.gate_weights(X[rows], *args)) - np.log1p(-np.minimum(r.T, 1.0))
+            lost = np.log1p(-kernels.gate_weights(X[rows], args)) - np.log1p(-np.minimum(r.T, 1.0))
         gains += total(np.where(np.isfinite(lost), lost, np.inf), w)
 
-    log_likelihood = kernels.log_likelihood(X, y, *args, 0.0, weights=weights)
+    log_likelihood = kernels.log_likelihood(X, y, args, 0.0, weights=weights)
     if abs(log_likelihood - fit.log_likelihood) > CHANGED * (abs(log_likelihood) + nobs):
         now = f"{log_likelihood:.12g} instead of {fit.log_likelihood:.12g}"
         raise ValueError(f"the data must be those of the fit; got others, with a log-likelihood of {now}")
@@ -287,13 +287,13 @@ def _free(constraints):
 def _drops(place, steps, good, X, y, weights):
     out = np.full((steps.shape[1], 2), np.nan)
     values, args = place.values, place.measure.kernel_args()
-    top = kernels.log_density(X, y, *args, 0.0)
+    top = kernels.log_density(X, y, args, 0.0)
     log_nu = np.array([name.startswith("log_nu") for name in place.names])
     for k in np.flatnonzero(good):
         if np.abs(2.0 * steps[log_nu, k]).max(initial=0.0) < REACH:
             for side, sign in enumerate((-2.0, 2.0)):
                 moved = place.at(values + sign * steps[:, k]).kernel_args()
-                loss = top - kernels.log_density(X, y, *moved, 0.0)
+                loss = top - kernels.log_density(X, y, moved, 0.0)
                 out[k, side] = np.sum(loss if weights is None else weights * loss)
     return out
 

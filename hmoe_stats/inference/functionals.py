@@ -138,7 +138,7 @@ def _of_quantiles(G, X, q, estimate, variance, status, critical):
     if known.any():
         levels = np.stack([limits["low"], limits["high"]], axis=1)[known]
         ends[known] = conditional.quantile(G, X[known], np.clip(levels, EDGE, 1.0 - EDGE))
-    density = np.exp(kernels.log_density(X, estimate, *G.kernel_args(), 0.0))
+    density = np.exp(kernels.log_density(X, estimate, G.kernel_args(), 0.0))
     error = np.divide(limits["std_err"], density, out=np.full(q.size, np.inf), where=density > 0)
     return limits | {"estimate": estimate, "std_err": error, "low": ends[:, 0], "high": ends[:, 1]}
 

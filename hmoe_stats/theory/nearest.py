@@ -226,7 +226,7 @@ class Nearest:
         gates = tuple(zip(self.gates, (("a", "b"), ("omega", "beta")), strict=True))
         kinks = [gate.kinks(z[self.at[slopes], None]) for gate, (slopes, _) in gates]
         X, y, log_p0, root = self.rows.at(np.concatenate(kinks))
-        log_p, S = kernels.row_scores(X, y, *self.kernel_args(z), 0.0)
+        log_p, S = kernels.row_scores(X, y, self.kernel_args(z), 0.0)
         gap = np.minimum(log_p - log_p0, 300.0)
         if self.distance == "chi":
             r = root * np.expm1(gap)

@@ -58,7 +58,7 @@ class Rows:
         X = np.broadcast_to(x[:, None], (*half.shape, _ORDER)).ravel()
         used = w > 0
         X, y, w = X[used, None], y[used], w[used]
-        log_p0 = kernels.log_density(X, y, *self.G0.kernel_args(), 0.0)
+        log_p0 = kernels.log_density(X, y, self.G0.kernel_args(), 0.0)
         return X, y, log_p0, np.sqrt(w * np.exp(log_p0))
 
     def _panels(self, x):
