@@ -14,7 +14,7 @@ from . import gates
 from .identify import Support, at_edge, averages_out, gate_identified, support_of
 from .likelihood import gate_weights
 from .measure import MixingMeasure, as_measure
-from .quadrature import Average, kinks
+from .quadrature import Average
 from .sampling import as_law
 
 _FAR = 1e100  # edge of an unbounded support: no centre is clipped there
@@ -147,7 +147,7 @@ def match(G, G0, x):
         raise ValueError(f"G must have at least as many groups as G0, k1 = {G0.k1}; got k1 = {G.k1}")
     law = as_law(x)
     centre, low, high = _frame(law, G0.d)
-    average = Average(law, G.d, kinks(G, G0) if G.d == 1 else ())
+    average = Average(law, (G, G0))
     fit, true = (_side(H, _recentred(H, centre, low, high), average) for H in (G, G0))
 
     distance = expert_distances(G, G0, law)

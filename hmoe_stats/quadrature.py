@@ -1,14 +1,16 @@
 """Nodes and weights: of rules in x, of panels in y, and averages over the law of the covariates.
 
 A rule in x is composite Gauss-Legendre for d = 1, with panels that break where integrands have kinks or narrow
-features; the rows of an array, equally weighted; and draws whose key is fixed for a law with d > 1. Rules in y have
-panels that follow the experts. A covariate law is anything with the methods of those in `hmoe_stats.sampling`.
+features; the rows of an array, equally weighted; and for a law with d > 1 draws whose key is fixed, or for d = 2 the
+product of two rules. Rules in y have panels that follow the experts. A covariate law is anything with the methods of
+those in `hmoe_stats.sampling`.
 """
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.polynomial import legendre
 
 from . import gates, kernels
 from .arguments import MOST_ROWS, check_number, check_seed, check_whole
@@ -19,6 +21,9 @@ _STEPS = np.array([-12.0, -6.0, -3.0, -1.5, 0.0, 1.5, 3.0, 6.0, 12.0])  # panel 
 _DRAWS = 20_000  # covariates of an average where d > 1
 _KEY = 20241002935
 _PANELS = 24  # of means of functions with steep gates; masses of Laplace gates are smooth between kinks
+_DEAR = {1: (8, None), 2: (4, 6)}  # nodes of a panel and panels of a coordinate for dear functions; None: the law's
+_FINE = {2: (4, _PANELS)}  # the same for other functions
+_NEAR = 6  # standard deviations to which experts are followed for means under a density: 2e-9 of its mass is beyond
 _BISECTIONS = 60
 _ZERO = 1e-14  # differences of gates below it are rounding, whose signs mean nothing
 
@@ -37,7 +42,7 @@ _MOST_POINTS = 10**7  # of a lattice: 0.2 GB for x, y and counts
 @lru_cache
 def gauss_legendre(order):
     """Nodes and weights of the rule on [-1, 1], read-only; kept, as they take an eigenvalue problem to find."""
-    rule = np.polynomial.legendre.leggauss(order)
+    rule = legendre.leggauss(order)
     for part in rule:
         part.setflags(write=False)
     return rule
@@ -126,12 +131,58 @@ def batches(n, per_row):
     return (slice(start, start + size) for start in range(0, n, size))
 
 
+def panels(mean, sd, first):
+    """Panels in y as wide as the narrowest expert there: their rows (P,), and their ends (P,) and (P,).
+
+    They fill what the `first` experts of (n, K) reach, and have half as many nodes as all `panel_edges` of the same
+    width: an edge is left out where some narrower expert has its own.
+    """
+    edges = mean[:, :, None] + sd[:, :, None] * np.arange(-_NEAR, _NEAR + 1)
+    low, high = edges[:, :first].min(axis=(1, 2)), edges[:, :first].max(axis=(1, 2))
+    edges = np.clip(edges, low[:, None, None], high[:, None, None])
+    order = np.argsort(sd[0], kind="stable")
+    for place, narrow in enumerate(order):
+        wider = order[place + 1 :]
+        away = np.abs(edges[:, wider] - mean[:, narrow, None, None]) >= _NEAR * sd[0, narrow]
+        edges[:, wider] = np.where(away, edges[:, wider], high[:, None, None])
+    edges = np.sort(edges.reshape(len(mean), -1), axis=1)
+    row, column = np.nonzero(edges[:, 1:] > edges[:, :-1])
+    return row, edges[row, column], edges[row, column + 1]
+
+
+def integrals_of_absolute(values):
+    """(...) integrals over [-1, 1] of |f|, f the polynomial that has `values` (..., order) at Gauss-Legendre nodes.
+
+    With s the sign of f behind its last root, they are s int f + 2 sum_r s_r int_{-1}^r f over the roots r, at which
+    f changes its sign from s_r. A root is that of a chord, after one step of Newton's: its error enters squared.
+    """
+    shape, order = values.shape[:-1], values.shape[-1]
+    node, rule = gauss_legendre(order)
+    at = np.concatenate([[-1.0], node, [1.0]])
+    to_coefficients = np.linalg.inv(legendre.legvander(node, order - 1))
+    values = values.reshape(-1, order)
+    ends = legendre.legvander(at[[0, -1]], order - 1) @ to_coefficients
+    seen = np.column_stack([values @ ends[0], values, values @ ends[1]])
+    negative = seen < 0
+    out = np.where(negative[:, -1], -1.0, 1.0) * (values @ rule)
+    where, left = np.divmod(np.flatnonzero(negative[:, 1:] != negative[:, :-1]), order + 1)
+    before, after = seen[where, left], seen[where, left + 1]
+    chord = (after - before) / (at[left + 1] - at[left])
+    root = at[left] - before / chord
+    f = to_coefficients @ values[where].T
+    slope = legendre.legval(root, legendre.legder(f), tensor=False)
+    step = np.divide(legendre.legval(root, f, tensor=False), slope, out=np.zeros_like(root), where=slope * chord > 0)
+    root = np.clip(root - step, at[left], at[left + 1])
+    until = legendre.legval(root, legendre.legint(f, lbnd=-1), tensor=False)
+    return (out + np.bincount(where, np.where(before < 0, -2.0, 2.0) * until, len(out))).reshape(shape)
+
+
 # -- averages over x --------------------------------------------------------------------------------------------------
 class Average:
-    """Means over a covariate law, without noise, of functions of x with kinks at some points (used for d = 1)."""
+    """Means over a covariate law of functions of x and of two measures."""
 
-    def __init__(self, law, d, kinks):
-        self.law, self.d, self.kinks = law, d, np.asarray(kinks, dtype=float)
+    def __init__(self, law, measures):
+        self.law, self.measures, self.d = law, measures, measures[0].d
 
     @cached_property
     def points(self):
@@ -141,17 +192,23 @@ class Average:
     @cached_property
     def fine(self):
         """The same, for functions that may be steep."""
-        return self._points(panels=_PANELS)
+        return self._product(*_FINE[2]) if self._of_plane else self._points(panels=_PANELS)
 
     @property
     def exact(self):
-        """Whether a finer quadrature is to be had: not where points are draws, or rows of an array."""
+        """Whether a finer quadrature is to be had: not where points are rows of an array, or d > 1."""
         return self.d == 1 and self.law.atoms(self.d) is None
 
     def few(self, most):
-        """(n, d) covariates and (n,) weights for functions that are dear: about `most` of them."""
+        """(n, d) covariates and (n,) weights for functions that are dear: `most` at most where they are points.
+
+        Weights sum to 1. For d = 1 panels also break where gates or lines are steep.
+        """
         if self.exact:
-            return self._points(order=16)
+            order, _ = _DEAR[1]
+            return self._points(_breaks(self.measures, self.law, crossings=False), order=order)
+        if self._of_plane:
+            return self._product(*_DEAR[2])
         X = self.points[0]
         if len(X) > most:
             X = X[np.random.default_rng(np.random.SeedSequence(_KEY)).choice(len(X), most, replace=False)]
@@ -164,7 +221,7 @@ class Average:
         if self.exact:
             roots = _sign_changes(function, X[:, 0], values)
             if roots.size:
-                X, weights = self._points(np.concatenate([self.kinks, roots]), panels=_PANELS)
+                X, weights = self._points(np.concatenate([kinks(*self.measures), roots]), panels=_PANELS)
                 values = function(X)
         return weights @ np.abs(values)
 
@@ -173,10 +230,29 @@ class Average:
         if atoms is not None:
             return atoms
         if self.d == 1:
-            x, weights = self.law.quadrature(breaks=self.kinks if breaks is None else breaks, **rule)
+            x, weights = self.law.quadrature(breaks=kinks(*self.measures) if breaks is None else breaks, **rule)
             return x[:, None], weights
         rng = np.random.default_rng(np.random.SeedSequence(_KEY))
         return self.law.sample(rng, _DRAWS, self.d), np.full(_DRAWS, 1.0 / _DRAWS)
+
+    @property
+    def _of_plane(self):
+        return self.d == 2 and self.law.atoms(self.d) is None
+
+    def _product(self, order, panels):
+        """Nodes and weights of the product of two composite rules, with twice as many panels where the law has no end.
+
+        Steep gates have no panels of their own here.
+        """
+        line = bool(np.isinf(np.subtract(*self.law.support(self.d))).any())
+        low, high = self.law.reach(self.d)
+        ends = np.linspace(low, high, panels * (1 + line) + 1)
+        corners = (
+            np.stack(np.meshgrid(*end.T, indexing="ij"), axis=-1).reshape(-1, self.d) for end in (ends[:-1], ends[1:])
+        )
+        X, weights = _product_rule(*corners, order)
+        weights = weights * self.law.density(X)
+        return X, weights / weights.sum()
 
 
 def _sign_changes(function, x, values):

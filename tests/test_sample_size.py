@@ -98,6 +98,19 @@ def test_what_pairs_share_drops_out_of_a_ratio():
     assert (other.ci_low, other.ci_high) == pytest.approx((1 / one.ci_high, 1 / one.ci_low))
 
 
+@pytest.mark.parametrize("statistic", ["mean", "median"])
+def test_a_ratio_knows_which_errors_are_paired_and_with_which_sign(statistic):
+    """Of the same errors, pairs in equal order share most, shuffled ones nothing, and opposite ones move apart."""
+    n, first, second = (column.reshape(SIZES.size, -1) for column in noisy(np.random.default_rng(3), shared=0.0))
+    first, second = np.sort(first), np.sort(second / 0.8)  # a ratio of 1
+    widths, shuffle = [], np.random.default_rng(4).permutation(30)
+    for other in (second, second[:, shuffle], second[:, ::-1]):
+        found = sample_size_ratio((n.ravel(), first.ravel()), (n.ravel(), other.ravel()), 6000**-0.4, statistic)
+        widths.append(np.log(found.ci_high / found.ci_low))
+    assert widths[0] < 0.7 * widths[1]
+    assert widths[2] > 1.1 * widths[1]
+
+
 def test_replicates_narrow_an_interval_and_few_leave_it_open():
     def width(replicates):
         n, first, _ = noisy(np.random.default_rng(5), replicates=replicates)
