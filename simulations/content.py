@@ -1,11 +1,11 @@
-"""The tables of a results file: cells, measures, and what describes them; how they are made and written to.
+"""The tables of a results file: cells, measures, the protocol; how they are made and written to.
 
 Every function takes an open connection; what it writes belongs to a transaction of the caller's.
 """
 
 import json
 
-from . import integrity, rows
+from . import integrity, protocol, rows
 from .rows import COLUMNS, MEASURE_COLUMNS
 
 APPLICATION_ID = 0x686D6F65  # "hmoe" in the SQLite header: tells our files from others
@@ -55,7 +55,7 @@ INDEX = "CREATE INDEX tally ON cells (gating, k2, n, replicate, status, seconds,
 
 def create(db):
     """Make the tables of a new file."""
-    for statement in (SCHEMA + MEASURES).split(";\n")[:-1]:
+    for statement in (SCHEMA + MEASURES + protocol.TABLE).split(";\n")[:-1]:
         db.execute(statement)
     db.execute(INDEX)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -68,6 +68,8 @@ def bring_up_to_date(db, damaged):
     if not integrity.has_measures(db):
         for statement in MEASURES.split(";\n")[:-1]:
             db.execute(statement)
+    if not protocol.has_table(db):
+        db.execute(protocol.TABLE)
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
         db.execute("DROP INDEX IF EXISTS progress")
         db.execute(INDEX)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from . import UserError, content, integrity, lock, rows
+from . import UserError, content, integrity, lock, protocol, rows
 from .files import in_a_line
 from .integrity import is_damage, log_of, said_of
 from .ledger import Ledger
@@ -63,7 +63,7 @@ class ResultsFile:
         self.path, self.study, self.notes = Path(path), study, []
         self._name = in_a_line(path)  # in messages
         self._db = self._handle = self._log = None
-        self._begun = self._taken = self.lost = False
+        self._begun = self._taken = self._wrong = self.lost = False
         self._ledger, self._writes, self._unfolded = Ledger(), 0, 0
         self._hash, self._identity = study.hash, study.identity  # as the file has them
         self._trouble, self._damaged, self._readable, self._cached = [], {}, None, (None, [])
@@ -320,6 +320,11 @@ class ResultsFile:
             self._note(f"{flaw}; hmoe run {self.study.name} computes what is missing")
 
     def _note(self, text):
+        """Note what is wrong with the file."""
+        self._wrong = True
+        self._remark(text)
+
+    def _remark(self, text):
         line = f"{self._name}: {text}"
         if line not in self.notes:
             self.notes.append(line)
@@ -364,6 +369,8 @@ class ResultsFile:
                         foreign += 1
                 if foreign:
                     raise StoreError(f"{self._name}: is damaged, and holds another study")
+                with suppress(sqlite3.Error):  # one that cannot be read, or is not there, is lost
+                    protocol.copy(self._db, fresh._db)
                 with suppress(sqlite3.Error):  # what cannot be read is reckoned again
                     integrity.examine_measures(self._db, partial(content.insert_measure, fresh._db))
                 fresh._ledger.put(fresh._db)

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from contextlib import closing, contextmanager, suppress
 
-from . import content, integrity, measures, rows
+from . import content, integrity, measures, protocol, rows
 from .lock import being_written as being_written  # what a file is asked, too
 from .resultsfile import FACTS, Fact, ResultsFile
 from .resultsfile import StoreError as StoreError
@@ -73,6 +73,26 @@ class Store(ResultsFile):
             content.put(self._db, "run", json.dumps({"began": began, "jobs": jobs}))
             self._ledger.put(self._db)
 
+    def declare(self):
+        """Write down what the study declares, unless that is what was declared last."""
+        with self._speaking():
+            entries, _ = protocol.read(self._db)
+        declared = protocol.declaration(self.study)
+        last = next((e.declared for e in reversed(entries) if e.what == protocol.DECLARATION), None)
+        if declared != last:
+            self._enter(protocol.DECLARATION, declared)
+
+    def look(self, command):
+        """Write down that `command` shows the results, if the file can be written and nobody else does."""
+        with self._writer(not self._wrong) as writer, suppress(StoreError):
+            if writer is not None:
+                writer._enter(command)
+
+    def _enter(self, what, declared=None):
+        with self._writing(), self._transaction():
+            protocol.add(self._db, what, declared)
+            self._ledger.put(self._db)
+
     # -- reading -------------------------------------------------------------------------------------------------------
     def latest_run(self):
         """What `note_run` was told last: began (Unix time) and jobs."""
@@ -85,6 +105,11 @@ class Store(ResultsFile):
         except (KeyError, *rows.MISFITS):  # none yet, or damaged
             pass
         return {"began": 0.0, "jobs": 1}
+
+    def protocol(self):
+        """What was declared and looked at, as `protocol.Protocol` says it."""
+        with self._speaking():
+            return protocol.Protocol(self.study, *protocol.read(self._db))
 
     def _asked(self):
         """`Fact` of every cell that is stored and that the study, as it is now, asks for."""
@@ -161,7 +186,7 @@ class Store(ResultsFile):
         out), and kept if the file can be written, nobody else writes it and nothing is wrong with it.
         """
         out = Collected(self.study if study is None else study, failed)
-        sound = not self.notes
+        sound = not self._wrong
         if tasks := self._read(out):
             with self._keeper(sound) as keep, closing(measures.reckon(out.study, tasks, jobs)) as answers:
                 for task, found in answers:
@@ -192,27 +217,35 @@ class Store(ResultsFile):
 
     @contextmanager
     def _keeper(self, sound):
-        """`keep`, of this store if it writes, or of one that writes for as long as this lasts, or nothing that does."""
-        writer = self if self._taken else None
-        if writer is None and sound and not (self._trouble or self._damaged):
+        """`keep`, of a store that writes, or nothing that does."""
+        with self._writer(sound) as writer:
+
+            def keep(task, found):
+                nonlocal writer
+                try:
+                    if writer is not None:
+                        writer.keep(task, found)
+                except StoreError as error:
+                    self._remark(f"measures are not kept: {error}")
+                    writer = None
+
+            yield keep
+
+    @contextmanager
+    def _writer(self, sound):
+        """This store if it writes, or one that does for as long as this lasts; None where none can, or should."""
+        if self._taken:
+            yield self
+            return
+        writer = None
+        if sound and not (self._trouble or self._damaged):
             with suppress(StoreError):
                 writer = Store(self.path, self.study, write=True)
-
-        def keep(task, found):
-            nonlocal writer
-            try:
-                if writer is not None:
-                    writer.keep(task, found)
-            except StoreError as error:
-                self._note(f"measures are not kept: {error}")
-                writer = None
-
-        own = writer
         try:
-            yield keep
+            yield writer
         finally:
-            if own is not None and own is not self:
-                own.close()
+            if writer is not None:
+                writer.close()
 
     def unmeasured(self):
         """Note what could not be measured of the cells that the study asks for, as far as it is known."""
@@ -230,7 +263,7 @@ class Store(ResultsFile):
         """A line for each measure and message."""
         for (name, message), keys in sorted(failures.items(), key=lambda item: -len(item[1])):
             more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            self._note(f"without the measure {name} are {rows.name_of(min(keys))}{more}: {message}")
+            self._remark(f"without the measure {name} are {rows.name_of(min(keys))}{more}: {message}")
 
 
 UNMEASURED = (

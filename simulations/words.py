@@ -6,6 +6,7 @@ error on log n, -alpha; verdicts are the same words in both.
 """
 
 import math
+import time
 
 from hmoe_stats.names import fraction, interval
 
@@ -124,3 +125,26 @@ def counts(failed, bounded, uncertified, to_do):
 def sizes(low, high):
     """A range of sample sizes: ``"1,000 to 100,000"``."""
     return f"{low:,.0f} to {high:,.0f}"
+
+
+# -- what was declared -------------------------------------------------------------------------------------------------
+NOT_DECLARED = "declared: not on record"
+PROTOCOL_DAMAGED = "declared: the record of it is damaged"
+UNCHANGED = "not changed since"
+
+
+def declared(when, cells):
+    """When a study was declared, a Unix time, and how many cells there were then."""
+    date = time.strftime("%Y-%m-%d", time.gmtime(when))
+    return f"declared on {date}, with {cells} cells there" if cells else f"declared before the first fit, on {date}"
+
+
+def changed(what, looks, cells):
+    """A later declaration: ``"replicates 20 -> 40 after 2 looks, the last at 560 cells"``."""
+    times = f"{looks} looks, the last at {cells} cells" if looks > 1 else f"1 look, at {cells} cells"
+    return f"{what} {f'after {times}' if looks else 'before any look'}"
+
+
+def undeclared(what):
+    """A change that no run has seen."""
+    return f"{what}, not yet declared by a run"
