@@ -384,7 +384,7 @@ def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
     first = found.study.statistics[:1]
     print(visible(protocol.line))
     print()
-    print(slopes_text(found.slopes))
+    print(slopes_text(found.slopes, found.together))
     print()
     print(differences_text(found.differences_of(first), *first))
 

@@ -66,6 +66,7 @@ def figure(summary, statistic=None, declared=words.NOT_DECLARED):
     blocks = 2 if len(quantities) > 1 and len(sides) == 2 else 1  # quantities in a row of panels
     rows = -(-len(quantities) // blocks)
     foot = [] if declared == words.NOT_DECLARED else textwrap.wrap(visible(declared), FOOT)
+    foot += [words.held_together(summary.together)] if summary.together else []
     lines = len(quantities) + 2.2 + len(foot)
     title = _title(study.title if study.title.strip() else study.name, statistic)
     with style():
@@ -197,7 +198,8 @@ def _draw_verdicts(ax, summary, shown, quantities, models, statistic, foot):
     for column, model in enumerate(models):
         ax.text(column + first + 0.48, -0.5, plain(names[model]), ha="center", va="center", size=size, weight="bold")
     for row, quantity in enumerate(quantities):
-        ax.text(0, row + 0.5, words.quantity(*quantity), ha="left", va="center", size=size)
+        mark = "* " if quantity in summary.primary and statistic == summary.study.statistics[0] else ""
+        ax.text(0, row + 0.5, mark + words.quantity(*quantity), ha="left", va="center", size=size)
         for column, model in enumerate(models):
             if (model, quantity) not in shown:
                 continue

@@ -89,6 +89,7 @@ def declaration(study):
     """What a study declares, as JSON."""
     said = {"gatings": study.gatings, "k2": [text_of(k2) for k2 in study.k2], "n": study.sizes}
     said |= {"replicates": study.replicates, "statistics": study.statistics, "fits": study.hash[:12]}
+    said |= {"primary": study.primary} if study.primary else {}
     return json.dumps(said, sort_keys=True)
 
 
@@ -141,4 +142,6 @@ def _changes(old, new):
 def _value(key, value):
     if not isinstance(value, list):
         return "none" if value is None else str(value)
-    return f"{words.sizes(value[0], value[-1])} ({len(value)})" if key == "n" else " and ".join(map(str, value))
+    return (
+        f"{words.sizes(value[0], value[-1])} ({len(value)})" if key == "n" else " and ".join(map(str, value)) or "none"
+    )

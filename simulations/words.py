@@ -5,7 +5,9 @@ else. What is read are rates: alpha, the error falling like n^(-alpha). What mac
 error on log n, -alpha; verdicts are the same words in both.
 """
 
+import difflib
 import math
+import re
 import time
 
 from hmoe_stats.names import fraction, interval
@@ -111,6 +113,34 @@ def name(level, parameter, kind):
     return f"{parameter} of each {MEMBERS[level]}" if kind == "weighted" else f"{parameter} {kind}".strip()
 
 
+_SLOPES = [(1, "a"), *((2, parameter) for parameter in ("omega", "eta", "tau", "nu"))]
+_MEASURED = [(0, "loss_sharp", "loss"), (0, "loss_published", "loss"), (0, "hellinger", "divergence")]
+_MEASURED += [(0, "routing", "function"), (1, "b", "mass"), (2, "beta", "mass"), (1, "gate", "function")]
+_MEASURED += [(level, parameter, kind) for level, parameter in _SLOPES for kind in ("weighted", "barycentre")]
+_MEASURED += [(2, parameter, "function") for parameter in ("gate", *FUNCTIONS)]
+# what `name` gives of all that is measured -> (level, parameter, kind)
+NAMED = {name(*measured): measured for measured in _MEASURED}
+
+
+def named(text):
+    """The (level, size, parameter, kind) that `quantity` writes as `text`.
+
+    Raises
+    ------
+    ValueError
+        If there is none; it says what was expected, and what comes close.
+    """
+    found = re.fullmatch(r"(.*?)(?:, m = ([1-9][0-9]{,2}))?", text)
+    if found and found[1] in NAMED:
+        level, parameter, kind = NAMED[found[1]]
+        if bool(level) == bool(found[2]):
+            return level, int(found[2] or 0), parameter, kind
+    head, _, size = text.partition(", m = ")
+    close = difflib.get_close_matches(head, NAMED, n=1) or ["tau of each expert"]
+    level, parameter, kind = NAMED[close[0]]
+    raise ValueError(f"a quantity as tables name it, such as {quantity(level, size or 2, parameter, kind)[:80]!r}")
+
+
 # -- models ------------------------------------------------------------------------------------------------------------
 def model(gating, k2):
     """A fitted model in words: ``"SS, fitted k2 = 3,3"``."""
@@ -148,3 +178,16 @@ def changed(what, looks, cells):
 def undeclared(what):
     """A change that no run has seen."""
     return f"{what}, not yet declared by a run"
+
+
+# -- primary quantities ------------------------------------------------------------------------------------------------
+ROLES_MEAN = (
+    "primary: named in the study, in its first statistic; all these intervals hold together at 95 % (Bonferroni over "
+    "primary quantities and models). exploratory: all else, each interval at 95 % by itself."
+)
+
+
+def held_together(count):
+    """How the intervals of primary quantities are to be read, where there are `count`."""
+    each = f"{100 - 5 / count:.4g} %"
+    return f"* primary: its {count} intervals hold together at 95 % (each is one at {each}); all else is exploratory"

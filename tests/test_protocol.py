@@ -1,18 +1,26 @@
 """The protocol of a study: what its results file remembers of declarations and looks, and what is said of it."""
 
 import json
+import re
 import sqlite3
 import time
+import tomllib
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from simulations import protocol, runner
+from hmoe_stats import MixingMeasure, fit_rate
+from simulations import measures, protocol, runner, words
+from simulations.checks import check_study
 from simulations.cli import app
 from simulations.store import Store
-from simulations.study import Study
+from simulations.study import Study, StudyError, load_study
+from simulations.summary import QUANTITY, Summary
 
 TODAY = time.strftime("%Y-%m-%d", time.gmtime())
 TOML = """
@@ -113,7 +121,7 @@ def test_an_entry_that_was_taken_out_or_changed_is_noticed(hmoe, spoil):
 
 def test_looks_at_a_file_that_another_writes_are_lost_and_nothing_fails(hmoe):
     hmoe("run", "--jobs", "1")
-    study = Study(**_toml("s.toml"))
+    study = load_study("s.toml")
     with Store("results/s.sqlite", study, write=True):
         hmoe("rates")
     assert entries() == [("declaration", 0)]
@@ -127,8 +135,98 @@ def test_a_file_that_is_written_anew_keeps_its_protocol(hmoe):
     assert entries() == [("declaration", 0), ("rates", 12)]
 
 
-def _toml(path):
-    import tomllib
+# -- primary quantities -----------------------------------------------------------------------------------------------
+PRIMARY = ["eta of each expert, m = 1", "Voronoi loss"]
 
-    with open(path, "rb") as file:
-        return tomllib.load(file)
+
+def with_primary(hmoe, *names, **changes):
+    return hmoe(*changes.pop("words"), statistics=f'["median", "mean"]\nprimary = {json.dumps(names)}', **changes)
+
+
+def test_intervals_of_primary_quantities_hold_together_and_all_else_is_exploratory(hmoe):
+    with_primary(hmoe, *PRIMARY, words=("run", "--jobs", "1"))
+    text = with_primary(hmoe, *PRIMARY, words=("rates",))
+    assert "* primary: its 2 intervals hold together at 95 % (each is one at 97.5 %); all else is exploratory" in text
+    assert re.findall(r"^\* (.*?)  ", text, re.MULTILINE) == ["Voronoi loss", "eta of each expert, m = 1"]
+    with_primary(hmoe, *PRIMARY, words=("plot",))
+    table = pd.read_csv("figures/s/slopes.csv")
+    named = [words.quantity(*row) for row in table[QUANTITY].itertuples(index=False)]
+    primary = table["role"] == "primary"
+    assert primary.tolist() == [
+        name in PRIMARY and s == "median" for name, s in zip(named, table["statistic"], strict=True)
+    ]
+    hmoe("plot", statistics='["median", "mean"]')
+    plain = pd.read_csv("figures/s/slopes.csv")
+    assert list(plain.columns) == [name for name in table if name != "role"]
+    pd.testing.assert_frame_equal(plain[~primary], table[~primary].drop(columns="role"))
+    wider = ((table["ci_high"] - table["ci_low"]) / (plain["ci_high"] - plain["ci_low"]))[primary]
+    assert np.allclose(wider.dropna(), 1.2, atol=0.15)  # of t quantiles at .975 and .95, few degrees of freedom
+
+
+def test_an_interval_of_a_primary_quantity_is_that_of_fit_rate_at_its_level(hmoe):
+    study = Study(**tomllib.loads(TOML.format(12, '["mean"]')), primary=PRIMARY)
+    rng = np.random.default_rng(1)
+    rows = [(c.key, rng.lognormal() * c.n**-0.5) for c in study.cells()]
+    frame = pd.DataFrame([[*key, "converged", 0, 0, "loss_sharp", "loss", error] for key, error in rows])
+    frame.columns = ["gating", "k2", "n", "replicate", "status", *QUANTITY, "error"]
+    (row,) = Summary(study, frame).slopes.itertuples()
+    fit = fit_rate(frame["n"], frame["error"], level=0.975)
+    assert (row.role, row.ci_low, row.ci_high) == ("primary", fit.ci_low, fit.ci_high)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("eta of each exprt, m = 2", "such as 'eta of each expert, m = 2', got 'eta of each exprt, m = 2'"),
+        ("eta of each expert", "such as 'eta of each expert, m = 2', got"),
+        ("Voronoi loss, m = 2", "such as 'Voronoi loss', got"),
+        ("nonsense", "such as 'tau of each expert, m = 2', got"),
+    ],
+)
+def test_a_primary_quantity_that_tables_do_not_name_is_refused_with_one_that_they_do(name, said):
+    with pytest.raises(ValidationError, match=re.escape(said.split(", got")[0])):
+        Study(**tomllib.loads(TOML.format(6, '["mean"]')), primary=[name])
+
+
+def test_a_primary_quantity_that_no_fit_has_is_said_before_a_run(hmoe):
+    names = "eta of each expert, m = 7", "Hellinger distance"
+    with_primary(hmoe, *names, words=("run", "--jobs", "1"), code=2)
+    study = Study(**tomllib.loads(TOML.format(6, '["mean"]')), primary=list(names))
+    with pytest.raises(StudyError) as error:
+        check_study(study)
+    assert str(error.value).splitlines() == [
+        "study s: primary[0]: no model fits so many: expected m of at most 4, got 'eta of each expert, m = 7'",
+        "study s: primary[1]: is not measured, as measures.hellinger = false: 'Hellinger distance'",
+    ]
+
+
+def test_every_quantity_that_is_measured_can_be_primary():
+    study = load_study("quick")
+    G0 = study.measure("SS")
+    groups, experts = [0, 0, 1], [0, 1, 1, 0, 1, 1, 2, 3, 3]  # cells of two and more, at both levels
+    spread = {name: getattr(G0, name)[groups] for name in ("a", "b")}
+    spread |= {name: getattr(G0, name)[experts] for name in ("omega", "beta", "eta", "tau", "nu")}
+    moved = {
+        name: value * (1 + 0.01 * np.arange(len(value))).reshape(-1, *[1] * (value.ndim - 1))
+        for name, value in spread.items()
+    }
+    G = MixingMeasure(gating="SS", k2=(3, 3, 3), **moved)
+    found = {
+        (level, parameter, kind)
+        for m in measures.MEASURES
+        for level, _, _, parameter, kind, _ in m.rows(G, G0, study.law)
+    }
+    assert {words.name(*q) for q in found} <= set(words.NAMED)
+    for text, (level, parameter, kind) in words.NAMED.items():
+        whole = words.quantity(level, 3, parameter, kind)
+        assert words.named(whole) == (level, 3 if level else 0, parameter, kind)
+        assert text == whole.removesuffix(", m = 3")
+
+
+def test_no_hash_depends_on_primary_quantities_and_a_change_of_them_is_on_record(hmoe):
+    plain = Study(**tomllib.loads(TOML.format(6, '["mean"]')))
+    assert Study(**plain.model_dump() | {"primary": PRIMARY}).hash == plain.hash
+    hmoe("run", "--jobs", "1", statistics='["median", "mean"]')
+    hmoe("rates"), with_primary(hmoe, PRIMARY[1], words=("run", "--jobs", "1"))
+    said = with_primary(hmoe, PRIMARY[1], words=("rates",)).splitlines()[0]
+    assert said.endswith("; primary none -> Voronoi loss after 1 look, at 12 cells")
