@@ -213,9 +213,9 @@ def _with_those_beside(source, results, command):
     beside = []
     for name, other in others.items():
         its = path.with_name(f"{other.name}.sqlite")
-        found = _looked_at(its, other, command)[0] if its.exists() else ()
+        found, its_protocol = _looked_at(its, other, command) if its.exists() else ((), None)
         if len(found):
-            beside.append((other, found))
+            beside.append((its_protocol.study, found))
         else:
             _say(f"note: {name}, shown beside {study.name}, has no results in {its}")
     return study, frame, beside, protocol
@@ -370,7 +370,7 @@ def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
     for every statistic; null where there is nothing. They hold slopes of log error on log n, minus the rates.
     """
     *frames, protocol = _with_those_beside(study, results, "rates")
-    found = _summary(*frames)
+    found = _summary(*frames, protocol)
     if as_json:
         tables = {
             "declared": protocol.line,
@@ -389,10 +389,10 @@ def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
     print(differences_text(found.differences_of(first), *first))
 
 
-def _summary(study, frame, beside):
+def _summary(study, frame, beside, protocol):
     from .summary import Summary
 
-    return Summary(study, frame, beside)
+    return Summary(study, frame, beside, protocol.replicates)
 
 
 def _records(table):
@@ -412,7 +412,7 @@ def plot(
     _check_folder(folder)
     from . import page
 
-    found = _summary(study, *frames)
+    found = _summary(study, *frames, protocol)
     figure = page.figure(found, declared=protocol.line)
     tables = {"slopes": found.slopes, "differences": found.differences, "curves": found.curves}
     make_folder(folder)
@@ -576,7 +576,7 @@ def report(
     from .report import report_page, study_text
 
     with glyphs_noted(_say):
-        found = _summary(study, frame, beside)
+        found = _summary(study, frame, beside, protocol)
         page = report_page(found, study_text(source), frame, sources, _findings(study), protocol.line)
     make_folder(path.parent)
     write_text(path, page)

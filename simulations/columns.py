@@ -125,6 +125,7 @@ RATE_COLUMNS = (
     Column("uncertified", "Cells whose fit met no first-order conditions; left out.", ("uncertified",), _count),
     Column("to do", "Cells without a result.", ("to_do",), _count),
     ROLE,
+    Column("part", words.PARTS_MEAN, ("part",)),
     NOTE,
 )
 DIFFERENCE_COLUMNS = (

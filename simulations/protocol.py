@@ -107,10 +107,20 @@ class Protocol:
     ----------
     line : str
         When the study was declared, and what was changed after which look; in words.
+    replicates : int
+        Those that were declared before the first look, and so by who had seen none of them; all, if that is not known.
+    study : Study
+        The study with these replicates only.
     """
 
     def __init__(self, study, entries, sound=True):
-        self.line = words.PROTOCOL_DAMAGED if not sound else self._said(study, entries)
+        self.replicates = (
+            min(study.replicates, _before_any_look(entries) or study.replicates) if sound else study.replicates
+        )
+        self.study = study.model_copy(update={"replicates": self.replicates})
+        self.line = self._said(study, entries) if sound else words.PROTOCOL_DAMAGED
+        if self.replicates < study.replicates:
+            self.line += f"; {words.apart(self.replicates)}"
 
     @staticmethod
     def _said(study, entries):
@@ -131,6 +141,16 @@ class Protocol:
         if now != declared:
             parts.append(words.undeclared(_changes(declared, now)))
         return "; ".join([*parts, *([words.UNCHANGED] if len(parts) == 1 else [])])
+
+
+def _before_any_look(entries):
+    """The replicates that were declared last before somebody looked; None where nobody did, or nothing was declared."""
+    declared = None
+    for entry in entries:
+        if entry.what != DECLARATION:
+            return declared
+        declared = json.loads(entry.declared)["replicates"]
+    return None
 
 
 def _changes(old, new):

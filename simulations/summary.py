@@ -37,6 +37,7 @@ CURVES = [*MODEL, *QUANTITY, "statistic", "n", "value", "low", "high", "replicat
 DIFFERENCES = [*MODEL, *QUANTITY, "statistic", "difference", "ci_low", "ci_high", "expected", "verdict", "pairs"]
 DIFFERENCES += ["note"]
 ROLES = ("exploratory", "primary")
+PARTS = ("declared", "added")
 BOOTSTRAP = 2000  # resamples
 BEYOND = 25  # of them that lie beyond an interval at least, so that its end is known to a fifth of its tail
 
@@ -79,10 +80,15 @@ class Summary:
     beside : sequence of (Study, DataFrame)
         Results of other studies; their models that the study has, too, are shown. Cells of a study with the same hash
         are added to the study's own, at all sample sizes; others are read at its sample sizes.
+    declared : int, optional
+        The replicates that were declared before anybody looked at results. All that is said is of these; what the
+        others say by themselves stands apart, in `added`.
 
     Attributes
     ----------
     study : Study
+    added : Summary or None
+        Of the other replicates, counted from 0, if some are finished; in `slopes` with the others.
     errors : dict
         (model, quantity) -> Errors, for all that was measured: model (study, gating, k2), quantity (level, size,
         parameter, kind).
@@ -104,13 +110,15 @@ class Summary:
         If no cell of the study is finished, or no fit reached an optimum.
     """
 
-    def __init__(self, study, frame, beside=()):
+    def __init__(self, study, frame, beside=(), declared=None):
         self.study, self.expected, self.counts = study, {}, {}
         self.primary = set(map(named, study.primary))
         self.together = len(self.primary) * len(study.gatings) * len(study.k2)
         self._lines, self._differences, self._studies, used, quantities = {}, {}, {}, [], {}
+        self.added = _added(study, frame, declared) if declared and declared < study.replicates else None
+        first = study.model_copy(update={"replicates": min(declared or study.replicates, study.replicates)})
         names, places = {study.hash: study.name}, {}
-        for other, rows in [(study, frame), *beside]:
+        for other, rows in [(first, frame), *beside]:
             name = names.setdefault(other.hash, other.name)
             self._studies.setdefault(name, other)
             shared = [g for g in study.gatings if g in other.gatings], [k2 for k2 in study.k2 if k2 in other.k2]
@@ -183,7 +191,8 @@ class Summary:
           smallest number of replicates at one of them (a split cell of a given size need not occur in every fit);
         - failed, bounded, uncertified, to_do: the `Counts` of the model;
         - role, if the study names primary quantities: ``"primary"`` (these intervals hold together) or
-          ``"exploratory"``.
+          ``"exploratory"``;
+        - part, if replicates were added after a look: ``"declared"`` or ``"added"``.
         """
         rows = []
         for model, quantity in self.errors:
@@ -195,7 +204,11 @@ class Summary:
                 used = [*line.sizes, *self.counts[model], line.note, self.role(model, quantity, statistic)]
                 rows.append([*model, *quantity, statistic, *slopes, *alphas, *verdicts, *used])
         table = pd.DataFrame(rows, columns=[*SLOPES, "role"])
-        return table if self.primary else table[SLOPES]
+        table = table if self.primary else table[SLOPES]
+        if self.added:
+            parts = table.assign(part=PARTS[0]), self.added.slopes.assign(part=PARTS[1])
+            table = pd.concat(parts, ignore_index=True)
+        return table
 
     @cached_property
     def curves(self):
@@ -262,6 +275,16 @@ class Summary:
         """True if two models are fitted to the same samples."""
         a, b = (self._studies[model[0]] for model in (one, other))
         return (a.seed, a.truth, a.x) == (b.seed, b.truth, b.x)
+
+
+def _added(study, frame, declared):
+    """The `Summary` of the replicates from `declared` on; None while there is nothing to say of them."""
+    rows = frame[frame["replicate"] >= declared]
+    later = study.model_copy(update={"replicates": study.replicates - declared})
+    try:
+        return Summary(later, rows.assign(replicate=rows["replicate"] - declared))
+    except UserError:
+        return None
 
 
 def verdict(expected, low, high, rival=np.nan):

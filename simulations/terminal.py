@@ -15,6 +15,8 @@ def slopes_text(table, together=0):
 
     Primary quantities, if the table has some, are marked; `together` is the number of intervals that hold together.
     """
+    added = table[table["part"] == "added"] if "part" in table else table[:0]
+    table = table.drop(added.index)
     blocks, primary = [], table["role"] == "primary" if "role" in table else np.zeros(len(table), dtype=bool)
     table = table.assign(primary=primary)
     for (study, gating, k2), part in table.groupby(MODEL, sort=False):
@@ -34,7 +36,26 @@ def slopes_text(table, together=0):
     legend += ["the first sign is against the published rate, the second against the derived one"]
     legend += [words.held_together(together)] if together else []
     legend += [f"{word}: {means}" for word, means in words.VERDICTS_MEAN.items()]
-    return "\n\n".join([*blocks, "\n".join(legend)])
+    return "\n\n".join([*blocks, *([_added_text(added)] if len(added) else []), "\n".join(legend)])
+
+
+def _added_text(table):
+    """Rates of replicates that were added after a look: of primary quantities; of all, where none are named."""
+    if "role" in table and (table["role"] == "primary").any():
+        table = table[table["role"] == "primary"]
+    table = table[table["statistic"] == table["statistic"].iloc[0]]
+    lines = [
+        {
+            "model": words.model(row.gating, row.k2),
+            "quantity": words.quantity(row.level, row.size, row.parameter, row.kind),
+            row.statistic: _judged(row),
+            "sizes": row.n_sizes,
+            "reps": row.replicates,
+            "note": row.note,
+        }
+        for row in table.itertuples()
+    ]
+    return f"{words.ADDED}\n{_aligned(lines, 'model', 'quantity', 'note')}"
 
 
 def _judged(row):

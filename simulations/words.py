@@ -175,9 +175,21 @@ def changed(what, looks, cells):
     return f"{what} {f'after {times}' if looks else 'before any look'}"
 
 
+def apart(replicates):
+    """What tables and figures show of a study that grew after a look."""
+    return f"shown are the {replicates} replicates declared before any look, with those added later apart"
+
+
 def undeclared(what):
     """A change that no run has seen."""
     return f"{what}, not yet declared by a run"
+
+
+PARTS_MEAN = (
+    "declared: the replicates that were declared before anybody looked at results; added: those that came after, by "
+    "themselves."
+)
+ADDED = "replicates added after a look, by themselves"
 
 
 # -- primary quantities ------------------------------------------------------------------------------------------------

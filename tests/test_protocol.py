@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from hmoe_stats import MixingMeasure, fit_rate
-from simulations import measures, protocol, runner, words
+from simulations import evidence, measures, protocol, runner, summary, words
 from simulations.checks import check_study
 from simulations.cli import app
 from simulations.store import Store
@@ -97,7 +97,8 @@ def test_what_was_changed_is_said_with_the_looks_before_it(hmoe):
     second = f"{first}; statistics median -> mean and median after 2 looks, the last at 12 cells"
     assert line(hmoe, statistics='["mean", "median"]') == second
     undeclared = "replicates 6 -> 8, statistics mean and median -> median, not yet declared by a run"
-    assert line(hmoe, replicates=8) == f"{second}; {undeclared}"
+    shown = "shown are the 6 replicates declared before any look, with those added later apart"
+    assert line(hmoe, replicates=8) == f"{second}; {undeclared}; {shown}"
     assert entries()[-1] == ("rates", 12)
 
 
@@ -230,3 +231,59 @@ def test_no_hash_depends_on_primary_quantities_and_a_change_of_them_is_on_record
     hmoe("rates"), with_primary(hmoe, PRIMARY[1], words=("run", "--jobs", "1"))
     said = with_primary(hmoe, PRIMARY[1], words=("rates",)).splitlines()[0]
     assert said.endswith("; primary none -> Voronoi loss after 1 look, at 12 cells")
+
+
+# -- replicates that were added ---------------------------------------------------------------------------------------
+def grown(hmoe):
+    """A study of 6 replicates that was looked at, and then had 10; the tables before and after."""
+    hmoe("run", "--jobs", "1"), hmoe("plot")
+    before = pd.read_csv("figures/s/slopes.csv")
+    hmoe("run", "--jobs", "1", replicates=10), hmoe("plot", replicates=10)
+    return before, pd.read_csv("figures/s/slopes.csv")
+
+
+def test_replicates_added_after_a_look_stand_apart_and_change_no_number_of_the_declared(hmoe):
+    before, after = grown(hmoe)
+    assert after["part"].value_counts().to_dict() == {"declared": len(before), "added": len(before)}
+    declared, added = (
+        after[after["part"] == part].drop(columns="part").reset_index(drop=True) for part in summary.PARTS
+    )
+    pd.testing.assert_frame_equal(declared, before)
+    assert (added["replicates"] == 4).all()
+    assert (added["to_do"] == 0).all()
+    by_itself = Summary(load_study("s.toml"), stored("replicate >= 6", 6)).slopes
+    assert np.allclose(added["slope"], by_itself["slope"], rtol=1e-5, equal_nan=True)
+    text = hmoe("rates", replicates=10)
+    shown = "shown are the 6 replicates declared before any look, with those added later apart"
+    assert text.splitlines()[0].endswith(f"replicates 6 -> 10 after 1 look, at 12 cells; {shown}")
+    assert words.ADDED in text
+    assert {row["part"] for row in json.loads(hmoe("rates", "--json", replicates=10))["slopes"]} == {
+        "declared",
+        "added",
+    }
+    evident = evidence.table(["s.toml"], Path("figures"))
+    joined = evident.merge(declared[declared["statistic"] == "median"], on=QUANTITY)
+    assert len(joined) == len(evident) > 0
+    assert np.allclose(joined["slope_x"], joined["slope_y"], equal_nan=True)
+    hmoe("report", replicates=10)
+    assert "20 of 20 done" in Path("figures/s/report.html").read_text()
+
+
+def stored(which, first):
+    with Store("results/s.sqlite", load_study("s.toml")) as store:
+        rows = store.frame(failed=True).query(which)
+    return rows.assign(replicate=rows["replicate"] - first)
+
+
+def test_of_added_replicates_the_terminal_shows_primary_quantities_alone(hmoe):
+    with_primary(hmoe, *PRIMARY, words=("run", "--jobs", "1")), with_primary(hmoe, *PRIMARY, words=("rates",))
+    with_primary(hmoe, *PRIMARY, words=("run", "--jobs", "1"), replicates=10)
+    text = with_primary(hmoe, *PRIMARY, words=("rates",), replicates=10)
+    lines = text[text.index(words.ADDED) :].split("\n\n")[0].splitlines()[2:]
+    assert [name for line in lines for name in PRIMARY[::-1] if name in line] == PRIMARY[::-1]
+    assert len(lines) == 2
+
+
+def test_replicates_that_were_added_before_any_look_are_declared(hmoe):
+    hmoe("run", "--jobs", "1", replicates=4), hmoe("run", "--jobs", "1"), hmoe("plot")
+    assert "part" not in pd.read_csv("figures/s/slopes.csv")
