@@ -11,6 +11,7 @@ from hmoe_stats.fitting.starts import check_start, contains
 from hmoe_stats.sampling import MOST_ON_LATTICE
 
 from .study import StudyError, load_study, problems, text_of
+from .words import named
 
 SAMPLED = 10**9  # rows: samples are held in memory
 TRIED = 1000  # rows of the sample that is tried, beyond the parameters of a model
@@ -28,10 +29,10 @@ def check_study(study):
     StudyError
         One line a problem, each naming a key: a truth that is none; a fitted shape that cannot hold the truth it starts
         from, or has fewer groups than the truth, so that there are no Voronoi cells; sample sizes with no more rows
-        than a model has free parameters, or too many for the memory; a box that the fit refuses; studies beside it that
-        are not to be had, or have its name.
+        than a model has free parameters, or too many for the memory; primary quantities that no fit has; a box
+        that the fit refuses; studies beside it that are not to be had, or have its name.
     """
-    found = [*_sizes(study), *_beside(study)]
+    found = [*_sizes(study), *_primary(study), *_beside(study)]
     for gating in study.gatings:
         try:
             truth = study.measure(gating)
@@ -61,6 +62,17 @@ def _sizes(study):
         yield f'n: samples are held in memory: expected at most {SAMPLED} rows (more: data = "lattice"), got {n}'
     elif n > MOST_ON_LATTICE:
         yield f"n: log-likelihoods lose their digits: expected at most {MOST_ON_LATTICE} rows on a lattice, got {n}"
+
+
+def _primary(study):
+    """A cell cannot be larger than the models that are fitted."""
+    most = {1: max(map(len, study.k2)), 2: max(map(sum, study.k2))}
+    for i, text in enumerate(study.primary):
+        level, size, parameter, _ = named(text)
+        if level and size > most[level]:
+            yield f"primary[{i}]: no model fits so many: expected m of at most {most[level]}, got {text!r}"
+        if not getattr(study.measures, parameter, True):
+            yield f"primary[{i}]: is not measured, as measures.{parameter} = false: {text!r}"
 
 
 def _model(study, truth, k2):

@@ -183,36 +183,42 @@ def _say_notes(store, said):
     return len(store.notes)
 
 
-def _frame(path, study):
-    """The results in a file, failures among them."""
+def _looked_at(path, study, command):
+    """The results in a file, failures among them, and their protocol, which has this look by `command` then."""
     with _opened(path, study) as store:
-        return store.frame(failed=True)
+        frame, protocol = store.frame(failed=True), store.protocol()
+        if len(frame):
+            store.look(command)
+        return frame, protocol
 
 
 def _none_yet(path, study):
     return f"{in_a_line(path)}: no finished cells yet (hmoe run {study.name} computes them)"
 
 
-def _with_those_beside(source, results):
-    """(study, its results, [(study, results) of those beside it]); a study beside that has no results is named."""
+def _with_those_beside(source, results, command):
+    """(study, its results, [(study, results) of those beside it], protocol), for `command` to show.
+
+    A study beside that has no results is named.
+    """
     study = load_study(source)
     path = _results(study, results)
     others = {name: load_study(name) for name in study.beside}
     for name, other in others.items():
         if other.name == study.name:
             raise UserError(f"{source}: beside: {name} has this study's own name")
-    frame = _frame(path, study)
+    frame, protocol = _looked_at(path, study, command)
     if not len(frame):
         raise UserError(_none_yet(path, study))
     beside = []
     for name, other in others.items():
         its = path.with_name(f"{other.name}.sqlite")
-        found = _frame(its, other) if its.exists() else ()
+        found, its_protocol = _looked_at(its, other, command) if its.exists() else ((), None)
         if len(found):
-            beside.append((other, found))
+            beside.append((its_protocol.study, found))
         else:
             _say(f"note: {name}, shown beside {study.name}, has no results in {its}")
-    return study, frame, beside
+    return study, frame, beside, protocol
 
 
 # -- studies ----------------------------------------------------------------------------------------------------------
@@ -359,27 +365,34 @@ def _duration(seconds, jobs):
 def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
     """Rates with intervals, local rates, verdicts on theory's exponents; differences between models.
 
-    With --json one object: study (its name), slopes and differences, two lists of objects that have the columns of
-    the tables slopes.csv and differences.csv of hmoe plot, for every statistic; null where there is nothing. They hold
-    slopes of log error on log n, minus the rates.
+    With --json one object: study (its name), declared (when it was, and what was changed after which look), slopes and
+    differences, two lists of objects that have the columns of the tables slopes.csv and differences.csv of hmoe plot,
+    for every statistic; null where there is nothing. They hold slopes of log error on log n, minus the rates.
     """
-    found = _summary(*_with_those_beside(study, results))
+    *frames, protocol = _with_those_beside(study, results, "rates")
+    found = _summary(*frames, protocol)
     if as_json:
-        tables = {"slopes": _records(found.slopes), "differences": _records(found.differences)}
+        tables = {
+            "declared": protocol.line,
+            "slopes": _records(found.slopes),
+            "differences": _records(found.differences),
+        }
         print(strict_json({"study": found.study.name} | tables))
         return
     from .terminal import differences_text, slopes_text
 
     first = found.study.statistics[:1]
-    print(slopes_text(found.slopes))
+    print(visible(protocol.line))
+    print()
+    print(slopes_text(found.slopes, found.together))
     print()
     print(differences_text(found.differences_of(first), *first))
 
 
-def _summary(study, frame, beside):
+def _summary(study, frame, beside, protocol):
     from .summary import Summary
 
-    return Summary(study, frame, beside)
+    return Summary(study, frame, beside, protocol.replicates)
 
 
 def _records(table):
@@ -394,13 +407,13 @@ def plot(
     results: Results = None,
 ):
     """Draw the page of a study, DIR/STUDY/STUDY.png and .svg; beside it slopes.csv, differences.csv and curves.csv."""
-    study, *frames = _with_those_beside(study, results)
+    study, *frames, protocol = _with_those_beside(study, results, "plot")
     folder = out / study.name
     _check_folder(folder)
     from . import page
 
-    found = _summary(study, *frames)
-    figure = page.figure(found)
+    found = _summary(study, *frames, protocol)
+    figure = page.figure(found, declared=protocol.line)
     tables = {"slopes": found.slopes, "differences": found.differences, "curves": found.curves}
     make_folder(folder)
     files = [folder / f"{study.name}.{end}" for end in ("png", "svg")]
@@ -555,7 +568,7 @@ def report(
 ):
     """Write DIR/<study>/report.html: a study and what came out of it, one page that needs no network."""
     source = study
-    study, frame, beside = _with_those_beside(source, results)
+    study, frame, beside, protocol = _with_those_beside(source, results, "report")
     path = out / study.name / "report.html"
     _check_folder(path.parent)
     with Store(_results(study, results), study) as store:
@@ -563,7 +576,8 @@ def report(
     from .report import report_page, study_text
 
     with glyphs_noted(_say):
-        page = report_page(_summary(study, frame, beside), study_text(source), frame, sources, _findings(study))
+        found = _summary(study, frame, beside, protocol)
+        page = report_page(found, study_text(source), frame, sources, _findings(study), protocol.line)
     make_folder(path.parent)
     write_text(path, page)
     print(visible(path))

@@ -75,6 +75,7 @@ QUANTITY_COLUMNS = (
         ("statistic",),
     ),
 )
+ROLE = Column("role", words.ROLES_MEAN, ("role",))
 NOTE = Column("note", "Why there is no number, or what was left out of it.", ("note",))
 RATE_COLUMNS = (
     *QUANTITY_COLUMNS,
@@ -123,6 +124,8 @@ RATE_COLUMNS = (
     Column("bounded", "Cells whose optimum lies on a bound of the box; used.", ("bounded",), _count),
     Column("uncertified", "Cells whose fit met no first-order conditions; left out.", ("uncertified",), _count),
     Column("to do", "Cells without a result.", ("to_do",), _count),
+    ROLE,
+    Column("part", words.PARTS_MEAN, ("part",)),
     NOTE,
 )
 DIFFERENCE_COLUMNS = (
@@ -145,6 +148,7 @@ DIFFERENCE_COLUMNS = (
         _verdict,
     ),
     Column("pairs", "The smallest number of pairs of replicates at one n.", ("pairs",), _count),
+    ROLE,
     NOTE,
 )
 

@@ -111,6 +111,7 @@ def _slopes(source, study, file):
         raise UserError(f"{file}: expected the table of slopes of hmoe plot; it lacks {', '.join(missing)}")
     slopes = slopes.assign(line=slopes.index + 2)
     slopes = slopes.fillna({"verdict_published": "", "verdict_derived": ""})
+    slopes = slopes[slopes["part"] != "added"] if "part" in slopes else slopes
     models = {}
     for row in slopes[slopes["study"] == study.name].to_dict("records"):
         errors = models.setdefault((row["gating"], row["k2"]), {})

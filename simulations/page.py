@@ -29,9 +29,10 @@ LONG, SMALL = 8, 4.8  # letters of a name too long for a legend in the usual siz
 LONGEST = 18  # letters of a study's name where models of several studies are shown
 WIDTH, ROW, LINE = 8.2, 1.68, 0.155  # inches of the page, of a row of panels, and of a line of the panel of verdicts
 TITLE = 9  # points
+FOOT = 150  # letters of a line below the verdicts
 
 
-def figure(summary, statistic=None):
+def figure(summary, statistic=None, declared=words.NOT_DECLARED):
     """The page of a study.
 
     Parameters
@@ -39,6 +40,8 @@ def figure(summary, statistic=None):
     summary : Summary
     statistic : str, optional
         Statistic over replicates; by default the first one that the study declares.
+    declared : str
+        When the study was declared, as `protocol.Protocol` says it; not shown where that is not on record.
 
     Returns
     -------
@@ -62,7 +65,9 @@ def figure(summary, statistic=None):
     sides = [letter for letter in GATES if letter in SIDES + "".join(model[1] for model, _ in shown)]
     blocks = 2 if len(quantities) > 1 and len(sides) == 2 else 1  # quantities in a row of panels
     rows = -(-len(quantities) // blocks)
-    lines = len(quantities) + 2.2
+    foot = [] if declared == words.NOT_DECLARED else textwrap.wrap(visible(declared), FOOT)
+    foot += [words.held_together(summary.together)] if summary.together else []
+    lines = len(quantities) + 2.2 + len(foot)
     title = _title(study.title if study.title.strip() else study.name, statistic)
     with style():
         fig = Figure(figsize=(WIDTH, ROW * rows + LINE * (lines + title.count("\n")) + 0.45))
@@ -77,7 +82,7 @@ def figure(summary, statistic=None):
                     _draw_sides(by_side, summary, shown, here[i], last=row == rows - 1)
                 else:
                     [ax.remove() for ax in panels]
-        _draw_verdicts(fig.add_subfigure(grid[rows]).subplots(), summary, shown, quantities, models, statistic)
+        _draw_verdicts(fig.add_subfigure(grid[rows]).subplots(), summary, shown, quantities, models, statistic, foot)
         fig.suptitle(title, fontsize=TITLE)
     return fig
 
@@ -181,19 +186,20 @@ def _references(summary, models, quantity):
 
 
 # -- verdicts ---------------------------------------------------------------------------------------------------------
-def _draw_verdicts(ax, summary, shown, quantities, models, statistic):
+def _draw_verdicts(ax, summary, shown, quantities, models, statistic, foot):
     """A line a quantity, a column a model: alpha with its interval, sign, and the derived alpha."""
     names = _names(models)
     size = 6.5 if len(models) <= 4 else 5.5
     longest = max(len(words.quantity(*quantity)) for quantity in quantities)
     width = longest * 0.55 * size / 72 + 0.1  # inches that the quantities take
     first = len(models) * width / (WIDTH - width)  # where columns begin, past them
-    ax.set(xlim=(0, len(models) + first), ylim=(len(quantities) + 1.2, -1))
+    ax.set(xlim=(0, len(models) + first), ylim=(len(quantities) + 1.2 + len(foot), -1))
     ax.set_axis_off()
     for column, model in enumerate(models):
         ax.text(column + first + 0.48, -0.5, plain(names[model]), ha="center", va="center", size=size, weight="bold")
     for row, quantity in enumerate(quantities):
-        ax.text(0, row + 0.5, words.quantity(*quantity), ha="left", va="center", size=size)
+        mark = "* " if quantity in summary.primary and statistic == summary.study.statistics[0] else ""
+        ax.text(0, row + 0.5, mark + words.quantity(*quantity), ha="left", va="center", size=size)
         for column, model in enumerate(models):
             if (model, quantity) not in shown:
                 continue
@@ -207,4 +213,6 @@ def _draw_verdicts(ax, summary, shown, quantities, models, statistic):
         f"{ALPHA}: errors are of the order of n^(-{ALPHA}); measured, with its 95 % interval, against the derived one: "
         f"{words.signs()}\n{words.MARKS['inconclusive']}: the interval holds 0, or the published rate, as well"
     )
-    ax.text(0, len(quantities) + 0.2, said, ha="left", va="top", size=size, linespacing=1.4)
+    ax.text(
+        0, len(quantities) + 0.2, "\n".join([said, *map(plain, foot)]), ha="left", va="top", size=size, linespacing=1.4
+    )

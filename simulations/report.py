@@ -2,7 +2,8 @@
 
 `report.html.in` is the page without its content: style, script and headings. `report_page` fills it from a store,
 `render` from tables. The script sorts and filters rows that are all in the page: without it, everything is shown.
-Nothing in the page depends on the clock or on a path, so that equal results make equal bytes.
+Nothing in the page depends on the clock or on a path, so that equal results make equal bytes; when they were declared,
+and looked at, is one of them.
 """
 
 import base64
@@ -36,7 +37,7 @@ FILTERS = ("study", "gating", "k2", "statistic", "quantity")  # the columns that
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
-def report_page(summary, text, frame, sources=(), findings=()):
+def report_page(summary, text, frame, sources=(), findings=(), declared=words.NOT_DECLARED):
     """The page of a study, from its results.
 
     Parameters
@@ -50,6 +51,8 @@ def report_page(summary, text, frame, sources=(), findings=()):
         Version of the package and hash of the source that computed the rows.
     findings : iterable of str
         What cannot be identified, a line each.
+    declared : str
+        When the study was declared, as `protocol.Protocol` says it.
 
     Returns
     -------
@@ -60,13 +63,15 @@ def report_page(summary, text, frame, sources=(), findings=()):
 
     study = summary.study
     try:
-        drawing = inline_svg(page.figure(summary), study)
+        drawing = inline_svg(page.figure(summary, declared=declared), study)
     except UserError as error:  # one sample size has tables, but no figure
         drawing = f"<p>No figure: {_html(str(error))}.</p>"
-    return render(study, text, frame, summary.slopes, summary.differences, drawing, sources, findings)
+    return render(study, text, frame, summary.slopes, summary.differences, drawing, sources, findings, declared)
 
 
-def render(study, text, frame, slopes, differences=None, drawing="", sources=(), findings=()):
+def render(
+    study, text, frame, slopes, differences=None, drawing="", sources=(), findings=(), declared=words.NOT_DECLARED
+):
     """The page of a study, from its results and their tables; the other arguments are those of `report_page`.
 
     Parameters
@@ -108,7 +113,7 @@ def render(study, text, frame, slopes, differences=None, drawing="", sources=(),
         toml="".join(c if c in "\n\t" else _html(c) for c in text),
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         save="" if source == study.name else f"<p>Save the study file above as <code>{source}</code>; then:</p>",
-        facts=_definitions(_facts(study, statuses, sorted(sources))),
+        facts=_definitions([*_facts(study, statuses, sorted(sources)), ("Protocol", _html(declared))]),
         findings=_list(findings),
         cells=_cell_table(study, statuses),
         truths="".join(_truth_tables(study)),

@@ -186,6 +186,7 @@ def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False
     """
     for gating in study.gatings:
         study.measure(gating)
+    store.declare()
     todo = missing_cells(study, store, retry_failed)
     if not todo:
         return 0

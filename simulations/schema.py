@@ -50,6 +50,13 @@ def _statistic(name):
     return name
 
 
+def _quantity(text):
+    from .words import named
+
+    named(text)
+    return text
+
+
 def _bound(value):
     """A positive number B, for [-B, B], or a pair [low, high]; low = high holds the parameter there."""
     pair = value if isinstance(value, list) else [0, value]
@@ -68,6 +75,7 @@ def _variance_bound(value):
 
 Name = Annotated[str, AfterValidator(_file_name)]
 Statistic = Annotated[str, AfterValidator(_statistic)]
+Quantity = Annotated[str, AfterValidator(_quantity)]
 Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Bound = Annotated[float | list[float], BeforeValidator(_bound)]
 Rows = Annotated[int, Field(ge=2, le=ROWS)]

@@ -1,10 +1,10 @@
 """Studies: what is simulated, written in TOML, checked by pydantic, hashed, and cut into cells.
 
 A cell is (study hash, gating, fitted k2, n, replicate). The hash covers what changes a fit: truth, covariate law, kind
-of data, seed, fitting options, those that are not at their defaults. It leaves out the name, the title, the measures
-and statistics of the tables, the studies shown beside it, and the lists that only say which cells exist (gatings, k2,
-n, replicates): a study that grows keeps the cells it has, and an option that is added keeps the hashes of all studies
-without it.
+of data, seed, fitting options, those that are not at their defaults. It leaves out the name, the title, the measures,
+statistics and primary quantities of the tables, the studies shown beside it, and the lists that only say which cells
+exist (gatings, k2, n, replicates): a study that grows keeps the cells it has, and an option that is added keeps the
+hashes of all studies without it.
 """
 
 import difflib
@@ -30,6 +30,7 @@ from .schema import (
     Measures,
     Name,
     NormalX,
+    Quantity,
     SizeRange,
     Sizes,
     Statistic,
@@ -99,6 +100,7 @@ class Study(Table):
         "median",
         "q90",
     ]
+    primary: Annotated[list[Quantity], SHORT, AfterValidator(distinct)] = []
     beside: Annotated[list[str], SHORT, AfterValidator(distinct)] = []
     fit: FitOptions = FitOptions()
     measures: Measures = Measures()

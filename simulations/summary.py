@@ -9,7 +9,7 @@ the slope with its sign turned.
 """
 
 import math
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from hmoe_stats.rates import RateFit, compare_rates, fit_rate
 from . import UserError
 from .expected import FORMS, Expected
 from .study import sizes_of, text_of
+from .words import named
 
 USED = ("converged", "boundary")
 FEWEST = 6  # replicates at one sample size
@@ -35,6 +36,10 @@ SLOPES += ["replicates", "failed", "bounded", "uncertified", "to_do", "note"]
 CURVES = [*MODEL, *QUANTITY, "statistic", "n", "value", "low", "high", "replicates"]
 DIFFERENCES = [*MODEL, *QUANTITY, "statistic", "difference", "ci_low", "ci_high", "expected", "verdict", "pairs"]
 DIFFERENCES += ["note"]
+ROLES = ("exploratory", "primary")
+PARTS = ("declared", "added")
+BOOTSTRAP = 2000  # resamples
+BEYOND = 25  # of them that lie beyond an interval at least, so that its end is known to a fifth of its tail
 
 
 class Counts(NamedTuple):
@@ -75,10 +80,15 @@ class Summary:
     beside : sequence of (Study, DataFrame)
         Results of other studies; their models that the study has, too, are shown. Cells of a study with the same hash
         are added to the study's own, at all sample sizes; others are read at its sample sizes.
+    declared : int, optional
+        The replicates that were declared before anybody looked at results. All that is said is of these; what the
+        others say by themselves stands apart, in `added`.
 
     Attributes
     ----------
     study : Study
+    added : Summary or None
+        Of the other replicates, counted from 0, if some are finished; in `slopes` with the others.
     errors : dict
         (model, quantity) -> Errors, for all that was measured: model (study, gating, k2), quantity (level, size,
         parameter, kind).
@@ -86,6 +96,10 @@ class Summary:
         model -> Expected.
     counts : dict
         model -> Counts.
+    primary : set
+        The quantities that the study names before; of its own models, and in its first statistic, these are primary.
+    together : int
+        Their number, over the models of the study: so many intervals hold together at 95 %, by Bonferroni.
     slopes, curves, differences : DataFrame
 
     Raises
@@ -96,11 +110,15 @@ class Summary:
         If no cell of the study is finished, or no fit reached an optimum.
     """
 
-    def __init__(self, study, frame, beside=()):
+    def __init__(self, study, frame, beside=(), declared=None):
         self.study, self.expected, self.counts = study, {}, {}
+        self.primary = set(map(named, study.primary))
+        self.together = len(self.primary) * len(study.gatings) * len(study.k2)
         self._lines, self._differences, self._studies, used, quantities = {}, {}, {}, [], {}
+        self.added = _added(study, frame, declared) if declared and declared < study.replicates else None
+        first = study.model_copy(update={"replicates": min(declared or study.replicates, study.replicates)})
         names, places = {study.hash: study.name}, {}
-        for other, rows in [(study, frame), *beside]:
+        for other, rows in [(first, frame), *beside]:
             name = names.setdefault(other.hash, other.name)
             self._studies.setdefault(name, other)
             shared = [g for g in study.gatings if g in other.gatings], [k2 for k2 in study.k2 if k2 in other.k2]
@@ -131,12 +149,23 @@ class Summary:
             kept, note = enough(n, statistic)
             n, error = n[kept], error[kept]
             sizes, counts = np.unique(n, return_counts=True)
-            fit, why = _tried(fit_rate, n, [error], statistic)
+            held = partial(fit_rate, **self._together()) if self.role(*key) == "primary" else fit_rate
+            fit, why = _tried(held, n, [error], statistic)
             upper = np.isin(n, sizes[len(sizes) // 2 :])
             local, _ = _tried(fit_rate, n[upper], [error[upper]], statistic)
             used = (len(sizes), *((sizes[0], sizes[-1], counts.min()) if len(sizes) else (0, 0, 0)))
             self._lines[key] = Line(fit, local, used, "; ".join(filter(None, (note, why))))
         return self._lines[key]
+
+    def role(self, model, quantity, statistic):
+        """``"primary"`` or ``"exploratory"``."""
+        first = model[0] == self.study.name and statistic == self.study.statistics[0]
+        return ROLES[first and quantity in self.primary]
+
+    def _together(self):
+        """How the intervals of primary quantities are made."""
+        beyond = 0.05 / self.together
+        return {"level": 1 - beyond, "n_boot": max(BOOTSTRAP, math.ceil(BEYOND / beyond))}
 
     def verdict(self, model, quantity, statistic, form):
         """What the interval of a slope says of the exponent of theory, published or derived; as `verdict`."""
@@ -160,7 +189,10 @@ class Summary:
           puts it with the other one for its rival; empty where there is nothing to compare;
         - n_sizes, n_low, n_high, replicates: number of sample sizes used, the smallest and the largest, and the
           smallest number of replicates at one of them (a split cell of a given size need not occur in every fit);
-        - failed, bounded, uncertified, to_do: the `Counts` of the model.
+        - failed, bounded, uncertified, to_do: the `Counts` of the model;
+        - role, if the study names primary quantities: ``"primary"`` (these intervals hold together) or
+          ``"exploratory"``;
+        - part, if replicates were added after a look: ``"declared"`` or ``"added"``.
         """
         rows = []
         for model, quantity in self.errors:
@@ -169,9 +201,14 @@ class Summary:
                 line = self.line(model, quantity, statistic)
                 slopes = [*_slope(line.fit), *_slope(line.local)]
                 verdicts = [self.verdict(model, quantity, statistic, form) for form in FORMS]
-                used = [*line.sizes, *self.counts[model], line.note]
+                used = [*line.sizes, *self.counts[model], line.note, self.role(model, quantity, statistic)]
                 rows.append([*model, *quantity, statistic, *slopes, *alphas, *verdicts, *used])
-        return pd.DataFrame(rows, columns=SLOPES)
+        table = pd.DataFrame(rows, columns=[*SLOPES, "role"])
+        table = table if self.primary else table[SLOPES]
+        if self.added:
+            parts = table.assign(part=PARTS[0]), self.added.slopes.assign(part=PARTS[1])
+            table = pd.concat(parts, ignore_index=True)
+        return table
 
     @cached_property
     def curves(self):
@@ -200,9 +237,11 @@ class Summary:
         - difference, ci_low, ci_high: of `hmoe_stats.compare_rates`, at 95 %, over replicates of which both have it;
         - expected: the difference of the derived slopes; verdict: what the interval says of it, as `verdict` puts it
           with the difference of the published slopes for its rival;
-        - pairs: the smallest number of them at one sample size; note: why there is no difference.
+        - pairs: the smallest number of them at one sample size; note: why there is no difference;
+        - role, if the study names primary quantities: ``"exploratory"``, as no difference is one.
         """
-        return self.differences_of(self.study.statistics)
+        table = self.differences_of(self.study.statistics)
+        return table.assign(role=ROLES[0]) if self.primary else table
 
     def differences_of(self, statistics):
         """The rows of `differences` for some statistics."""
@@ -236,6 +275,16 @@ class Summary:
         """True if two models are fitted to the same samples."""
         a, b = (self._studies[model[0]] for model in (one, other))
         return (a.seed, a.truth, a.x) == (b.seed, b.truth, b.x)
+
+
+def _added(study, frame, declared):
+    """The `Summary` of the replicates from `declared` on; None while there is nothing to say of them."""
+    rows = frame[frame["replicate"] >= declared]
+    later = study.model_copy(update={"replicates": study.replicates - declared})
+    try:
+        return Summary(later, rows.assign(replicate=rows["replicate"] - declared))
+    except UserError:
+        return None
 
 
 def verdict(expected, low, high, rival=np.nan):

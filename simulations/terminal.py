@@ -10,16 +10,22 @@ from . import words
 from .summary import MODEL, QUANTITY
 
 
-def slopes_text(table):
-    """The rows of `Summary.slopes`: a column for each statistic, theory's rates, and a legend."""
-    blocks = []
+def slopes_text(table, together=0):
+    """The rows of `Summary.slopes`: a column for each statistic, theory's rates, and a legend.
+
+    Primary quantities, if the table has some, are marked; `together` is the number of intervals that hold together.
+    """
+    added = table[table["part"] == "added"] if "part" in table else table[:0]
+    table = table.drop(added.index)
+    blocks, primary = [], table["role"] == "primary" if "role" in table else np.zeros(len(table), dtype=bool)
+    table = table.assign(primary=primary)
     for (study, gating, k2), part in table.groupby(MODEL, sort=False):
         first = part.iloc[0]
         counts = words.counts(first.failed, first.bounded, first.uncertified, first.to_do)
         lines = []
         for quantity, rows in part.groupby(QUANTITY, sort=False):
             first = rows.iloc[0]
-            line = {"quantity": words.quantity(*quantity)}
+            line = {"quantity": ("* " if rows["primary"].any() else "") + words.quantity(*quantity)}
             line |= {row.statistic: _judged(row) for row in rows.itertuples()}
             local = words.rate(first.local_slope, first.local_low, first.local_high)
             line |= {f"{first.statistic}, upper half": local, "published": words.fraction(first.alpha_published)}
@@ -28,8 +34,28 @@ def slopes_text(table):
         blocks.append(f"{study}: {words.model(gating, k2)}: {counts}\n{_aligned(lines, 'quantity', 'note')}")
     legend = [f"alpha of each error, of order n^(-alpha), and its 95 % interval; {words.signs()}"]
     legend += ["the first sign is against the published rate, the second against the derived one"]
+    legend += [words.held_together(together)] if together else []
     legend += [f"{word}: {means}" for word, means in words.VERDICTS_MEAN.items()]
-    return "\n\n".join([*blocks, "\n".join(legend)])
+    return "\n\n".join([*blocks, *([_added_text(added)] if len(added) else []), "\n".join(legend)])
+
+
+def _added_text(table):
+    """Rates of replicates that were added after a look: of primary quantities; of all, where none are named."""
+    if "role" in table and (table["role"] == "primary").any():
+        table = table[table["role"] == "primary"]
+    table = table[table["statistic"] == table["statistic"].iloc[0]]
+    lines = [
+        {
+            "model": words.model(row.gating, row.k2),
+            "quantity": words.quantity(row.level, row.size, row.parameter, row.kind),
+            row.statistic: _judged(row),
+            "sizes": row.n_sizes,
+            "reps": row.replicates,
+            "note": row.note,
+        }
+        for row in table.itertuples()
+    ]
+    return f"{words.ADDED}\n{_aligned(lines, 'model', 'quantity', 'note')}"
 
 
 def _judged(row):

@@ -5,7 +5,10 @@ else. What is read are rates: alpha, the error falling like n^(-alpha). What mac
 error on log n, -alpha; verdicts are the same words in both.
 """
 
+import difflib
 import math
+import re
+import time
 
 from hmoe_stats.names import fraction, interval
 
@@ -110,6 +113,34 @@ def name(level, parameter, kind):
     return f"{parameter} of each {MEMBERS[level]}" if kind == "weighted" else f"{parameter} {kind}".strip()
 
 
+_SLOPES = [(1, "a"), *((2, parameter) for parameter in ("omega", "eta", "tau", "nu"))]
+_MEASURED = [(0, "loss_sharp", "loss"), (0, "loss_published", "loss"), (0, "hellinger", "divergence")]
+_MEASURED += [(0, "routing", "function"), (1, "b", "mass"), (2, "beta", "mass"), (1, "gate", "function")]
+_MEASURED += [(level, parameter, kind) for level, parameter in _SLOPES for kind in ("weighted", "barycentre")]
+_MEASURED += [(2, parameter, "function") for parameter in ("gate", *FUNCTIONS)]
+# what `name` gives of all that is measured -> (level, parameter, kind)
+NAMED = {name(*measured): measured for measured in _MEASURED}
+
+
+def named(text):
+    """The (level, size, parameter, kind) that `quantity` writes as `text`.
+
+    Raises
+    ------
+    ValueError
+        If there is none; it says what was expected, and what comes close.
+    """
+    found = re.fullmatch(r"(.*?)(?:, m = ([1-9][0-9]{,2}))?", text)
+    if found and found[1] in NAMED:
+        level, parameter, kind = NAMED[found[1]]
+        if bool(level) == bool(found[2]):
+            return level, int(found[2] or 0), parameter, kind
+    head, _, size = text.partition(", m = ")
+    close = difflib.get_close_matches(head, NAMED, n=1) or ["tau of each expert"]
+    level, parameter, kind = NAMED[close[0]]
+    raise ValueError(f"a quantity as tables name it, such as {quantity(level, size or 2, parameter, kind)[:80]!r}")
+
+
 # -- models ------------------------------------------------------------------------------------------------------------
 def model(gating, k2):
     """A fitted model in words: ``"SS, fitted k2 = 3,3"``."""
@@ -124,3 +155,51 @@ def counts(failed, bounded, uncertified, to_do):
 def sizes(low, high):
     """A range of sample sizes: ``"1,000 to 100,000"``."""
     return f"{low:,.0f} to {high:,.0f}"
+
+
+# -- what was declared -------------------------------------------------------------------------------------------------
+NOT_DECLARED = "declared: not on record"
+PROTOCOL_DAMAGED = "declared: the record of it is damaged"
+UNCHANGED = "not changed since"
+
+
+def declared(when, cells):
+    """When a study was declared, a Unix time, and how many cells there were then."""
+    date = time.strftime("%Y-%m-%d", time.gmtime(when))
+    return f"declared on {date}, with {cells} cells there" if cells else f"declared before the first fit, on {date}"
+
+
+def changed(what, looks, cells):
+    """A later declaration: ``"replicates 20 -> 40 after 2 looks, the last at 560 cells"``."""
+    times = f"{looks} looks, the last at {cells} cells" if looks > 1 else f"1 look, at {cells} cells"
+    return f"{what} {f'after {times}' if looks else 'before any look'}"
+
+
+def apart(replicates):
+    """What tables and figures show of a study that grew after a look."""
+    return f"shown are the {replicates} replicates declared before any look, with those added later apart"
+
+
+def undeclared(what):
+    """A change that no run has seen."""
+    return f"{what}, not yet declared by a run"
+
+
+PARTS_MEAN = (
+    "declared: the replicates that were declared before anybody looked at results; added: those that came after, by "
+    "themselves."
+)
+ADDED = "replicates added after a look, by themselves"
+
+
+# -- primary quantities ------------------------------------------------------------------------------------------------
+ROLES_MEAN = (
+    "primary: named in the study, in its first statistic; all these intervals hold together at 95 % (Bonferroni over "
+    "primary quantities and models). exploratory: all else, each interval at 95 % by itself."
+)
+
+
+def held_together(count):
+    """How the intervals of primary quantities are to be read, where there are `count`."""
+    each = f"{100 - 5 / count:.4g} %"
+    return f"* primary: its {count} intervals hold together at 95 % (each is one at {each}); all else is exploratory"

@@ -489,7 +489,7 @@ def unpacked(tmp_path_factory):
 
 @pytest.mark.parametrize("name", sorted(file.name.removesuffix(".sqlite.gz") for file in (SHIPPED / "cells").glob("*")))
 def test_the_cells_that_ship_are_all_there_and_make_the_slopes_that_ship(name, unpacked):
-    study, frame, beside = cli._with_those_beside(name, unpacked / f"{name}.sqlite")
+    study, frame, beside, _ = cli._with_those_beside(name, unpacked / f"{name}.sqlite", "plot")
     cells = frame[["gating", "k2", "n", "replicate"]].drop_duplicates()
     assert len(cells) == len(study.gatings) * len(study.k2) * len(study.sizes) * study.replicates
     assert not (frame["status"] == "failed").any()

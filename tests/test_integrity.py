@@ -188,7 +188,7 @@ def test_rows_from_before_there_were_checksums_are_held_against_what_a_row_can_b
 
 
 def test_of_many_cells_those_that_are_used_are_read(path, whole, monkeypatch):
-    monkeypatch.setattr("simulations.store.FEW", 10)
+    monkeypatch.setattr("simulations.resultsfile.FEW", 10)
     shutil.copy(whole[0], path)
     spoil(path, "UPDATE cells SET parameters = '[[' WHERE rowid = 2")
     with Store(path, STUDY) as store:

@@ -127,4 +127,4 @@ def test_files_alone_writes_what_users_read(file):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITES
         and (file.stem, node.func.attr) not in {("report", "to_csv"), ("report", "savefig")}  # into memory
     ]  # fmt: skip
-    assert not called or file.stem in ("files", "store", "lock"), called
+    assert not called or file.stem in ("files", "resultsfile", "lock"), called

@@ -13,7 +13,7 @@ from functools import partial
 import pytest
 from typer.testing import CliRunner
 
-from simulations import UserError, measures, pool, runner, store
+from simulations import UserError, measures, pool, resultsfile, runner
 from simulations.cli import app
 from simulations.pace import Pace
 from simulations.store import Store, StoreError
@@ -261,7 +261,7 @@ def test_a_limit_of_file_size_ends_the_run_and_keeps_its_rows(study, tmp_path, e
 
 
 def test_a_file_that_another_program_holds_is_said(study, tmp_path, expected, monkeypatch):
-    monkeypatch.setattr(store, "PATIENCE", 0.1)
+    monkeypatch.setattr(resultsfile, "PATIENCE", 0.1)
     path = tmp_path / "s.sqlite"
     with Store(path, study, write=True) as file:
         other = sqlite3.connect(path, isolation_level=None)
