@@ -80,19 +80,19 @@ def _failed(message):
 def _fitted(study, cell):
     import hmoe_stats as hs
 
-    truth = study.measure(cell.gating)
+    start = study.measure(cell.gating) if study.fit.start == "truth" else None
     X, y, counts = study.sample(cell.gating, cell.n, cell.replicate)
     fit = hs.fit_mle(
         X,
         y,
         gating=cell.gating,
         k2=cell.k2,
-        start=truth if study.fit.start == "truth" else None,
+        start=start,
         seed=study.fit_seed(cell.n, cell.replicate),
         weights=counts,
         **study.fit.keywords(),
     )
-    gain = hs.log_likelihood(fit.measure, X, y, weights=counts, relative_to=truth)
+    gain = hs.log_likelihood(fit.measure, X, y, weights=counts, relative_to=study.source(cell.gating))
     if not math.isfinite(fit.log_likelihood):
         raise ArithmeticError(f"the log-likelihood is {fit.log_likelihood}")
     return {

@@ -40,7 +40,8 @@ CELLS = 60  # of the long one
 STUDIES = [
     "box", "box-wide", "boxes", "calibration", "edge", "exact", "floor-high", "floor-low", "level-one", "level-one-far",
     "million", "nine-decades", "nine-decades-three", "normal-x", "over-by-one", "over-by-two", "plane", "plane-far",
-    "quick", "search", "toy", "unidentified", "unidentified-far", "unidentified-pair",
+    "quick", "same-data-laplace", "same-data-softmax", "search", "toy", "unidentified", "unidentified-far",
+    "unidentified-pair",
 ]  # fmt: skip
 
 
