@@ -139,7 +139,7 @@ def code_version():
 def missing_cells(study, store, retry_failed=False):
     """The cells without a row (or with a failed one, if asked), the dearest first."""
     done = {c for c, status in store.statuses().items() if not (retry_failed and status == "failed")}
-    return sorted((c for c in study.cells() if c not in done), key=lambda c: (-study.cost(c), c))
+    return sorted((c for c in study.cells() if c not in done), key=lambda c: (-study.cost(c), -c.n, c))
 
 
 def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False, progress=True):
