@@ -151,7 +151,8 @@ def _facts(study, statuses, sources):
     keys = (f"({stream}, {truth}, n, replicate)" for stream in (DATA_STREAM, FIT_STREAM))
     seeds = "{}: SeedSequence({}, spawn_key=key), key {} for samples and {} for starts".format(*[study.seed] * 2, *keys)
     rows = (f"hmoe-stats {version}, source <code>{hash}</code>" for version, hash in (map(_html, s) for s in sources))
-    yield "Truth", _html(study.truth if isinstance(study.truth, str) else "a table, in the study file")
+    table = "random, one for each replicate" if study.random else "a table, in the study file"
+    yield "Truth", _html(study.truth if isinstance(study.truth, str) else table)
     yield "Gatings", _html(", ".join(study.gatings))
     if study.data_gating:
         yield "Gating of the data", _html(f"{study.data_gating}, whatever is fitted")
@@ -180,6 +181,8 @@ def _cell_table(study, statuses):
 def _truth_tables(study):
     """The parameters of the truth, once for all gatings that share them."""
     shared = {}
+    if study.random:
+        return
     for gating in [study.data_gating] if study.data_gating else study.gatings:
         frame = study.source(gating).to_frame()
         rows = _plain_rows(frame.map("{:g}".format).values)

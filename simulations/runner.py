@@ -80,7 +80,7 @@ def _failed(message):
 def _fitted(study, cell):
     import hmoe_stats as hs
 
-    start = study.measure(cell.gating) if study.fit.start == "truth" else None
+    start = study.measure(cell.gating, cell.replicate) if study.fit.start == "truth" else None
     X, y, counts = study.sample(cell.gating, cell.n, cell.replicate)
     fit = hs.fit_mle(
         X,
@@ -92,7 +92,7 @@ def _fitted(study, cell):
         weights=counts,
         **study.fit.keywords(),
     )
-    gain = hs.log_likelihood(fit.measure, X, y, weights=counts, relative_to=study.source(cell.gating))
+    gain = hs.log_likelihood(fit.measure, X, y, weights=counts, relative_to=study.source(cell.gating, cell.replicate))
     if not math.isfinite(fit.log_likelihood):
         raise ArithmeticError(f"the log-likelihood is {fit.log_likelihood}")
     return {

@@ -30,6 +30,7 @@ from .schema import (
     Measures,
     Name,
     NormalX,
+    RandomTruths,
     SizeRange,
     Sizes,
     Statistic,
@@ -40,7 +41,7 @@ from .schema import (
     distinct,
 )
 
-DATA_STREAM, FIT_STREAM = 1, 2
+DATA_STREAM, FIT_STREAM, TRUTH_STREAM = 1, 2, 3
 FITS = {"truth", "x", "data", "data_gating", "seed", "fit"}  # the keys of a study that change its fits
 
 
@@ -106,7 +107,7 @@ class Study(Table):
 
     @model_validator(mode="after")
     def _one_gating(self):
-        if isinstance(self.truth, dict) and [self.truth.get("gating")] != self.gatings:
+        if isinstance(self.truth, dict) and not self.random and [self.truth.get("gating")] != self.gatings:
             raise ValueError("gatings = [the gating of the truth], as the truth is a table")
         return self
 
@@ -128,6 +129,16 @@ class Study(Table):
             lists = f"{len(self.gatings)} gatings x {len(self.k2)} k2 x {len(self.sizes)} n"
             raise ValueError(f"at most {CELLS} cells, got {self.n_cells}: {lists} x {self.replicates} replicates")
         return self
+
+    @property
+    def random(self):
+        """Whether every replicate has a truth of its own, drawn for it."""
+        return isinstance(self.truth, dict) and "separation" in self.truth
+
+    @property
+    def truths(self):
+        """Replicates whose truths stand for those of all: each, or where there is one truth the first."""
+        return range(self.replicates if self.random else 1)
 
     # -- the grid ---------------------------------------------------------------------------------------------------
     @cached_property
@@ -198,8 +209,8 @@ class Study(Table):
             return hs.Uniform(self.x.low, self.x.high)
         return hs.Normal(self.x.loc, self.x.scale)
 
-    def measure(self, gating):
-        """The true `MixingMeasure` under one gating.
+    def measure(self, gating, replicate=0):
+        """The true `MixingMeasure` under one gating; random ones are those of a replicate, at all n.
 
         Raises
         ------
@@ -209,18 +220,21 @@ class Study(Table):
         import hmoe_stats as hs
 
         try:
+            if self.random:
+                stream = self._stream(TRUTH_STREAM, 0, replicate)
+                return hs.datasets.random_truth(stream, gating, self.truth["separation"])
             if isinstance(self.truth, dict):
                 return hs.MixingMeasure.from_dict(self.truth)
             return hs.datasets.truth(self.truth, gating=gating)
         except ValueError as error:
             raise StudyError(f"study {self.name}: truth: {error}") from None
 
-    def source(self, gating):
+    def source(self, gating, replicate=0):
         """The true `MixingMeasure` of the data to which a gating is fitted: under that one, or under `data_gating`.
 
         In the latter case `measure` has its experts, with gates of the gating that is fitted: a place to start from.
         """
-        return self.measure(self.data_gating or gating)
+        return self.measure(self.data_gating or gating, replicate)
 
     def sample(self, gating, n, replicate):
         """Data to which a gating is fitted: X, y, and how often each row counts, None of ordinary rows.
@@ -230,7 +244,7 @@ class Study(Table):
         """
         import hmoe_stats as hs
 
-        truth, seed = self.source(gating), self.data_seed(n, replicate)
+        truth, seed = self.source(gating, replicate), self.data_seed(n, replicate)
         if self.data == "lattice":
             return hs.sample_lattice(truth, n, x=self.law, seed=seed, nu_min=self.fit.bounds.nu[0])
         return *hs.sample(truth, n, x=self.law, seed=seed), None
@@ -319,7 +333,7 @@ LINES = 20  # of one message
 SHOWN = 100  # characters of a value
 TABLES = {
     (): (Study,),
-    ("truth",): (TruthTable,),
+    ("truth",): (TruthTable, RandomTruths),
     ("x",): (UniformX, NormalX),
     ("n",): (SizeRange,),
     ("fit",): (FitOptions,),
