@@ -26,25 +26,8 @@ FOUND = 0.01  # log-likelihood units
 
 
 def random_truth(gating, number):
-    """Two groups of two experts, lines at least three standard deviations apart on [-3, 3], all gates at work."""
-    rng = np.random.default_rng(np.random.SeedSequence(2410, spawn_key=(number,)))
-    ends = np.array([-3.0, 3.0])
-    while True:
-        eta, tau, nu = rng.uniform(-0.8, 0.8, 4), rng.uniform(-8, 8, 4), rng.uniform(0.2, 0.8, 4)
-        lines = np.multiply.outer(ends, eta) + tau
-        apart = np.abs(lines[:, :, None] - lines[:, None, :]) + 99 * np.eye(4)
-        order = (lines[0].argsort() == lines[1].argsort()).all()  # no two cross in between
-        gates = []
-        for letter, size in zip(gating, (2, 4), strict=True):
-            slopes = rng.uniform(0.3, 0.9, size) * np.tile([1.0, -1.0], size // 2)
-            gates.append(slopes if letter == "S" else rng.uniform(-2, 2, size))
-        G = hs.MixingMeasure(
-            gating=gating, k2=(2, 2), a=gates[0], b=rng.uniform(-0.3, 0.3, 2), omega=gates[1],
-            beta=rng.uniform(-0.3, 0.3, 4), eta=eta, tau=tau, nu=nu,
-        )  # fmt: skip
-        mass = hs.gate_weights(G, np.linspace(-3, 3, 200)).mean(axis=0)
-        if order and apart.min() > 3 * np.sqrt(nu.max()) and mass.min() > 0.08:
-            return G
+    """One of the random truths, by its number."""
+    return hs.datasets.random_truth(np.random.SeedSequence(2410, spawn_key=(number,)), gating)
 
 
 FITS = {"start": ("truth", None), "data": ("data", None), f"{STARTS} starts": ("truth", STARTS)}

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .arguments import check_gating, check_known
+from . import gates
+from .arguments import as_numbers, check_gating, check_known, check_seed, shown
+from .likelihood import gate_weights
 from .measure import MixingMeasure
 
 # group by group, one entry an expert: intercepts tau and slopes eta; level-2 gates, omega and beta, by their letter
@@ -101,6 +103,58 @@ def truth(name, gating="SS"):
         tau=tau,
         nu=np.full(tau.size, 0.4),
     )
+
+
+def random_truth(seed, gating="SS", separation=(3.0, np.inf)):
+    """A random truth of the kind of C2: two groups of two experts over [-3, 3].
+
+    Parameters
+    ----------
+    seed : int or numpy.random.SeedSequence
+        The same seed gives the same truth.
+    gating : str
+    separation : pair of float
+        The smallest distance of two lines on [-3, 3], in the largest standard deviation of an expert, lies between
+        these: by default experts are well separated; (1, 2) makes some of them overlap.
+
+    Returns
+    -------
+    MixingMeasure
+        With d = 1, lines that do not cross on [-3, 3], and expected gate weights of at least 0.08. Drawn until that is
+        so: slopes of lines from [-0.8, 0.8], intercepts from [-8, 8], variances from [0.2, 0.8], Laplace centres from
+        [-2, 2], other gate slopes from [0.3, 0.9], of either sign in turn and divided by what makes squares of x larger
+        than x, gate intercepts from [-0.3, 0.3].
+
+    Raises
+    ------
+    ValueError
+        If the gating is unknown, or `separation` is not a pair 0 <= low < high with low at most 4.
+    """
+    rng, kinds = np.random.default_rng(check_seed(seed, np.random.SeedSequence)), gates.of(check_gating(gating))
+    pair = as_numbers("separation", separation, "a pair of numbers")
+    if pair.shape != (2,):
+        raise ValueError(f"separation must be a pair of numbers; got {shown(separation)}")
+    low, high = pair.tolist()
+    if not 0 <= low < high or low > 4:
+        raise ValueError(f"separation must be a pair 0 <= low < high with low at most 4; got ({low:g}, {high:g})")
+    ends, x = np.array([-3.0, 3.0]), np.linspace(-3, 3, 200)
+    while True:
+        eta, tau, nu = rng.uniform(-0.8, 0.8, 4), rng.uniform(-8, 8, 4), rng.uniform(0.2, 0.8, 4)
+        lines = np.multiply.outer(ends, eta) + tau
+        apart = np.abs(lines[:, :, None] - lines[:, None, :]) + 99 * np.eye(4)
+        order = (lines[0].argsort() == lines[1].argsort()).all()  # no two cross in between
+        slopes = []
+        for gate, size in zip(kinds, (2, 4), strict=True):
+            away = rng.uniform(0.3, 0.9, size) * np.tile([1.0, -1.0], size // 2)
+            reach = np.abs(gate.features(ends[:, None])).max() / 3.0
+            slopes.append(rng.uniform(-2, 2, size) if gate.located else away / reach)
+        b, beta = rng.uniform(-0.3, 0.3, 2), rng.uniform(-0.3, 0.3, 4)
+        G = MixingMeasure(
+            gating=gating, k2=(2, 2), a=slopes[0], b=b, omega=slopes[1], beta=beta, eta=eta, tau=tau, nu=nu
+        )
+        least = apart.min() / np.sqrt(nu.max())
+        if order and low < least < high and gate_weights(G, x).mean(axis=0).min() > 0.08:
+            return G
 
 
 def load(name):

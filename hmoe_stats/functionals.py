@@ -24,7 +24,8 @@ def functional_errors(G, G0, x, weight=0.01):
     Parameters
     ----------
     G, G0 : MixingMeasure or FitResult
-        Fitted and true measure, as in `hmoe_stats.parameter_errors`.
+        Fitted and true measure, as in `hmoe_stats.parameter_errors`, but their gatings may differ: functions of x are
+        compared whatever gates they come from.
     x : Uniform, Normal or (n, d) array
         Law of the covariates.
     weight : float
@@ -50,7 +51,7 @@ def functional_errors(G, G0, x, weight=0.01):
     Raises
     ------
     ValueError
-        As `hmoe_stats.parameter_errors`, or if `weight` is not a number from 0 to 1.
+        As `hmoe_stats.parameter_errors`, gatings aside, or if `weight` is not a number from 0 to 1.
 
     Notes
     -----
@@ -62,7 +63,7 @@ def functional_errors(G, G0, x, weight=0.01):
     import pandas as pd
 
     weight = check_number("weight", weight, "a number from 0 to 1", lambda v: 0.0 <= v <= 1.0)
-    cells = match(G, G0, x)
+    cells = match(G, G0, x, any_gating=True)
     G0 = cells.true.given
     rows = [(0, "", 0, "routing", _routing(cells))]
     gates = cells.average.of_absolute(lambda X: _with_groups(G0, _gate_gaps(cells, X)))

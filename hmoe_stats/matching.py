@@ -136,10 +136,11 @@ def _side(G, canonical, average):
     return Side(G, canonical, groups, experts)
 
 
-def match(G, G0, x):
-    """Check the arguments and sort the components of G into the Voronoi cells of G0."""
+def match(G, G0, x, any_gating=False):
+    """Check the arguments and sort the components of G into the Voronoi cells of G0; gatings may differ if so said."""
     G, G0 = as_measure("G", G), as_measure("G0", G0)
-    if G.gating != G0.gating:
+    alike = G.gating == G0.gating
+    if not alike and not any_gating:
         raise ValueError(f"G must have the gating of G0, {G0.gating!r}; got {G.gating!r}")
     if G.d != G0.d:
         raise ValueError(f"G must have as many covariates as G0, d = {G0.d}; got d = {G.d}")
@@ -156,7 +157,7 @@ def match(G, G0, x):
         for j in range(G0.k1):
             here, there = experts_of(G, i), experts_of(G0, j)
             block = distance[here, there]
-            gate = ((fit.measure.a[i] - true.measure.a[j]) ** 2).sum()
+            gate = ((fit.measure.a[i] - true.measure.a[j]) ** 2).sum() if alike else 0.0  # slopes of other gates
             cost[i, j] = fit.experts[here] @ block.min(axis=1) + true.experts[there] @ block.min(axis=0) + _TIE * gate
     from scipy.optimize import linear_sum_assignment  # a quarter of a second that not every process needs
 
@@ -166,7 +167,7 @@ def match(G, G0, x):
     for i, j in enumerate(group):
         here, there = experts_of(G, i), experts_of(G0, j)
         block = distance[here, there]
-        apart = np.linalg.norm(fit.measure.omega[here, None] - true.measure.omega[None, there], axis=2)
+        apart = alike * np.linalg.norm(fit.measure.omega[here, None] - true.measure.omega[None, there], axis=2)
         nearest = block.min(axis=1, keepdims=True)
         expert[here] = there.start + np.where(block <= nearest * (1 + 1e-9) + 1e-12, apart, np.inf).argmin(axis=1)
     return Cells(fit, true, group, expert, distance, Support(low, high, support_of(law, G0.d).thin), average)

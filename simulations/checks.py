@@ -3,6 +3,8 @@
 A study that passes fails only by what its data do to a fit.
 """
 
+import itertools
+
 import numpy as np
 
 from hmoe_stats import log_density, sample
@@ -45,15 +47,16 @@ def check_study(study):
 
 
 def box_findings(study):
-    """One line for each gating under which the truth lies outside the box, so that errors cannot fall to 0."""
+    """One line for each gating under which a truth lies outside the box, so that errors cannot fall to 0."""
     bounds = study.fit.bounds.model_dump(exclude_none=True)
-    for gating in study.gatings if bounds else ():
-        truth = study.measure(gating)
+    for gating, replicate in itertools.product(study.gatings, study.truths) if bounds else ():
+        truth = study.measure(gating, replicate)
         X, y = sample(truth, TRIED, x=study.law, seed=0)
         problem = Problem(X, y, gating, truth.k2, bounds)
         nearest = problem.to_measure(problem.from_measure(truth))
         if not np.allclose(log_density(nearest, X, y), log_density(truth, X, y), rtol=1e-6, atol=1e-6):
-            yield f"note: fit.bounds: the truth lies outside this box under {gating}: errors will not fall to 0"
+            which = f"the truth of replicate {replicate}" if study.random else "the truth"
+            yield f"note: fit.bounds: {which} lies outside this box under {gating}: errors will not fall to 0"
 
 
 def _sizes(study):

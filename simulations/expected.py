@@ -15,12 +15,14 @@ class Expected:
     study : Study
     gating : str
     k2 : tuple of int
-        Fitted experts in each group. Nothing is expected where theory does not cover the truth by them.
+        Fitted experts in each group. Nothing is expected where theory does not cover the truth by them, nor of data of
+        another gating.
     """
 
     def __init__(self, study, gating, k2):
-        truth = study.measure(gating)
-        self._rows = {form: _rates(truth, k2, name, study.law) for form, name in FORMS.items()}
+        truth = study.source(gating)
+        covered = truth.gating == gating
+        self._rows = {form: _rates(truth, k2, name, study.law) if covered else {} for form, name in FORMS.items()}
 
     def rows(self, form, quantity):
         """The rows of `theory.rates` of a quantity, the slowest first: cells of a size can be of several kinds."""

@@ -41,21 +41,28 @@ class Task(NamedTuple):
 
 
 # -- the measures -----------------------------------------------------------------------------------------------------
+# Parameters of another gating than the truth's have no errors, and no losses.
 def _parameters(G, G0, law):
     import hmoe_stats as hs
 
+    if G.gating != G0.gating:
+        return []
     return hs.parameter_errors(G, G0, law)[COLUMNS].values.tolist()
 
 
 def _loss_sharp(G, G0, law):
     import hmoe_stats as hs
 
+    if G.gating != G0.gating:
+        return []
     return [[0, "", 0, "loss_sharp", "loss", hs.voronoi_loss(G, G0, "sharp", law)]]
 
 
 def _loss_published(G, G0, law):
     import hmoe_stats as hs
 
+    if G.gating != G0.gating:
+        return []
     return [[0, "", 0, "loss_published", "loss", hs.voronoi_loss(G, G0, "published", law)]]
 
 
@@ -122,7 +129,7 @@ def reckon(study, tasks, jobs=None):
 
     from . import pool
 
-    truths = {gating: study.measure(gating) for gating in study.gatings}
+    truths = {gating: [study.source(gating, replicate) for replicate in study.truths] for gating in study.gatings}
     call = partial(_of_fit, {measure.name: measure for measure in asked_by(study)}, truths, study.law)
     begin, done, often = math.inf, 0, 0.2 if sys.stderr.isatty() else 10
     with tqdm(total=len(tasks), desc=f"{study.name}, measures", unit="cell", delay=ALONE, mininterval=often) as bar:
@@ -145,7 +152,9 @@ def _of_fit(kinds, truths, law, task):
     """The answer to a task, in any process."""
     from hmoe_stats.fitting.problem import one_thread
 
-    return one_thread(_each)(kinds, truths[task.key[0]], law, task)  # sums split over threads round differently
+    gating, _, _, replicate = task.key
+    truth = truths[gating][replicate % len(truths[gating])]
+    return one_thread(_each)(kinds, truth, law, task)  # sums split over threads round differently
 
 
 def _each(kinds, truth, law, task):

@@ -156,8 +156,11 @@ def _facts(study, statuses, sources):
     keys = (f"({stream}, {truth}, n, replicate)" for stream in (DATA_STREAM, FIT_STREAM))
     seeds = "{}: SeedSequence({}, spawn_key=key), key {} for samples and {} for starts".format(*[study.seed] * 2, *keys)
     rows = (f"hmoe-stats {version}, source <code>{hash}</code>" for version, hash in (map(_html, s) for s in sources))
-    yield "Truth", _html(study.truth if isinstance(study.truth, str) else "a table, in the study file")
+    table = "random, one for each replicate" if study.random else "a table, in the study file"
+    yield "Truth", _html(study.truth if isinstance(study.truth, str) else table)
     yield "Gatings", _html(", ".join(study.gatings))
+    if study.data_gating:
+        yield "Gating of the data", _html(f"{study.data_gating}, whatever is fitted")
     yield "Fitted k2", _html(" and ".join(map(text_of, study.k2)))
     yield "Sample sizes", _html(", ".join(map(str, study.sizes)))
     yield "Replicates", str(study.replicates)
@@ -183,8 +186,10 @@ def _cell_table(study, statuses):
 def _truth_tables(study):
     """The parameters of the truth, once for all gatings that share them."""
     shared = {}
-    for gating in study.gatings:
-        frame = study.measure(gating).to_frame()
+    if study.random:
+        return
+    for gating in [study.data_gating] if study.data_gating else study.gatings:
+        frame = study.source(gating).to_frame()
         rows = _plain_rows(frame.map("{:g}".format).values)
         shared.setdefault((tuple(frame.columns), rows), []).append(gating)
     for (heads, rows), gatings in shared.items():

@@ -124,7 +124,7 @@ class Collected:
 
     def __init__(self, study, failed):
         self.study, self.failed, self.measures = study, failed, measures.asked_by(study)
-        self.truth = study.truth if isinstance(study.truth, str) else "table"
+        self.truth = study.truth if isinstance(study.truth, str) else "random" if study.random else "table"
         self.failures = {}  # (measure, message) -> keys of cells
         self._rank = {measure[:2]: i for i, measure in enumerate(self.measures)}
         self._corner = {corner.key[:3]: i for i, corner in enumerate(sorted(study.corners()))}

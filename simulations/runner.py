@@ -80,19 +80,19 @@ def _failed(message):
 def _fitted(study, cell):
     import hmoe_stats as hs
 
-    truth = study.measure(cell.gating)
+    start = study.measure(cell.gating, cell.replicate) if study.fit.start == "truth" else None
     X, y, counts = study.sample(cell.gating, cell.n, cell.replicate)
     fit = hs.fit_mle(
         X,
         y,
         gating=cell.gating,
         k2=cell.k2,
-        start=truth if study.fit.start == "truth" else None,
+        start=start,
         seed=study.fit_seed(cell.n, cell.replicate),
         weights=counts,
         **study.fit.keywords(),
     )
-    gain = hs.log_likelihood(fit.measure, X, y, weights=counts, relative_to=truth)
+    gain = hs.log_likelihood(fit.measure, X, y, weights=counts, relative_to=study.source(cell.gating, cell.replicate))
     if not math.isfinite(fit.log_likelihood):
         raise ArithmeticError(f"the log-likelihood is {fit.log_likelihood}")
     return {
@@ -139,7 +139,7 @@ def code_version():
 def missing_cells(study, store, retry_failed=False):
     """The cells without a row (or with a failed one, if asked), the dearest first."""
     done = {c for c, status in store.statuses().items() if not (retry_failed and status == "failed")}
-    return sorted((c for c in study.cells() if c not in done), key=lambda c: (-study.cost(c), c))
+    return sorted((c for c in study.cells() if c not in done), key=lambda c: (-study.cost(c), -c.n, c))
 
 
 def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False, progress=True):

@@ -199,11 +199,17 @@ class TruthTable(Table):
     nu: Numbers
 
 
+class RandomTruths(Table):
+    """A random truth for each replicate: `hmoe_stats.datasets.random_truth`, which says whether a separation is one."""
+
+    separation: Annotated[list[Real], Field(min_length=2, max_length=2)]
+
+
 def _as_written(value):
     """Checked, but kept as it is: its hash is that of what was written."""
     if not isinstance(value, dict):
-        raise ValueError("the name of a truth, or a table with the parameters of one")
-    TruthTable.model_validate(value)
+        raise ValueError("the name of a truth, or a table with the parameters of one, or with a separation")
+    (RandomTruths if "separation" in value else TruthTable).model_validate(value)
     return value
 
 

@@ -1,10 +1,10 @@
 """Studies: what is simulated, written in TOML, checked by pydantic, hashed, and cut into cells.
 
 A cell is (study hash, gating, fitted k2, n, replicate). The hash covers what changes a fit: truth, covariate law, kind
-of data, seed, fitting options, those that are not at their defaults. It leaves out the name, the title, the measures,
-statistics and primary quantities of the tables, the studies shown beside it, and the lists that only say which cells
-exist (gatings, k2, n, replicates): a study that grows keeps the cells it has, and an option that is added keeps the
-hashes of all studies without it.
+and gating of data, seed, fitting options, those that are not at their defaults. It leaves out the name, the title, the
+measures, statistics and primary quantities of the tables, the studies shown beside it, and the lists that only say
+which cells exist (gatings, k2, n, replicates): a study that grows keeps the cells it has, and an option that is added
+keeps the hashes of all studies without it.
 """
 
 import difflib
@@ -31,6 +31,7 @@ from .schema import (
     Name,
     NormalX,
     Quantity,
+    RandomTruths,
     SizeRange,
     Sizes,
     Statistic,
@@ -41,8 +42,8 @@ from .schema import (
     distinct,
 )
 
-DATA_STREAM, FIT_STREAM = 1, 2
-FITS = {"truth", "x", "data", "seed", "fit"}  # the keys of a study that change its fits
+DATA_STREAM, FIT_STREAM, TRUTH_STREAM = 1, 2, 3
+FITS = {"truth", "x", "data", "data_gating", "seed", "fit"}  # the keys of a study that change its fits
 
 
 def text_of(k2):
@@ -94,6 +95,7 @@ class Study(Table):
     replicates: Annotated[int, Field(ge=1, le=CELLS)]
     x: Annotated[Annotated[UniformX, Tag("uniform")] | Annotated[NormalX, Tag("normal")], Discriminator(_law)]
     data: Literal["rows", "lattice"] = "rows"
+    data_gating: Literal[GATINGS] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**128)]  # of the 128 bits that a SeedSequence mixes
     statistics: Annotated[list[Statistic], Field(min_length=1), SHORT, AfterValidator(distinct)] = [
         "mean",
@@ -107,8 +109,14 @@ class Study(Table):
 
     @model_validator(mode="after")
     def _one_gating(self):
-        if isinstance(self.truth, dict) and [self.truth.get("gating")] != self.gatings:
+        if isinstance(self.truth, dict) and not self.random and [self.truth.get("gating")] != self.gatings:
             raise ValueError("gatings = [the gating of the truth], as the truth is a table")
+        return self
+
+    @model_validator(mode="after")
+    def _named_for_another_gating(self):
+        if isinstance(self.truth, dict) and self.data_gating is not None:
+            raise ValueError("truth = the name of one, as data_gating asks for it under several gatings")
         return self
 
     @model_validator(mode="after")
@@ -123,6 +131,16 @@ class Study(Table):
             lists = f"{len(self.gatings)} gatings x {len(self.k2)} k2 x {len(self.sizes)} n"
             raise ValueError(f"at most {CELLS} cells, got {self.n_cells}: {lists} x {self.replicates} replicates")
         return self
+
+    @property
+    def random(self):
+        """Whether every replicate has a truth of its own, drawn for it."""
+        return isinstance(self.truth, dict) and "separation" in self.truth
+
+    @property
+    def truths(self):
+        """Replicates whose truths stand for those of all: each, or where there is one truth the first."""
+        return range(self.replicates if self.random else 1)
 
     # -- the grid ---------------------------------------------------------------------------------------------------
     @cached_property
@@ -193,8 +211,8 @@ class Study(Table):
             return hs.Uniform(self.x.low, self.x.high)
         return hs.Normal(self.x.loc, self.x.scale)
 
-    def measure(self, gating):
-        """The true `MixingMeasure` under one gating.
+    def measure(self, gating, replicate=0):
+        """The true `MixingMeasure` under one gating; random ones are those of a replicate, at all n.
 
         Raises
         ------
@@ -204,21 +222,31 @@ class Study(Table):
         import hmoe_stats as hs
 
         try:
+            if self.random:
+                stream = self._stream(TRUTH_STREAM, 0, replicate)
+                return hs.datasets.random_truth(stream, gating, self.truth["separation"])
             if isinstance(self.truth, dict):
                 return hs.MixingMeasure.from_dict(self.truth)
             return hs.datasets.truth(self.truth, gating=gating)
         except ValueError as error:
             raise StudyError(f"study {self.name}: truth: {error}") from None
 
+    def source(self, gating, replicate=0):
+        """The true `MixingMeasure` of the data to which a gating is fitted: under that one, or under `data_gating`.
+
+        In the latter case `measure` has its experts, with gates of the gating that is fitted: a place to start from.
+        """
+        return self.measure(self.data_gating or gating, replicate)
+
     def sample(self, gating, n, replicate):
-        """Data of the truth under one gating: X, y, and how often each row counts, None of ordinary rows.
+        """Data to which a gating is fitted: X, y, and how often each row counts, None of ordinary rows.
 
         Under ``data = "lattice"`` they are the counts of `hmoe_stats.sample_lattice`, whose lattice is fine enough for
         all variances in the box of the fit.
         """
         import hmoe_stats as hs
 
-        truth, seed = self.measure(gating), self.data_seed(n, replicate)
+        truth, seed = self.source(gating, replicate), self.data_seed(n, replicate)
         if self.data == "lattice":
             return hs.sample_lattice(truth, n, x=self.law, seed=seed, nu_min=self.fit.bounds.nu[0])
         return *hs.sample(truth, n, x=self.law, seed=seed), None
@@ -229,7 +257,7 @@ class Study(Table):
         from hmoe_stats.quadrature import lattice
 
         try:
-            grids = {g: lattice(self.law, self.measure(g), self.fit.bounds.nu[0]) for g in self.gatings}
+            grids = {g: lattice(self.law, self.source(g), self.fit.bounds.nu[0]) for g in self.gatings}
         except ValueError as error:
             raise StudyError(f"study {self.name}: data: no lattice: {error}") from None
         return {gating: len(grid.X) * grid.y.size for gating, grid in grids.items()}
@@ -307,7 +335,7 @@ LINES = 20  # of one message
 SHOWN = 100  # characters of a value
 TABLES = {
     (): (Study,),
-    ("truth",): (TruthTable,),
+    ("truth",): (TruthTable, RandomTruths),
     ("x",): (UniformX, NormalX),
     ("n",): (SizeRange,),
     ("fit",): (FitOptions,),

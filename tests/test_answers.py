@@ -91,7 +91,7 @@ def test_every_command_helps(command):
     [
         ("hmoe ra", {"rates"}),
         ("hmoe rates over", {"over-by-one", "over-by-two"}),
-        ("hmoe status m", {"million", "mine.toml"}),
+        ("hmoe status m", {"many-truths", "many-truths-near", "million", "mine.toml"}),
         ("hmoe evidence qu", {"quick"}),
         ("hmoe rates --js", {"--json"}),
     ],

@@ -38,9 +38,10 @@ fit = { n_starts = 2, bounds = { omega = 3, beta = 1.5, nu = [0.04, 4.0] } }
 LONG = STUDY.replace("[2, 2], [3, 3]", "[2, 2]").replace("replicates = 2", "replicates = 15")
 CELLS = 60  # of the long one
 STUDIES = [
-    "box", "box-wide", "boxes", "calibration", "edge", "exact", "floor-high", "floor-low", "level-one", "level-one-far",
-    "million", "nine-decades", "nine-decades-three", "normal-x", "over-by-one", "over-by-two", "plane", "plane-far",
-    "quick", "search", "toy", "unidentified", "unidentified-far", "unidentified-pair",
+    "box", "box-wide", "boxes", "calibration", "edge", "exact", "floor-high", "floor-low", "level-one",
+    "level-one-far", "many-truths", "many-truths-near", "million", "nine-decades", "nine-decades-three",
+    "normal-x", "over-by-one", "over-by-two", "plane", "plane-far", "quick", "same-data-laplace",
+    "same-data-softmax", "search", "toy", "unidentified", "unidentified-far", "unidentified-pair",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import hmoe_stats as hs
 from hmoe_stats import datasets
 
 
@@ -77,3 +78,24 @@ def test_unknown_names(name):
         datasets.load(name)
     with pytest.raises(ValueError, match="gating must be one of"):
         datasets.truth("C2", gating="XX")
+
+
+@pytest.mark.parametrize("gating", ["SS", "LL", "SL", "QQ"])
+@pytest.mark.parametrize("separation", [(3.0, np.inf), (1.0, 2.0)])
+def test_random_truths_are_as_far_apart_as_asked_and_all_gates_at_work(gating, separation):
+    found = [datasets.random_truth(seed, gating, separation) for seed in range(6)]
+    assert found[0] == datasets.random_truth(0, gating, separation)
+    assert len({G.tau.tobytes() for G in found}) == 6
+    x = np.linspace(-3, 3, 1001)[:, None]
+    for G in found:
+        lines = x @ G.eta.T + G.tau
+        gaps = np.abs(lines[:, :, None] - lines[:, None]) + 99 * np.eye(4)
+        assert separation[0] < gaps.min() / np.sqrt(G.nu.max()) < separation[1]
+        assert (hs.gate_weights(G, x).mean(axis=0) > 0.079).all()
+        assert "unidentified gate" not in hs.diagnose(G, (3, 3), hs.Uniform(-3, 3)).kinds()
+
+
+@pytest.mark.parametrize("separation", [(2.0, 1.0), (-1.0, 1.0), (5.0, 9.0), 3.0, "near"])
+def test_a_separation_that_is_none_is_refused(separation):
+    with pytest.raises(ValueError, match="^separation must be a pair"):
+        datasets.random_truth(0, "SS", separation)
