@@ -154,7 +154,8 @@ def integrals_of_absolute(values):
     """(...) integrals over [-1, 1] of |f|, f the polynomial that has `values` (..., order) at Gauss-Legendre nodes.
 
     With s the sign of f behind its last root, they are s int f + 2 sum_r s_r int_{-1}^r f over the roots r, at which
-    f changes its sign from s_r. A root is that of a chord, after one step of Newton's: its error enters squared.
+    f changes its sign from s_r. A root is that of a chord, after one step of Newton's: its error enters squared. Two
+    roots between neighbouring nodes are not seen.
     """
     shape, order = values.shape[:-1], values.shape[-1]
     node, rule = gauss_legendre(order)
