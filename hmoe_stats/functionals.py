@@ -13,9 +13,9 @@ from .matching import experts_of, match
 from .quadrature import batches, gauss_legendre, integrals_of_absolute, lines, panels
 
 _FEW = 2_000  # covariates at which routing is averaged over y, where they are points
-_ORDER = 6  # nodes of a panel in y. Of 24 fits of 4 truths routing is right to 5e-5, half of them to 1e-6
+_ORDER = 6  # nodes of a panel in y. Of 32 fits of C2, C3, C4 routing is right to 5e-5, half of them to 1e-6
 _LEAST = -100.0  # logarithms below it count as it: nothing is seen of them but subnormal numbers, which take long
-_ROW = 300  # nodes in y of a row of X, about: C2 has 210, C3 320
+_ROW = 300  # nodes in y of a row of X, about: C2 has 205, C3 294
 
 
 def functional_errors(G, G0, x, weight=0.01):

@@ -134,8 +134,8 @@ def batches(n, per_row):
 def panels(mean, sd, first):
     """Panels in y as wide as the narrowest expert there: their rows (P,), and their ends (P,) and (P,).
 
-    They fill what the `first` experts of (n, K) reach, and have half as many nodes as all `panel_edges` of the same
-    width: an edge is left out where some narrower expert has its own.
+    They fill what the `first` experts of (n, K) reach. An edge is left out where some narrower expert has its own: of
+    four experts of C2 and six fitted ones 34 panels are left a row, on average.
     """
     edges = mean[:, :, None] + sd[:, :, None] * np.arange(-_NEAR, _NEAR + 1)
     low, high = edges[:, :first].min(axis=(1, 2)), edges[:, :first].max(axis=(1, 2))
@@ -154,7 +154,8 @@ def integrals_of_absolute(values):
     """(...) integrals over [-1, 1] of |f|, f the polynomial that has `values` (..., order) at Gauss-Legendre nodes.
 
     With s the sign of f behind its last root, they are s int f + 2 sum_r s_r int_{-1}^r f over the roots r, at which
-    f changes its sign from s_r. A root is that of a chord, after one step of Newton's: its error enters squared.
+    f changes its sign from s_r. A root is that of a chord, after one step of Newton's: its error enters squared. Two
+    roots between neighbouring nodes are not seen.
     """
     shape, order = values.shape[:-1], values.shape[-1]
     node, rule = gauss_legendre(order)

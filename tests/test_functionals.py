@@ -3,9 +3,11 @@
 import naive
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from hmoe_stats import Normal, Uniform, datasets, functional_errors, hellinger, theory
 from hmoe_stats.gates import GATINGS as ALL_GATINGS
+from hmoe_stats.quadrature import gauss_legendre, integrals_of_absolute
 
 GATINGS = ("SS", "SL", "LS", "LL")
 LAW = Uniform(-3, 3)
@@ -60,6 +62,31 @@ def test_arrays_several_covariates_and_the_weight_of_the_worst_expert():
         worst = {key for key in errors if key[2] == "expert_worst"}
         assert worst == {key for key in wanted if key[2] == "expert_worst"}
         assert all(errors[key] == pytest.approx(wanted[key], rel=1e-4) for key in worst)
+
+
+def test_a_law_of_the_plane_is_integrated_and_not_drawn():
+    rng = np.random.default_rng(2)
+    G0 = datasets.truth("P2", "SL")
+    G = G0.with_vector(G0.to_vector() + 0.1 * rng.normal(size=G0.n_parameters))
+    middles = (np.arange(44) + 0.5) / 44 * 6 - 3
+    for law, one in ((LAW, middles), (Normal(0, 1), ndtri((np.arange(44) + 0.5) / 44))):
+        wanted = found(functional_errors(G, G0, np.stack(np.meshgrid(one, one), axis=-1).reshape(-1, 2)))
+        errors = found(functional_errors(G, G0, law))
+        rel = 2e-3 if law is LAW else 0.03  # middles of equal probability miss the tails
+        assert all(errors[key] == pytest.approx(wanted[key], rel=rel) for key in wanted)
+
+
+def test_absolute_values_of_polynomials_are_integrated_over_their_roots():
+    roots = np.array([[-0.99, 0.1, 0.8], [-0.5, 0.4, 0.999]])
+    f = [np.polynomial.Polynomial.fromroots(some) for some in roots]
+    node = gauss_legendre(6)[0]
+    wanted = []
+    for one, at in zip(f, roots, strict=True):
+        whole = one.integ()(np.array([-1.0, *at, 1.0]))
+        wanted.append(np.abs(np.diff(whole)).sum())
+    found = integrals_of_absolute(np.array([[one(node), -one(node)] for one in f]))
+    assert found == pytest.approx(np.repeat(wanted, 2).reshape(2, 2), rel=2e-3)
+    assert integrals_of_absolute(np.zeros((1, 6))) == 0.0
 
 
 @pytest.mark.parametrize("gating", GATINGS)
