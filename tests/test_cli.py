@@ -252,7 +252,7 @@ def test_a_misspelt_key_is_one_line_and_nothing_is_made(tmp_path):
     assert said.splitlines() == [
         "hmoe: small.toml: gatings: missing key",
         "hmoe: small.toml: gatigns: unknown key; did you mean 'gatings'? (known: beside, fit, gatings, k2, measures, "
-        "n, name, replicates, seed, statistics, title, truth, x)",
+        "n, name, primary, replicates, seed, statistics, title, truth, x)",
     ]
     assert os.listdir(folder) == ["small.toml"]
 
