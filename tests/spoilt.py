@@ -143,7 +143,7 @@ BAD = {
     "pair": FOREIGN | TEXTS | NUMBERS | {"far": (7, 7), "one": (0,), "texts": ("0", "0"), "wide": ((0, 0), (0, 0, 0))},
     "names": FOREIGN | TEXTS | NUMBERS | {"unknown": ("d/dx",), "nested": (["tau"],)},
     "bounds": FOREIGN | TEXTS | NUMBERS | {"long name": {"x" * 10**4: 1}, "array": {"a": np.arange(10**6)}}
-    | {f"a {name}": {"a": value} for name, value in (ENTRIES | GAPS).items() if name != "huge decimal"}
+    | {f"a {name}": {"a": v} for name, v in (ENTRIES | GAPS).items() if name not in ("huge decimal", "an array")}
     | {f"from a {name}": {"a": (value, 5)} for name, value in ENTRIES.items()},
     "references": FOREIGN | TEXTS | NUMBERS | {"long": {"x" * 10**4: "1"}, "a": {"a": DATES[0]}, "true": {"a": True}},
     "support": FOREIGN | TEXTS | NUMBERS | {"one": (1,), "three": (1, 2, 3), "falling": (2, 1), "nan": (np.nan, 5)}

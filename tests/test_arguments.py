@@ -99,7 +99,12 @@ TABLE = {
         {"first": (SIZES, FALLING), "second": (SIZES, 1.1 * FALLING), "error": 0.5},
     ),
     datasets.truth: ({"name": "name", "gating": "name"}, {"name": "C2"}),
+    datasets.random_truth: (
+        {"seed": "seed", "gating": "name", "separation": "support"},
+        {"seed": 0},
+    ),
     datasets.load: ({"name": "name"}, {}),
+    hs.compare: ({"fits": "object"}, {}),
     theory.rates: (
         {"G0": "measure", "k2": "k2", "gating": "name?", "form": "name", "x": "law?"},
         {"G0": G, "k2": (2, 2)},
@@ -130,6 +135,10 @@ TABLE = {
     plotting.rate_plot: (
         PLOT | {"references": "references?", "level": "share", "n_boot": "count"},
         {"table": RATES, "n_boot": 100},
+    ),
+    plotting.curve_plot: (
+        {"fits": "object", "ax": "object?", "references": "references?", "ylabel": "words"},
+        {"fits": {"": hs.fit_rate(SIZES, ERRORS, n_boot=100)}},
     ),
     plotting.loss_plot: (PLOT, {"table": RATES}),
     plotting.modulus_plot: (
