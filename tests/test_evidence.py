@@ -532,3 +532,28 @@ def test_a_certificate_that_ships_is_computed_again(gating, name):
     (now,) = theory.certificates(hs.datasets.truth("C0", gating), (2, 2), hs.Uniform(-3, 3), discrepancies=(name,))
     assert (now.status, now.m) == (kept.status, kept.m)
     assert now.exponent == pytest.approx(kept.exponent, abs=0.01)
+
+
+def test_what_is_said_of_experts_as_functions_is_what_the_tables_have():
+    folder = SHIPPED / "over-by-one"
+    slopes, differences, curves = (
+        table[(table["statistic"] == "mean") & (table["kind"] == "function") & (table["size"] == 2)]
+        for table in (pd.read_csv(folder / f"{name}.csv") for name in ("slopes", "differences", "curves"))
+    )
+    said = " ".join((SHIPPED / "README.md").read_text(encoding="utf-8").split())
+    said = said[said.index("**As functions of x, experts") :].split("*Not settled")[0]
+    experts = slopes[slopes["parameter"] == "expert"]
+    for row in experts.itertuples():
+        assert f"{-row.slope:.2f} [{-row.ci_high:.2f}, {-row.ci_low:.2f}] under {row.gating}" in said
+        assert row.alpha_derived == 1 / 8
+    expert = differences[differences["parameter"] == "expert"]
+    assert (len(experts), len(expert)) == (4, 6)
+    assert ((expert["ci_low"] < 0) & (expert["ci_high"] > 0)).all()
+    last = curves[(curves["parameter"] == "expert") & (curves["n"] == 100_000)].set_index("gating")["value"]
+    assert "{SS:.3f}, {SL:.3f}, {LS:.3f} and {LL:.3f}".format(**last) in said
+    for parameter, level in (("gate", 2), ("cell_mean", 2)):
+        found = -slopes[(slopes["parameter"] == parameter) & (slopes["level"] == level)]["slope"]
+        assert f"{found.min():.2f} to {found.max():.2f}" in said
+    short = (SHIPPED.parent / "README.md").read_text(encoding="utf-8")
+    assert f"{-experts['slope'].max():.2f} to {-experts['slope'].min():.2f} under SS, SL, LS and LL" in short
+    assert f"{last.min():.3f} to {last.max():.3f} at n = 1e5" in short
