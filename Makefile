@@ -32,7 +32,7 @@ figures: $(VENV)/.run
 	$(BIN)/hmoe evidence
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -2,18 +2,14 @@
 
 The tables of the terminal, the page of a study, its report and the evidence take their words from here and from nowhere
 else. What is read are rates: alpha, the error falling like n^(-alpha). What machines read (csv, JSON) are slopes of log
-error on log n, -alpha; verdicts are the same words in both.
+error on log n, -alpha; verdicts are the same words in both. The command line reads this file in its first line: nothing
+heavy is imported before it is used.
 """
 
 import difflib
 import math
 import re
 import time
-
-from hmoe_stats.names import fraction, interval
-
-__all__ = ["fraction", "interval"]  # and all that is defined here
-
 
 # -- verdicts ----------------------------------------------------------------------------------------------------------
 # verdict -> its sign, wherever it is shown: how the measured alpha lies to the expected one
@@ -44,9 +40,18 @@ def compared(word, form):
 
 
 # -- rates -------------------------------------------------------------------------------------------------------------
+def fraction(rate):
+    """A rate of theory, as `hmoe_stats.names.fraction` writes it."""
+    from hmoe_stats import names
+
+    return names.fraction(rate)
+
+
 def rate(slope, low, high):
     """The alpha of a slope, or of a difference of slopes, with its interval: ``"0.26 [0.21, 0.31]"``."""
-    return interval(-slope, -high, -low)
+    from hmoe_stats import names
+
+    return names.interval(-slope, -high, -low)
 
 
 def signed(rate):

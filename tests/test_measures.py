@@ -349,11 +349,15 @@ def test_workers_reckon_the_same_numbers(path, tmp_path, monkeypatch):
 
 # -- files from before -------------------------------------------------------------------------------------------------
 def unpack(name, which):
-    """(file, errors) of some shipped cells of a study, which are from before there was a table of measures."""
+    """(file, errors) of some shipped cells of a study, as they were before there were measures, checksums, a ledger."""
     file = Path("results") / f"{name}.sqlite"
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(gzip.decompress((SHIPPED / f"{name}.sqlite.gz").read_bytes()))
     with sqlite3.connect(file) as db:
+        for since in ("TABLE measures", "TABLE IF EXISTS protocol", "INDEX tally"):
+            db.execute(f"DROP {since}")
+        db.execute("ALTER TABLE cells DROP COLUMN checksum")
+        db.execute("DELETE FROM meta WHERE key = 'ledger'")
         db.execute(f"DELETE FROM cells WHERE NOT ({which})")
         errors = dict(db.execute("SELECT gating || replicate, errors FROM cells"))
     db.close()

@@ -90,8 +90,8 @@ def test_a_measured_rate_is_minus_a_slope_and_its_interval_turns_with_it():
         ((1, 1, "b", "mass"), "weight of the group, m = 1"),
         ((2, 3, "beta", "mass"), "weight of the cell in its group, m = 3"),
         ((0, 0, "loss_sharp", "loss"), "Voronoi loss"),
-        ((2, 2, "expert", "functional"), "expert function over the cell, m = 2"),
-        ((0, 0, "routing", "functional"), "routing probabilities"),
+        ((2, 2, "expert", "function"), "expert function over the cell, m = 2"),
+        ((0, 0, "routing", "function"), "routing probabilities"),
         ((2, 2, "new", "kind"), "new kind, m = 2"),
     ],
 )
