@@ -175,7 +175,8 @@ def test_exponents(gating, truth, k2, discrepancy, m, exponent, t):
         if h > 1e-9:  # below, rounding of the parameters shows
             np.testing.assert_allclose(h, np.sqrt(chi_square(G, G0, LAW)), rtol=2e-4)
     seen = [(h, G) for h, G in zip(found.distance, found.measures, strict=True) if h > 1e-9]
-    check_functions([(h, functional_errors(G, G0, LAW)) for h, G in (seen[0], seen[-1])], rates(G0, k2, x=LAW))
+    if seen[0][0] > 30 * seen[-1][0]:  # of shorter paths the constants, which depend on where a path is, tell nothing
+        check_functions([(h, functional_errors(G, G0, LAW)) for h, G in (seen[0], seen[-1])], rates(G0, k2, x=LAW))
 
 
 def check_functions(path, table):
