@@ -830,7 +830,10 @@ def _add_experts(nb, model, work, scores, at, totals):
 
 @kernel(**_OPTIONS)
 def _differentiate(X, y, parameters, eps, weights, by_row):
-    """Log-likelihood, score and observed information; or 0, and log p and weighted score of each row."""
+    """Log-likelihood, score, observed information; or 0, and log p and weighted score of each row.
+
+    With weights the log-likelihood is left to the caller, who gets log p of each row, too.
+    """
     n, d = X.shape
     model = Model(*parameters, eps * eps)
     k1, K = model.off.size - 1, model.tau.size
@@ -844,13 +847,14 @@ def _differentiate(X, y, parameters, eps, weights, by_row):
     totals = Totals(inner, I, F, toward, A, B)
     order = _public_order(k1, K, d)
     off, (x, _, _, G, S1, _, H, _, E, top, mass, part), R = model.off, work, scores.R
-    grad, out = np.empty(n if by_row else p), np.empty((p, n if by_row else p))
+    each = by_row or weights is not None
+    log_p, grad, out = np.empty(n if each else 0), np.empty(p), np.empty((p, n if by_row else p))
     total = 0.0
     for start in range(0, n, BLOCK):
         nb = _forward(X, y, start, model, work, ZERO)
-        if by_row:
+        if each:
             for s in range(nb):
-                grad[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
+                log_p[start + s] = top[s] + math.log(mass[s] / S1[s]) - 0.5 * LOG_2PI
         else:
             total += _sum_log(nb, work)
         _posteriors(start, nb, model, weights, work, scores)
@@ -904,27 +908,28 @@ def _differentiate(X, y, parameters, eps, weights, by_row):
                 _add_curvature(kind, B, phi, nb, d, first + j * (d + 1), I, A)
         _add_experts(nb, model, work, scores, at, totals)
     if by_row:
-        return 0.0, grad, out
+        return 0.0, grad, out, log_p
     for k in range(p):
         grad[order[k]] = inner[k]
         for e in range(k + 1):
             out[order[k], order[e]] = I[k, e]
             out[order[e], order[k]] = I[k, e]
-    return total - 0.5 * n * LOG_2PI, grad, out
+    return total - 0.5 * n * LOG_2PI, grad, out, log_p
 
 
 def information(X, y, parameters, eps, weights=None):
-    """Log-likelihood, of unweighted rows only, score (p,) and observed information, minus the Hessian, (p, p).
+    """Log-likelihood, score (p,) and observed information, minus the Hessian, (p, p), both in `to_vector` order.
 
-    Both are in `to_vector` order.
+    Under weights log p of each row, (n,), stands in the place of the log-likelihood: its sum may need a reference.
     """
-    value, gradient, out = _differentiate(X, y, parameters, eps, weights, False)
-    return value if weights is None else np.nan, gradient, out
+    value, gradient, out, log_p = _differentiate(X, y, parameters, eps, weights, False)
+    return value if weights is None else log_p, gradient, out
 
 
 def row_scores(X, y, parameters, eps, weights=None):
     """log p_G(y | x) of each row, (n,), and w times its gradient, one parameter of `to_vector` a row, (p, n)."""
-    return _differentiate(X, y, parameters, eps, weights, True)[1:]
+    _, _, out, log_p = _differentiate(X, y, parameters, eps, weights, True)
+    return log_p, out
 
 
 # -- the M-step of EM -------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The time that is left: what each model (gating, k2) took for a unit of `Study.cost`, times the cost that is to do.
 
-Cells weigh by their cost, since the dearest come first; seconds are those of the cells themselves, so that neither
-compiling nor the number of processes spoils them, and models are kept apart, since cost compares them badly.
+Cells weigh by their cost, since the dearest of a replicate come first; seconds are those of the cells themselves, so
+that neither compiling nor the number of processes spoils them, and models are kept apart, since cost compares them
+badly.
 """
 
 

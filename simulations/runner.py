@@ -1,8 +1,8 @@
 """The runner: sample and fit each missing cell of a study, in worker processes, and store the answers.
 
-`run_cell` is a pure function of a study and a cell. `run` hands the missing cells to workers (`simulations.pool`), the
-dearest first, and is the only one that writes: each answer goes to the store in its own transaction as it arrives
-(tenths of a millisecond in WAL mode, against tens for the shortest fit), so that an end at any moment loses no
+`run_cell` is a pure function of a study and a cell. `run` hands the missing cells to workers (`simulations.pool`),
+replicate by replicate, and is the only one that writes: each answer goes to the store in its own transaction as it
+arrives (tenths of a millisecond in WAL mode, against tens for the shortest fit), so that an end at any moment loses no
 finished cell.
 """
 
@@ -137,9 +137,12 @@ def code_version():
 
 # -- all cells --------------------------------------------------------------------------------------------------------
 def missing_cells(study, store, retry_failed=False):
-    """The cells without a row (or with a failed one, if asked), the dearest first."""
+    """The cells without a row (or with a failed one, if asked): replicate by replicate, in each the dearest first.
+
+    So what a study has that was stopped is whole replicates, but for the last.
+    """
     done = {c for c, status in store.statuses().items() if not (retry_failed and status == "failed")}
-    return sorted((c for c in study.cells() if c not in done), key=lambda c: (-study.cost(c), -c.n, c))
+    return sorted((c for c in study.cells() if c not in done), key=lambda c: (c.replicate, -study.cost(c), -c.n, c))
 
 
 def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False, progress=True):
@@ -317,7 +320,7 @@ def _interrupts_kept():
 
 
 class _Bar:
-    """A bar that counts cells; its time left weighs them by their cost, as the dearest come first."""
+    """A bar that counts cells; its time left weighs them by their cost, as the dearest of a replicate come first."""
 
     def __init__(self, study, store, again, progress):
         from tqdm import tqdm

@@ -107,6 +107,8 @@ def test_subproblem_singular_and_zero_matrices():
 class Toy:
     """A function of few coordinates in a box, with the face of `Problem` that the optimiser sees."""
 
+    large = True
+
     def __init__(self, function, lower, upper, n=100):
         self.function, self.n = function, n
         self.lower, self.upper = np.array(lower, dtype=float), np.array(upper, dtype=float)

@@ -43,7 +43,11 @@ from .result import FitResult
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 FINISHED = 3  # optima climbed to the end
-LEFT = 1e-4  # log-likelihood that one more step may promise of an optimum, or what double precision cannot tell
+# Log-likelihood that one more step may promise of an optimum, or what double precision cannot tell: a tenth of a
+# standard error, and half of what starts may differ by and count as one optimum. At n = 1e12 the flattest directions
+# have a millionth of a millionth of the curvature of others, and one SS fit in three ends where neither a step along
+# the valley nor one of Newton's leads on, with up to .0012 promised.
+LEFT = 5e-3
 REGROUPED = 5  # regroupings or shakes in a row at most
 
 
@@ -156,7 +160,7 @@ class Search:
         pool.race(moves.growth(self, pool, rng, leaders) if leaders else moves.first(self, pool, rng))
         if self.regroups and len(k2) > 1:
             self.repeat(moves.regroupings, pool, rng)
-        if leaders:
+        if leaders and (self.effort.exchanges_large or not pool.problem.large):
             self.exchange(pool, rng, smaller)
             if self.regroups:
                 self.repeat(moves.regroupings if self.effort.regroups_again else moves.shakes, pool, rng)
@@ -173,7 +177,10 @@ class Search:
     def problem(self, k2, inside=None):
         """The `Problem` of one size, its box wide enough for the measure `inside`."""
         home = self.start if self.local else None
-        return Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, self.weights)
+        problem = Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, self.weights)
+        if inside is None:
+            problem.refer_to(self.start)
+        return problem
 
     def repeat(self, move, pool, rng):
         """Race the starts of a move, and of what they lead to, until that helps no more."""

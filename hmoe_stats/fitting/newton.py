@@ -31,6 +31,9 @@ CRAWL, SLOW = 8, 0.25
 FLOORS = 1e-4, 1e-5
 BACK = 3  # steps back to the floor at most
 SHORTEST, LONGEST = 1e-4, 1.0  # steps along a floor
+SHORTER = 0.03, 0.3  # times as long after one that fails, at least and at most
+LONGER, AS_SAID = 2.0, 0.3  # times as long after one that gains such a share of what is predicted at least
+HOPELESS = 0.3  # of what is lost: a step back that promises less is not worth its derivatives
 
 
 @dataclass
@@ -47,6 +50,7 @@ class Optimum:
     radius: float = 1.0  # of the trust region, for climbing on
     reach: float = 0.1  # of steps along a valley, likewise
     failed: int = 0  # length of the path when one failed last
+    pace: tuple = (np.inf, 0.0)  # gain of an evaluation of the derivatives, in Newton's last step and in one of these
 
     @property
     def n_iter(self):
@@ -102,8 +106,10 @@ def climb_on(problem, optimum, eps, tol, max_iter, gain=1e-9, valleys=True):
         rounding = problem.rounding(here.value)
         done = here.norm <= tol and predicted <= max(gain, rounding)
         if valleys and (done or here.risen < np.inf):
-            enough = max(gain, PROMISED)
-            if promise(problem, here) > (enough if done else max(enough, SLOW * here.risen)):
+            enough = max(gain, PROMISED, rounding)
+            pays = problem.large and here.pace[1] > here.pace[0]
+            asked = enough if done or pays else max(enough, SLOW * here.risen)
+            if promise(problem, here) > asked:
                 stood = here.path[here.failed - 1] if here.failed else -np.inf
                 if spent == max_iter:
                     break
@@ -130,6 +136,7 @@ def climb_on(problem, optimum, eps, tol, max_iter, gain=1e-9, valleys=True):
             here.radius = 0.25 * length
         elif actual > 0.75 * predicted and length > 0.8 * here.radius:
             here.radius = min(2.5 * here.radius, 1e4)
+        here.pace = max(actual, 0.0), here.pace[1]
         if good:
             here.z, here.value, here.gradient, here.information, here.norm = z, value, gradient, information, norm
         elif 0 <= predicted <= rounding and (here.norm <= tol or length < 1e-6):
@@ -164,57 +171,65 @@ def along_valley(problem, here, eps):
 
     The floor is spanned by the flattest eigenvectors of the information. In them the quadratic model is climbed within
     `reach`; that leaves the floor, as it is curved, and Newton's method in all other directions leads back. Where the
-    value has not risen then, the next reach is shorter; where it has, the next one is longer.
+    value has not risen then, the next reach is shorter: what is lost grows as its fourth power, the square of how far a
+    straight step strays. Where it has risen as the model says, the next one is longer.
     """
     values, vectors = spectrum(problem, here.z, here.gradient, here.information)
     sizes = dict.fromkeys(int((values < share * values[-1]).sum()) for share in FLOORS)
     floors = [vectors[:, :size] for size in sizes if size]
     stiff = 1e3 * problem.n * values[-1]
+    spent = 0
     while here.reach > SHORTEST:
+        shorter = SHORTER[0]
         for floor in floors:
-            curvature = problem.n * np.diag(values[: floor.shape[1]])
-            z = here.z + floor @ _subproblem(curvature, floor.T @ here.gradient, here.reach)
-            end, steps = _back(problem, z, eps, floor, stiff, here.value)
-            if end.value > here.value + problem.rounding(end.value):
+            curvature, slope = problem.n * np.diag(values[: floor.shape[1]]), floor.T @ here.gradient
+            step = _subproblem(curvature, slope, here.reach)
+            predicted = max(_predicted(slope, curvature, step), np.finfo(float).tiny)
+            end, evaluations = _back(problem, here.z + floor @ step, eps, floor, stiff, here.value)
+            gained, spent = end.value - here.value, spent + evaluations
+            if gained > problem.rounding(end.value):
                 here.z, here.value, here.gradient, here.information = end.z, end.value, end.gradient, end.information
-                here.norm = end.norm
+                here.norm, here.pace = end.norm, (here.pace[0], gained / spent)
                 here.path.append(here.value)
-                here.reach = min((4.0 if steps <= 1 else 2.0) * here.reach, LONGEST)
+                if gained > AS_SAID * predicted:
+                    here.reach = min(LONGER * here.reach, LONGEST)
                 return True
-        here.reach *= 0.3
-    here.reach, here.failed = Optimum.reach, len(here.path)
+            shorter = max(shorter, (predicted / max(-gained, predicted)) ** 0.25)
+        here.reach *= min(shorter, SHORTER[1])
+    here.reach, here.failed, here.pace = Optimum.reach, len(here.path), Optimum.pace
     return False
 
 
 def _back(problem, z, eps, floor, stiff, below):
     """Newton's method from z in the directions across a `floor`, along which it is held as by a spring, `stiff`.
 
-    It ends where a step does not raise the value, promises little beside what the value stands above `below`, or is
-    the last of `BACK`. Returns the end and the number of steps.
+    It ends where a step does not raise the value, promises little beside what the value stands above `below`, cannot
+    raise it so far, or is the last of `BACK`. Returns the end, and how often the derivatives were evaluated.
     """
     end, springs = begin(problem, z, eps), stiff * (floor @ floor.T)
     for steps in range(BACK):
         across = end.gradient - floor @ (floor.T @ end.gradient)
         step = _step(problem, end.z, across, end.information + springs, UNIT)
-        if 0.5 * across @ step < 1e-3 * (end.value - below):
-            return end, steps
+        promised, above = 0.5 * across @ step, end.value - below
+        if promised < 1e-3 * above or promised < HOPELESS * -above:
+            return end, 1 + steps
         new = begin(problem, end.z + step, eps)
         if not new.value > end.value:
-            return end, steps
+            return end, 2 + steps
         end = new
-    return end, BACK
+    return end, 1 + BACK
 
 
 def polish(problem, optimum, eps, steps=3):
-    """Up to `steps` pure Newton steps, each kept only if it lowers the projected gradient and not the value."""
+    """Up to `steps` pure Newton steps, each kept only if it lowers the projected gradient, and neither lowers the value
+    nor leaves more to gain than before; beyond rounding."""
     for _ in range(steps):
         step = _step(problem, optimum.z, optimum.gradient, optimum.information, 0.1)
-        trial = problem.project(optimum.z + step)
-        value, gradient, information = problem.derivatives(trial, eps)
-        norm = projected_norm(problem, trial, gradient)
-        if not (norm < optimum.norm and value >= optimum.value - problem.rounding(value, 1e-14)):
+        new = begin(problem, optimum.z + step, eps)
+        lowers = new.norm < optimum.norm and new.value >= optimum.value - problem.rounding(new.value, 1e-14)
+        if not lowers or promise(problem, new) > promise(problem, optimum) + problem.rounding(new.value):
             break
-        optimum = Optimum(trial, value, gradient, information, norm, optimum.converged, [*optimum.path, value])
+        optimum = replace(new, converged=optimum.converged, path=[*optimum.path, new.value])
     return optimum
 
 

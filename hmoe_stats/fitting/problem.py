@@ -486,9 +486,9 @@ class Problem:
     def derivatives(self, z, eps):
         """`log_likelihood` at z, its gradient in z and minus its Hessian in z."""
         args = self.X, self.y, self.kernel_args(z), eps
-        value, gradient, information = kernels.information(*args, weights=self.weights)
+        log_p, gradient, information = kernels.information(*args, weights=self.weights)
         return (
-            value - self.n * np.log(self.y_scale) if self.weights is None else self.log_likelihood(z, eps),
+            log_p - self.n * np.log(self.y_scale) if self.weights is None else self.relative(log_p),
             gradient * self.scale,
             information * (self.scale[:, None] * self.scale),
         )

@@ -39,9 +39,9 @@ class FitResult(Answers):
 
             max g's - s' I s / 2  over steps s of length 1 at most, in standardised units and in the box,
 
-        with score g and observed information I, is at most 1e-4, or what double precision can tell of the
-        log-likelihood if that is more (only from n = 1e12 on). Inside the box it is g' I^-1 g / 2, half the square of
-        the length of the step in standard errors: the estimate lies within .014 of them from the optimum of the
+        with score g and observed information I, is at most .005, or what double precision can tell of the
+        log-likelihood if that is more (beyond n = 1e12). Inside the box it is g' I^-1 g / 2, half the square of the
+        length of the step in standard errors: the estimate lies within a tenth of them from the optimum of the
         quadratic model. Along directions without curvature (below 1e-15 of the largest) it is the score that promises.
     n_iter : int
         Iterations on `path`.
