@@ -81,7 +81,7 @@ def test_the_page_has_the_rates_signs_and_names_of_the_table():
         rate = words.rate(row.slope, row.ci_low, row.ci_high)
         signs = f"{words.MARKS[row.verdict_published]} {words.MARKS[row.verdict_derived]}"
         assert f"{rate} {signs}" in table
-        on_the_page = f"{rate}  {words.beside(row.verdict_derived, row.alpha_derived)}"
+        on_the_page = f"{rate}  {words.against(row.verdict_limit, row.alpha_limit, row.limit)}"
         if words.quantity(row.level, row.size, row.parameter, row.kind) in titles and on_the_page in texts:
             seen += 1
             assert any(text.endswith(f"\u03b1 = {rate}") for text in legends)

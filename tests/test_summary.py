@@ -264,7 +264,7 @@ def test_nothing_is_called_consistent_that_holds_0_or_two_exponents():
     undecided = (found["expected"] != 0) & (found["ci_low"] <= 0) & (found["ci_high"] >= 0)
     assert set(found.loc[undecided & (found["expected"] <= found["ci_high"]), "verdict"]) <= {"inconclusive", "slower"}
     text = slopes_text(table)
-    assert "? inconclusive" in text.splitlines()[-6]
+    assert any("? inconclusive" in line for line in text.splitlines()[-20:])
     assert "] ? ?" in text
 
 
