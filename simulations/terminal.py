@@ -39,7 +39,7 @@ def slopes_text(table, together=0):
     legend += [words.held_together(together)] if together else []
     legend += [f"{word}: {means}" for word, means in words.VERDICTS_MEAN.items()]
     if "limit" in table:
-        legend += ["the third sign is against what each statistic, in this order, is held against in the limit (limits)"]
+        legend += ["the third sign is against the limits, those of the statistics in this order"]
         legend += [f"{mark} {word}: {means}" for word, (mark, means) in words.AGREEMENTS.items() if word]
         legend += [f"{mark.strip(', ') or 'unmarked'}: {means}" for word, (mark, means) in words.LIMITS.items() if word]
     if _expected_at_n(table):

@@ -68,10 +68,17 @@ AT_THESE_N_MEANS = (
 )
 
 
-def agreement(word):
-    """A verdict of equivalence with its sign: ``"= agrees within 0.05"``."""
+def agreement(word, short=False):
+    """A verdict of equivalence with its sign: ``"= agrees within 0.05"``, or shorter ``"= agrees"``."""
     mark, _ = AGREEMENTS[word]
-    return f"{mark} {word}{f' within {MARGIN}' if word == 'agrees' else ''}" if word else ""
+    return f"{mark} {word}{f' within {MARGIN}' if word == 'agrees' and not short else ''}" if word else ""
+
+
+def held(word, kind):
+    """A verdict of equivalence as part of a sentence: ``"differs from its limit"``, ``"keeps the bound"``."""
+    if kind == "bound":
+        return {"kept": "keeps the bound", "broken": "breaks the bound"}.get(word, "undecided against the bound")
+    return {"agrees": "agrees with its limit", "differs": "differs from its limit"}.get(word, "undecided on its limit")
 
 
 def limit(alpha, kind):
@@ -113,6 +120,16 @@ def signed(rate):
 def beside(word, alpha):
     """An expected alpha with the sign of its verdict before it: ``"> 1/8"``."""
     return f"{MARKS[word]} {fraction(alpha)}".strip()
+
+
+# what a path of measures proves, beside a derived exponent -> as part of a sentence
+PROVED = {
+    "attained": "certified from one side",
+    "exceeded": "certificate contradicts",
+    "short of": "certificate falls short",
+    "unidentified": "certified",
+    "": "no certificate",
+}
 
 
 def certificate(alpha, status):

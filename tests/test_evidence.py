@@ -111,9 +111,9 @@ def test_each_number_is_where_it_belongs(made):
 def test_verdicts(made):
     _, table = made
     said = {
-        ("SS", 2, "omega", "weighted"): "consistent with derived; faster than published; certified",
-        ("SS", 2, "eta", "weighted"): "faster than derived; certificate differs",  # that of the barycentre, 1.52
-        ("SS", 2, "eta", "barycentre"): "consistent with derived; certificate differs",
+        ("SS", 2, "omega", "weighted"): "consistent with derived; faster than published; certified from one side",
+        ("SS", 2, "eta", "weighted"): "faster than derived; certificate falls short",  # that of the barycentre, 1.52
+        ("SS", 2, "eta", "barycentre"): "consistent with derived; certificate contradicts",
         ("SS", 2, "tau", "weighted"): "consistent with derived; no certificate",  # kinked: the barycentre says nothing
         ("SS", 1, "omega", "weighted"): "consistent with derived; no certificate",
         ("LL", 2, "omega", "weighted"): "inconclusive against derived; inconclusive against published; no certificate",
@@ -144,6 +144,42 @@ def test_verdicts(made):
 )
 def test_what_a_certificate_says(kappa, error, derived, word):
     assert evidence.says(kappa, error, derived) == word
+
+
+@pytest.mark.parametrize(
+    ("kappa", "error", "derived", "word"),
+    [
+        (2.05, 0.001, 1 / 4, "attained"),
+        (1.94, 0.04, 1 / 4, "attained"),
+        (2.07, 0.001, 1 / 4, "exceeded"),  # some measures come nearer than the derivation allows
+        (1.40, 0.02, 1 / 4, "short of"),  # others may come nearer than those that were found
+        (4.0, 0.01, 0.0, "short of"),
+        (np.inf, np.nan, 0.0, "unidentified"),
+        (np.nan, np.nan, 1 / 4, ""),
+        (2.0, 0.01, np.nan, ""),
+    ],
+)
+def test_what_a_certificate_proves(kappa, error, derived, word):
+    assert evidence.proves(kappa, error, derived) == word
+    assert word in words.PROVED
+    both = [one for one, said in words.PROVED.items() if said == "certified"]
+    assert both == ["unidentified"]  # all else is certified from one side at most
+
+
+def test_verdicts_on_limits_come_first_where_a_table_has_them(tmp_path):
+    table = put_slopes(tmp_path, "over-by-one")
+    table["limit"] = "limit"
+    table["verdict_limit"] = "differs"
+    table.loc[table["gating"] == "LL", ["limit", "verdict_limit"]] = "bound", "kept"
+    table.to_csv(tmp_path / "over-by-one" / "slopes.csv", index=False)
+    joined = evidence.table(["over-by-one"], tmp_path).set_index(["gating", "size", "parameter", "kind"])
+    said = joined["verdict"].str.split("; ").str[0]
+    assert said["SS", 2, "eta", "weighted"] == "differs from its limit"
+    assert said["LL", 2, "eta", "weighted"] == "keeps the bound"
+    assert said["LL", 2, "tau", "weighted"] == "not measured"
+    assert joined["alpha_at_n"].isna().all()  # as the table has none
+    (ax,) = evidence_figure.figure(joined.reset_index()).axes
+    assert {"! differs*", "! differs", "+ kept"} <= {text.get_text() for text in ax.texts}
 
 
 def test_a_parameter_that_is_not_identified_has_rate_zero(tmp_path):
@@ -365,6 +401,7 @@ NAMES = ["study", "gating", "k2", "level", "size", "parameter", "kind"]
 def _checked_slope(row, found):
     checks = {f"{name} of the slope": found[name] == row[name] for name in [*NAMES, "statistic"]}
     checks |= {name: same(found[name], row[name]) for name in evidence.SLOPE}
+    checks |= {name: same(found.get(name, ""), row[name]) for name in evidence.LIMIT}
     return checks | {form: same(found[f"alpha_{form}"], row[form]) for form in ("published", "derived")}
 
 
@@ -389,6 +426,8 @@ def _checked_certificate(row, found):
         "kappa_error": same(found["exponent_error"], row["kappa_error"]),
         "certificate": np.isclose(number(row["certificate"]), 0.5 / kappa, rtol=1e-14, equal_nan=True),
         "certificate_status": found["status"] == row["certificate_status"],
+        "certificate_proves": row["certificate_proves"]
+        == evidence.proves(kappa, number(found["exponent_error"]), number(row["derived"])),
         "certificate_says": row["certificate_says"] == says,
     }
 
@@ -445,7 +484,8 @@ def test_a_changed_number_is_noticed(made):
         "study_file": "simulations/studies/quick.toml", "truth": "C3", "gating": "LS", "k2": "3,2", "size": 1,
         "parameter": "nu", "kind": "barycentre", "published": 0.2, "published_source": "hearsay", "derived": 0.2,
         "derived_status": "open", "kappa": 2.1, "kappa_error": 0.3, "certificate": 0.26, "certificate_status": "kinked",
-        "certificate_says": "differs", "certificate_line": 3, "statistic": "median", "slope": -0.27, "ci_low": -0.2,
+        "certificate_says": "differs", "certificate_proves": "exceeded", "certificate_line": 3, "limit": "bound",
+        "statistic": "median", "slope": -0.27, "ci_low": -0.2, "verdict_limit": "broken", "alpha_at_n": 0.3,
         "ci_high": -0.1, "n_low": 10, "n_high": 10, "replicates": 1, "verdict_published": "slower",
         "verdict_derived": "faster", "median": -0.2, "median_low": -0.2, "median_high": -0.1, "median_line": 10,
         "slopes_line": 10, "verdict": "certified",

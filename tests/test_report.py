@@ -38,9 +38,7 @@ x = { law = "uniform", low = -3.0, high = 3.0 }
 seed = 7
 fit = { n_starts = 2, bounds = { omega = 3, nu = [0.04, 4.0] } }
 """
-# columns that tables of one study, without primary or added replicates, and without an expected one, do not have
-LACKING = {"study", "role", "part", "limit", "against the limit", "expected at these n", "against that at these n"}
-LACKING |= {"difference of the limits", "against that of the limits"}
+LACKING = {"study", "role", "part"}  # columns that tables of one study, without primary or added replicates, lack
 VOID = {"meta", "br", "img", "input", "link"}
 
 
@@ -108,6 +106,9 @@ def slopes(parameters=("loss_sharp", "omega", "tau"), note=""):
                     | {"alpha_derived": (0.5, 1 / 3, 0.281)[i]}
                     | {"verdict_published": "" if i else "faster", "verdict_derived": "consistent", "n_sizes": 3}
                     | {"n_low": 150, "n_high": 600, "replicates": 3, "failed": 1, "bounded": 2, "uncertified": 4}
+                    | {"alpha_limit": (0.5, 1 / 3, 0.281)[i], "limit": ("limit", "bound", "open")[i]}
+                    | {"verdict_limit": ("differs", "kept", "")[i], "alpha_at_n": (0.25, math.nan, math.nan)[i]}
+                    | {"error_at_n": (0.012, math.nan, math.nan)[i], "verdict_at_n": ("agrees", "", "")[i]}
                     | {"to_do": 0, "note": note}
                 )
     return pd.DataFrame(rows)
@@ -118,6 +119,7 @@ def differences():
         {"study": "small", "k2": "3,3", "level": 2, "size": 2, "parameter": "omega", "kind": "weighted"}
         | {"statistic": statistic, "gating": gatings, "difference": value, "ci_low": value - 0.1}
         | {"ci_high": value + 0.1, "expected": expected, "verdict": "slower", "pairs": 3, "note": ""}
+        | {"expected_limit": expected, "verdict_limit": "undecided"}
         for statistic, gatings, value, expected in (
             ("mean", "SS - LL", 0.125, 1 / 12),
             ("mean", "SS - SL", -0.5, math.nan),
@@ -258,6 +260,11 @@ def test_rows_are_the_table():
         derived = {"loss_sharp": ("1/2", 0.5), "omega": ("1/3", 1 / 3), "tau": ("0.281", 0.281)}
         text, number = derived[row["parameter"]]
         assert (cells[at["derived"]][2], float(cells[at["derived"]][1]["data-v"])) == (text, number)
+        said = {"loss_sharp": ("1/2", "! differs", "0.25 \u00b1 0.01", "= agrees within 0.05")}
+        said |= {"omega": ("\u2265 1/3", "+ kept", "-", ""), "tau": ("open, 0.281", "", "-", "")}
+        heads = "limit", "against the limit", "expected at these n", "against that at these n"
+        assert tuple(cells[at[head]][2] for head in heads) == said[row["parameter"]]
+        assert cells[at["against the limit"]][1].get("class", "") == row["verdict_limit"]
         published = ("1/2", "0.5") if row["parameter"] == "loss_sharp" else ("-", "")
         assert (cells[at["published"]][2], cells[at["published"]][1]["data-v"]) == published
         assert cells[at["n"]][2] == "150 to 600 (3)"
@@ -265,7 +272,8 @@ def test_rows_are_the_table():
     assert [attributes["data-gating"] for attributes, _ in rows] == ["SS|LL", "SS|SL", "LL|SL"]
     shown = [[text for *_, text in cells] for _, cells in rows]
     assert [row[1] for row in shown] == ["SS - LL", "SS - SL", "LL - SL"]
-    assert [row[-5:-2] for row in shown] == [
+    assert [row[-5:-2] for row in shown] == [["< slower", one, "? undecided"] for one in ("-1/12", "-", "0")]
+    assert [row[-7:-4] for row in shown] == [
         ["-0.12 [-0.23, -0.02]", "-1/12", "< slower"],
         ["0.50 [0.40, 0.60]", "-", "< slower"],
         ["-0.25 [-0.35, -0.15]", "0", "< slower"],
