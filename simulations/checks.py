@@ -119,5 +119,5 @@ def _others(study):
             continue
         if other.name == study.name:
             yield f"{key}: expected another study, got {name!r}, which has the same name"
-        elif key == "expected" and (keys := differs(study, other)):
-            yield f"{key}: expected a study of the same model, got {name!r}, which has another {', '.join(keys)}"
+        elif key == "expected" and (why := differs(study, other)):
+            yield f"{key}: expected a study of the same model with other data, got {name!r}: {', '.join(why)}"

@@ -214,8 +214,8 @@ def _looked_up(source, results, command):
     for key, name, other in others:
         if other.name == study.name:
             raise UserError(f"{source}: {key}: {name} has this study's own name")
-        if key == "expected" and (keys := differs(study, other)):
-            raise UserError(f"{source}: {key}: {name} is not of the same model: it has another {', '.join(keys)}")
+        if key == "expected" and (why := differs(study, other)):
+            raise UserError(f"{source}: {key}: {name} does not say what to expect: it has {', '.join(why)}")
     frame, ends, protocol = _looked_at(path, study, command)
     if not len(frame):
         raise UserError(_none_yet(path, study))

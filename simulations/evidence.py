@@ -194,7 +194,9 @@ def verdict(row):
         said.append("not measured")
     elif row.get("verdict_limit"):
         said.append(words.held(row["verdict_limit"], row["limit"]))
-    elif row["verdict_derived"]:
+    elif row.get("limit") == "open" and row["derived"] > 0:
+        said.append("limit open")
+    elif row["verdict_derived"]:  # of parameters that are not identified, and of tables from before there were limits
         said.append(words.compared(row["verdict_derived"], "derived"))
     published = row.get("published", np.nan)
     if row["verdict_published"] and not np.isclose(published, row.get("derived", np.nan)):

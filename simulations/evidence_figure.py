@@ -129,9 +129,11 @@ def _line(ax, y, row):
     for name, text in written.items():
         _write(ax, COLUMNS[name], y, text.replace("-", "\N{EN DASH}") if text == "-" else text, right=True, ha="center")
     other = row.verdict_published in words.OUTSIDE and row.published != row.derived
-    weight = "bold" if (row.verdict_limit or row.verdict_derived) in ("agrees", "kept", "consistent") else "normal"
-    # tables from before there were limits have the older verdict
-    said = (words.agreement(row.verdict_limit, short=True) or words.verdict(row.verdict_derived)) + "*" * other
+    said = words.agreement(row.verdict_limit, short=True)
+    if not said:  # not identified, or of a table from before there were limits: the older verdict
+        said = "open" if row.limit == "open" and row.derived > 0 else words.verdict(row.verdict_derived)
+    weight = "bold" if said[2:] in ("agrees", "kept", "consistent") else "normal"
+    said += "*" * other
     _write(ax, COLUMNS["verdict"], y, said, right=True, weight=weight)
 
 

@@ -86,10 +86,15 @@ SEARCH = {"n_starts", "tol", "max_iter"}  # those of [fit] that say how it is fo
 
 
 def differs(study, other):
-    """In which keys two studies are not of the same model, estimated in the same box: a list."""
+    """Why slopes of one study are not to be expected from another: a list of reasons, in words.
+
+    They must be of the same model, estimated in the same box, and have data of their own.
+    """
+    if study.hash == other.hash:
+        return ["the same data"]
     here, there = (s.model_dump(include=MODEL, exclude={"fit": SEARCH}) for s in (study, other))
     here, there = ({**one.pop("fit"), **one} for one in (here, there))
-    return sorted(key for key in here if here[key] != there[key])
+    return [f"another {key}" for key in sorted(here) if here[key] != there[key]]
 
 
 def slope_at(fit, n):

@@ -125,8 +125,8 @@ def beside(word, alpha):
 # what a path of measures proves, beside a derived exponent -> as part of a sentence
 PROVED = {
     "attained": "certified from one side",
-    "exceeded": "certificate contradicts",
-    "short of": "certificate falls short",
+    "exceeded": "certified kappa exceeds derived",
+    "short of": "certified kappa short of derived",
     "unidentified": "certified",
     "": "no certificate",
 }

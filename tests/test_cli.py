@@ -118,7 +118,7 @@ def test_rates_and_plot(ran):
     assert "LL, fitted k2 = 3,3" in shown
     assert "Voronoi loss" in shown
     shown = hmoe(ran, "plot", "small.toml", "--out", "figs")
-    files = ["small.png", "small.svg", "slopes.csv", "differences.csv", "curves.csv"]
+    files = ["small.png", "small.svg", "slopes.csv", "differences.csv", "curves.csv", "ends.csv"]
     assert shown.split() == [f"figs/small/{file}" for file in files]
     made = {file: (ran / "figs" / "small" / file).read_bytes() for file in files}
     assert made["small.png"].startswith(b"\x89PNG")

@@ -25,7 +25,7 @@ FUNCTIONS = [(*one, "function") for one in [*FUNCTIONS, (0, 0, "routing")]]
 def read(file):
     """A table that ships, its words empty where there are none."""
     table = pd.read_csv(file, dtype={"k2": str})
-    names = [name for name in table if name.startswith("verdict") or name == "note"]
+    names = [name for name in table if name.startswith("verdict") or name in ("note", "limit")]
     return table.astype(dict.fromkeys(names, object)).fillna(dict.fromkeys(names, ""))
 
 
