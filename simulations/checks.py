@@ -12,6 +12,7 @@ from hmoe_stats.fitting.problem import Problem, check_problem, free_parameters
 from hmoe_stats.fitting.starts import check_start, contains
 from hmoe_stats.sampling import MOST_ON_LATTICE
 
+from .expected import differs
 from .study import StudyError, load_study, problems, text_of
 from .words import named
 
@@ -32,9 +33,10 @@ def check_study(study):
         One line a problem, each naming a key: a truth that is none; a fitted shape that cannot hold the truth it starts
         from, or has fewer groups than the truth, so that there are no Voronoi cells; sample sizes with no more rows
         than a model has free parameters, or too many for the memory; primary quantities that no fit has; a box
-        that the fit refuses; studies beside it that are not to be had, or have its name.
+        that the fit refuses; studies beside it, or that slopes are expected from, that are not to be had, have its name
+        or, the latter, another model.
     """
-    found = [*_sizes(study), *_primary(study), *_beside(study)]
+    found = [*_sizes(study), *_primary(study), *_others(study)]
     for gating in study.gatings:
         try:
             truth = study.measure(gating)
@@ -106,12 +108,16 @@ def _model(study, truth, k2):
         yield f"gating {truth.gating}, k2 = {text_of(k2)}, n = {n}: {error}"
 
 
-def _beside(study):
-    for i, name in enumerate(study.beside):
+def _others(study):
+    names = [(f"beside[{i}]", name) for i, name in enumerate(study.beside)]
+    names += [("expected", study.expected)] if study.expected is not None else []
+    for key, name in names:
         try:
             other = load_study(name)
         except StudyError as error:
-            yield from (f"beside[{i}]: {line}" for line in str(error).split("\n"))
+            yield from (f"{key}: {line}" for line in str(error).split("\n"))
             continue
         if other.name == study.name:
-            yield f"beside[{i}]: expected another study, got {name!r}, which has the same name"
+            yield f"{key}: expected another study, got {name!r}, which has the same name"
+        elif key == "expected" and (why := differs(study, other)):
+            yield f"{key}: expected a study of the same model with other data, got {name!r}: {', '.join(why)}"

@@ -184,41 +184,54 @@ def _say_notes(store, said):
 
 
 def _looked_at(path, study, command):
-    """The results in a file, failures among them, and their protocol, which has this look by `command` then."""
+    """The results in a file, a row a number, and a row a cell, and their protocol, which has this look by `command`.
+
+    Failures are among them.
+    """
     with _opened(path, study) as store:
-        frame, protocol = store.frame(failed=True), store.protocol()
-        if len(frame):
+        cells, protocol = store.collected(failed=True), store.protocol()
+        if len(cells):
             store.look(command)
-        return frame, protocol
+        return cells.frame(), cells.ends(), protocol
 
 
 def _none_yet(path, study):
     return f"{in_a_line(path)}: no finished cells yet (hmoe run {study.name} computes them)"
 
 
-def _with_those_beside(source, results, command):
-    """(study, its results, [(study, results) of those beside it], protocol), for `command` to show.
+def _looked_up(source, results, command):
+    """(study, its results, its protocol, options of `_summary`), for `command` to show.
 
-    A study beside that has no results is named.
+    Other studies that are shown beside it, or that its slopes are expected from, are named if they have no results.
     """
+    from .expected import differs
+
     study = load_study(source)
     path = _results(study, results)
-    others = {name: load_study(name) for name in study.beside}
-    for name, other in others.items():
+    others = [("beside", name) for name in study.beside]
+    others += [("expected", study.expected)] if study.expected is not None else []
+    others = [(key, name, load_study(name)) for key, name in others]
+    for key, name, other in others:
         if other.name == study.name:
-            raise UserError(f"{source}: beside: {name} has this study's own name")
-    frame, protocol = _looked_at(path, study, command)
+            raise UserError(f"{source}: {key}: {name} has this study's own name")
+        if key == "expected" and (why := differs(study, other)):
+            raise UserError(f"{source}: {key}: {name} does not say what to expect: it has {', '.join(why)}")
+    frame, ends, protocol = _looked_at(path, study, command)
     if not len(frame):
         raise UserError(_none_yet(path, study))
-    beside = []
-    for name, other in others.items():
+    found = {"beside": [], "expected": []}
+    ended = [(protocol.study, ends)]
+    why = {"beside": f"shown beside {study.name}", "expected": f"which the slopes of {study.name} are expected from"}
+    for key, name, other in others:
         its = path.with_name(f"{other.name}.sqlite")
-        found, its_protocol = _looked_at(its, other, command) if its.exists() else ((), None)
-        if len(found):
-            beside.append((its_protocol.study, found))
-        else:
-            _say(f"note: {name}, shown beside {study.name}, has no results in {its}")
-    return study, frame, beside, protocol
+        its_frame, its_ends, its_protocol = _looked_at(its, other, command) if its.exists() else ((), None, None)
+        if not len(its_frame):
+            _say(f"note: {name}, {why[key]}, has no results in {its}")
+            continue
+        found[key].append((its_protocol.study, its_frame))
+        ended += [(its_protocol.study, its_ends)] if key == "beside" else []
+    options = {"beside": found["beside"], "reference": (found["expected"] or [None])[0]}
+    return study, frame, protocol, options | {"ends": ended}
 
 
 # -- studies ----------------------------------------------------------------------------------------------------------
@@ -365,21 +378,23 @@ def _duration(seconds, jobs):
 def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
     """Rates with intervals, local rates, verdicts on theory's exponents; differences between models.
 
-    With --json one object: study (its name), declared (when it was, and what was changed after which look), slopes and
-    differences, two lists of objects that have the columns of the tables slopes.csv and differences.csv of hmoe plot,
-    for every statistic; null where there is nothing. They hold slopes of log error on log n, minus the rates.
+    With --json one object: study (its name), declared (when it was, and what was changed after which look), slopes,
+    differences and ends, lists of objects that have the columns of the tables slopes.csv, differences.csv and ends.csv
+    of hmoe plot, for every statistic; null where there is nothing. Slopes are those of log error on log n, minus the
+    rates.
     """
-    *frames, protocol = _with_those_beside(study, results, "rates")
-    found = _summary(*frames, protocol)
+    study, frame, protocol, others = _looked_up(study, results, "rates")
+    found, ends = _summary(study, frame, protocol, **others)
     if as_json:
         tables = {
             "declared": protocol.line,
             "slopes": _records(found.slopes),
             "differences": _records(found.differences),
+            "ends": _records(ends),
         }
         print(strict_json({"study": found.study.name} | tables))
         return
-    from .terminal import differences_text, slopes_text
+    from .terminal import differences_text, ends_text, slopes_text
 
     first = found.study.statistics[:1]
     print(visible(protocol.line))
@@ -387,12 +402,16 @@ def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
     print(slopes_text(found.slopes, found.together))
     print()
     print(differences_text(found.differences_of(first), *first))
+    print()
+    print(ends_text(ends))
 
 
-def _summary(study, frame, beside, protocol):
+def _summary(study, frame, protocol, beside, reference, ends):
+    """(the `Summary` of what `_looked_up` gives, the table of how its fits ended)."""
+    from . import ends as ended
     from .summary import Summary
 
-    return Summary(study, frame, beside, protocol.replicates)
+    return Summary(study, frame, beside, protocol.replicates, reference), ended.table(study, ends)
 
 
 def _records(table):
@@ -406,15 +425,18 @@ def plot(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figures.")] = Path("figures"),
     results: Results = None,
 ):
-    """Draw the page of a study, DIR/STUDY/STUDY.png and .svg; beside it slopes.csv, differences.csv and curves.csv."""
-    study, *frames, protocol = _with_those_beside(study, results, "plot")
+    """Draw the page of a study, DIR/STUDY/STUDY.png and .svg, and write its tables beside it.
+
+    These are slopes.csv, differences.csv, curves.csv, and ends.csv: how fits ended, and on which bounds, by n.
+    """
+    study, frame, protocol, others = _looked_up(study, results, "plot")
     folder = out / study.name
     _check_folder(folder)
     from . import page
 
-    found = _summary(study, *frames, protocol)
-    figure = page.figure(found, declared=protocol.line)
-    tables = {"slopes": found.slopes, "differences": found.differences, "curves": found.curves}
+    found, ends = _summary(study, frame, protocol, **others)
+    figure = page.figure(found, declared=protocol.line, ends=ends)
+    tables = {"slopes": found.slopes, "differences": found.differences, "curves": found.curves, "ends": ends}
     make_folder(folder)
     files = [folder / f"{study.name}.{end}" for end in ("png", "svg")]
     with glyphs_noted(_say):
@@ -568,7 +590,7 @@ def report(
 ):
     """Write DIR/<study>/report.html: a study and what came out of it, one page that needs no network."""
     source = study
-    study, frame, beside, protocol = _with_those_beside(source, results, "report")
+    study, frame, protocol, others = _looked_up(source, results, "report")
     path = out / study.name / "report.html"
     _check_folder(path.parent)
     with Store(_results(study, results), study) as store:
@@ -576,8 +598,8 @@ def report(
     from .report import report_page, study_text
 
     with glyphs_noted(_say):
-        found = _summary(study, frame, beside, protocol)
-        page = report_page(found, study_text(source), frame, sources, _findings(study), protocol.line)
+        found, ends = _summary(study, frame, protocol, **others)
+        page = report_page(found, study_text(source), frame, sources, _findings(study), protocol.line, ends)
     make_folder(path.parent)
     write_text(path, page)
     print(visible(path))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from . import words
+from .ends import BOUNDS
 
 
 # -- cells -------------------------------------------------------------------------------------------------------------
@@ -44,6 +45,18 @@ def _expected(alpha):
 
 def _expected_difference(value):
     return words.signed(-value), 0.0 - value
+
+
+def _agreement(word):
+    return words.agreement(word), None
+
+
+def _limit(alpha, kind):
+    return words.limit(alpha, kind), alpha
+
+
+def _at_n(alpha, error):
+    return words.at_these_n(alpha, error), alpha
 
 
 def _range(low, high, count):
@@ -113,6 +126,15 @@ RATE_COLUMNS = (
         _expected,
     ),
     Column("against derived", "As against published.", ("verdict_derived",), _verdict),
+    Column(
+        "limit",
+        f"What the rate of this statistic is held against. {words.LIMITS_MEAN}.",
+        ("alpha_limit", "limit"),
+        _limit,
+    ),
+    Column("against the limit", f"{words.AGREEMENTS_MEAN}.", ("verdict_limit",), _agreement),
+    Column("expected at these n", words.AT_THESE_N_MEANS, ("alpha_at_n", "error_at_n"), _at_n),
+    Column("against that at these n", "As against the limit, of the difference.", ("verdict_at_n",), _agreement),
     Column("n", "Smallest and largest sample size used, and how many.", ("n_low", "n_high", "n_sizes"), _range),
     Column(
         "replicates",
@@ -120,10 +142,10 @@ RATE_COLUMNS = (
         ("replicates",),
         _count,
     ),
-    Column("failed", "Cells of this gating and k2, over all n, that raised an error; left out.", ("failed",), _count),
-    Column("bounded", "Cells whose optimum lies on a bound of the box; used.", ("bounded",), _count),
+    Column("failed", words.STATUSES["failed"][1], ("failed",), _count),
+    Column("bounded", words.STATUSES["boundary"][1], ("bounded",), _count),
     Column("uncertified", "Cells whose fit met no first-order conditions; left out.", ("uncertified",), _count),
-    Column("to do", "Cells without a result.", ("to_do",), _count),
+    Column("to do", words.STATUSES["to_do"][1], ("to_do",), _count),
     ROLE,
     Column("part", words.PARTS_MEAN, ("part",)),
     NOTE,
@@ -147,13 +169,31 @@ DIFFERENCE_COLUMNS = (
         ("verdict",),
         _verdict,
     ),
+    Column(
+        "difference of the limits",
+        "Of this statistic, where both are derived.",
+        ("expected_limit",),
+        _expected_difference,
+    ),
+    Column("against that of the limits", "As against the limit, of rates.", ("verdict_limit",), _agreement),
     Column("pairs", "The smallest number of pairs of replicates at one n.", ("pairs",), _count),
     ROLE,
     NOTE,
 )
 
 
+ENDS_COLUMNS = (
+    *(column for column in QUANTITY_COLUMNS if column.names in (("gating",), ("study",), ("k2",))),
+    Column("sample size", "Of the fits that are counted.", ("n",), _count),
+    Column("cells", "Cells of the study at this n: its replicates.", ("cells",), _count),
+    *(Column(head, meaning, (status,), _count) for status, (head, meaning) in words.STATUSES.items()),
+    *(Column(words.bound(name), words.bound_means(name), (name,), _count) for name in BOUNDS),
+)
+OPTIONAL = {"alpha_at_n", "verdict_at_n", "expected_limit"}  # columns that are left out where they are empty
+
+
 def shown(columns, table, study):
     """The columns that the table has something for; `study` only where it says more than the page's heading."""
     named = "study" in table and set(table["study"]) != {study.name}
-    return [c for c in columns if set(c.names) <= set(table.columns) and (named or c.names != ("study",))]
+    there = [c for c in columns if set(c.names) <= set(table.columns) and (named or c.names != ("study",))]
+    return [c for c in there if c.names[0] not in OPTIONAL or not table[c.names[0]].replace("", None).isna().all()]

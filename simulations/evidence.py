@@ -2,26 +2,28 @@
 
 One row is one error (parameter, cell, gating) of a study. Its numbers are read from tables, never recomputed, and each
 names the line it came from: slopes, verdicts and theory's rates from ``<study>/slopes.csv``, certificates from
-``certificates.csv``. A certificate's exponent kappa stands for the rate n^(-alpha), alpha = 1 / (2 kappa).
+``certificates.csv``. A certificate's exponent kappa stands for the rate n^(-alpha), alpha = 1 / (2 kappa); it is that
+of a path of measures, and bounds kappa from below, alpha from above. The other side rests on the derivation.
 """
 
 import numpy as np
 import pandas as pd
 
-from . import UserError, certificates
+from . import UserError, certificates, words
 from .expected import FORMS, Expected
 from .files import read_csv
 from .study import load_study, shipped_studies, sizes_of
 from .summary import QUANTITY
-from .words import compared
 
 TOLERANCE = 0.06  # in kappa; local slopes of a certificate's clean range agree to this
 MODEL = ["study", "study_file", "truth", "gating", "k2"]
 THEORY = [form + end for form in FORMS for end in ("", "_status", "_source")]
-CERTIFICATE = ["kappa", "kappa_error", "certificate", "certificate_status", "certificate_says", "certificate_line"]
+CERTIFICATE = ["kappa", "kappa_error", "certificate", "certificate_status", "certificate_says"]
+CERTIFICATE += ["certificate_proves", "certificate_line"]
 SLOPE = ["slope", "ci_low", "ci_high", "n_low", "n_high", "replicates", "verdict_published", "verdict_derived"]
+LIMIT = ["alpha_limit", "limit", "verdict_limit", "alpha_at_n", "error_at_n", "verdict_at_n"]  # not in older tables
 MEDIAN = {"median": "slope", "median_low": "ci_low", "median_high": "ci_high", "median_line": "line"}
-COLUMNS = [*MODEL, *QUANTITY, "regime", *THEORY, *CERTIFICATE, "statistic", *SLOPE, *MEDIAN]
+COLUMNS = [*MODEL, *QUANTITY, "regime", *THEORY, *CERTIFICATE, "statistic", *SLOPE, *LIMIT, *MEDIAN]
 COLUMNS += ["slopes_table", "slopes_line", "verdict", "drawn"]
 NEEDED = {"study", "gating", "k2", *QUANTITY, "statistic", *SLOPE, "alpha_published", "alpha_derived"}
 FIRST = ("exact", "over-by-one", "over-by-two", "unidentified", "level-one", "plane")  # the order of a report
@@ -50,12 +52,17 @@ def table(sources, folder):
         - kappa, kappa_error: of the certificate; of the two that bound the error of a split cell (spread and
           barycentre) the larger kappa; inf where the parameter was found not to be identified. certificate: alpha;
           certificate_status; certificate_says: ``"agrees"`` with the derived kappa to within the larger of 0.06 and
-          two errors, or ``"differs"``; certificate_line: its line in certificates.csv, the header being line 1.
+          two errors, or ``"differs"``; certificate_proves: ``"attained"``, kappa is no smaller than derived, as a path
+          of measures has that exponent; ``"exceeded"``, kappa is larger than derived; ``"short of"``, the path has a
+          smaller one than derived, which says nothing against it; ``"unidentified"``. That kappa is no larger, a path
+          does not show.
+          certificate_line: its line in certificates.csv, the header being line 1.
           Barycentres of certificates have the gate weights at the mean of x, measured ones expected weights: where
           Laplace gates of a cell are not identified, or are averaged under a softmax gate, exponents may differ;
         - statistic (the first that the study declares), slope, ci_low, ci_high, n_low, n_high, replicates,
-          verdict_published, verdict_derived; the slope of the median as median, median_low, median_high; slopes_table,
-          slopes_line, median_line: where they stand;
+          verdict_published, verdict_derived; alpha_limit, limit, verdict_limit, alpha_at_n, error_at_n, verdict_at_n,
+          as `summary.Summary.slopes` has them, empty of tables that have none; the slope of the median as median,
+          median_low, median_high; slopes_table, slopes_line, median_line: where they stand;
         - verdict: all this in words; drawn: whether the figure has the row.
 
     Raises
@@ -97,7 +104,7 @@ def _rows(source, folder, found):
             for form in FORMS:
                 row |= _theory(form, first[f"alpha_{form}"], expected.rows(form, quantity))
             row |= _certificate(row, certified) if G0.d == 1 else {"certificate_status": "not computed: d = 1 only"}
-            row |= {"statistic": study.statistics[0], **{name: first[name] for name in SLOPE}}
+            row |= {"statistic": study.statistics[0], **{name: first[name] for name in (*SLOPE, *LIMIT)}}
             row |= {new: lines["median"][old] for new, old in MEDIAN.items() if "median" in lines}
             yield row | {"slopes_table": name, "slopes_line": first["line"], "verdict": verdict(row)}
 
@@ -110,7 +117,9 @@ def _slopes(source, study, file):
     if missing := sorted(NEEDED - set(slopes.columns)):
         raise UserError(f"{file}: expected the table of slopes of hmoe plot; it lacks {', '.join(missing)}")
     slopes = slopes.assign(line=slopes.index + 2)
-    slopes = slopes.fillna({"verdict_published": "", "verdict_derived": ""})
+    slopes = slopes.reindex(columns=[*slopes, *(name for name in LIMIT if name not in slopes)])
+    empty = dict.fromkeys((name for name in slopes if name == "limit" or name.startswith("verdict")), "")
+    slopes = slopes.astype(dict.fromkeys(empty, object)).fillna(empty)
     slopes = slopes[slopes["part"] != "added"] if "part" in slopes else slopes
     models = {}
     for row in slopes[slopes["study"] == study.name].to_dict("records"):
@@ -151,7 +160,8 @@ def _certificate(row, certified):
     kappa, error = best["exponent"], best["exponent_error"]
     out = {"kappa": kappa, "kappa_error": error, "certificate": 0.5 / kappa, "certificate_line": best["line"]}
     said = says(kappa, error, row.get("derived", np.nan))
-    return out | {"certificate_status": best["status"], "certificate_says": said}
+    proved = proves(kappa, error, row.get("derived", np.nan))
+    return out | {"certificate_status": best["status"], "certificate_says": said, "certificate_proves": proved}
 
 
 def says(kappa, error, derived):
@@ -164,20 +174,35 @@ def says(kappa, error, derived):
     return "agrees" if abs(kappa - expected) <= max(TOLERANCE, 2 * error) else "differs"
 
 
+def proves(kappa, error, derived):
+    """What a path with exponent `kappa` proves beside a derived alpha: one of `words.PROVED`; "" as `says`.
+
+    It bounds the exponent of its error from below, and nothing else: others may come nearer to the truth.
+    """
+    said = says(kappa, error, derived)
+    if not said or np.isinf(kappa):
+        return "unidentified" if said else ""
+    expected = 0.5 / derived if derived else np.inf
+    return "attained" if said == "agrees" else "exceeded" if kappa > expected else "short of"
+
+
 # -- words and choice -------------------------------------------------------------------------------------------------
 def verdict(row):
     """What a row of the table says, in words."""
-    words = []
+    said = []
     if np.isnan(row["slope"]):
-        words.append("not measured")
-    elif row["verdict_derived"]:
-        words.append(compared(row["verdict_derived"], "derived"))
+        said.append("not measured")
+    elif row.get("verdict_limit"):
+        said.append(words.held(row["verdict_limit"], row["limit"]))
+    elif row.get("limit") == "open" and row["derived"] > 0:
+        said.append("limit open")
+    elif row["verdict_derived"]:  # of parameters that are not identified, and of tables from before there were limits
+        said.append(words.compared(row["verdict_derived"], "derived"))
     published = row.get("published", np.nan)
     if row["verdict_published"] and not np.isclose(published, row.get("derived", np.nan)):
-        words.append(compared(row["verdict_published"], "published"))
-    said = {"agrees": "certified", "differs": "certificate differs"}
-    words.append(said.get(row.get("certificate_says"), "no certificate"))
-    return "; ".join(words)
+        said.append(words.compared(row["verdict_published"], "published"))
+    said.append(words.PROVED[row.get("certificate_proves") or ""])
+    return "; ".join(said)
 
 
 def _drawn(rows):

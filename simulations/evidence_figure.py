@@ -23,10 +23,10 @@ DERIVED = {"linestyle": "none", "marker": "|", "markersize": 9, "color": "black"
 CERTIFICATE = {"linestyle": "none", "color": "black", "marker": "o", "markersize": 8, "markerfacecolor": "none"}
 CERTIFICATE |= {"markeredgewidth": 0.7, "zorder": 2.3}
 NOTE = (
-    "Verdict: what the measured interval says of the derived rate; inconclusive: it holds 0 or the published rate, too"
-    "; * the published rate is outside. Rate 0: not identified.",
-    "Certificates are for one covariate; kinked: no exponent; \N{NOT EQUAL TO} differs from the derived rate; their "
-    "means over the cell weigh experts as at the mean of x, measured ones over all x.",
+    f"Verdict on the limit of the statistic: agrees, within {words.MARGIN} of it; where that is open, on the derived "
+    "rate as a bound: kept. * the published rate is outside. Rate 0: not identified.",
+    "Certificates bound rates from above, for one covariate; kinked: none; \N{NOT EQUAL TO} differs from the derived "
+    "rate; their means over the cell weigh experts as at the mean of x, measured ones over all x.",
 )
 
 
@@ -129,8 +129,11 @@ def _line(ax, y, row):
     for name, text in written.items():
         _write(ax, COLUMNS[name], y, text.replace("-", "\N{EN DASH}") if text == "-" else text, right=True, ha="center")
     other = row.verdict_published in words.OUTSIDE and row.published != row.derived
-    weight = "bold" if row.verdict_derived == "consistent" else "normal"
-    said = words.verdict(row.verdict_derived) + "*" * other
+    said = words.agreement(row.verdict_limit, short=True)
+    if not said:  # not identified, or of a table from before there were limits: the older verdict
+        said = "open" if row.limit == "open" and row.derived > 0 else words.verdict(row.verdict_derived)
+    weight = "bold" if said[2:] in ("agrees", "kept", "consistent") else "normal"
+    said += "*" * other
     _write(ax, COLUMNS["verdict"], y, said, right=True, weight=weight)
 
 

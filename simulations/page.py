@@ -17,13 +17,14 @@ from hmoe_stats.gates import GATES
 from hmoe_stats.plotting import ALPHA, curve_plot, plain, shortened, style
 
 from . import UserError, words
+from .ends import shares
 from .expected import FORMS
 from .messages import visible
 from .study import sizes_of
 
 # What the page shows, in this order: not the published loss, nor weights and gates, nor the worst expert.
 PARAMETERS = ("loss_sharp", "hellinger", "routing", "expert", "cell_mean", "a", "omega", "eta", "tau", "nu")
-COLORS = {"consistent": "#e8f1e4", "inconclusive": "#efefef", "faster": "#dce6f5", "slower": "#f9e0d2", "": "white"}
+COLORS = {"agrees": "#e8f1e4", "kept": "#e8f1e4", "undecided": "#efefef", "differs": "#f9e0d2", "broken": "#f9e0d2"}
 SIDES = "SL"  # gates that have a place on every page; others where they occur
 LONG, SMALL = 8, 4.8  # letters of a name too long for a legend in the usual size; the size then, in points
 LONGEST = 18  # letters of a study's name where models of several studies are shown
@@ -32,7 +33,7 @@ TITLE = 9  # points
 FOOT = 150  # letters of a line below the verdicts
 
 
-def figure(summary, statistic=None, declared=words.NOT_DECLARED):
+def figure(summary, statistic=None, declared=words.NOT_DECLARED, ends=None):
     """The page of a study.
 
     Parameters
@@ -42,6 +43,8 @@ def figure(summary, statistic=None, declared=words.NOT_DECLARED):
         Statistic over replicates; by default the first one that the study declares.
     declared : str
         When the study was declared, as `protocol.Protocol` says it; not shown where that is not on record.
+    ends : DataFrame, optional
+        How fits ended, as `ends.table` gives it: shares of fits on the variance floor, and without an optimum, by n.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def figure(summary, statistic=None, declared=words.NOT_DECLARED):
         Panels for the sharp Voronoi loss (and the Hellinger distance), and for every parameter in the largest cells
         that occur in at least half of the fits with most experts, masses aside; for groups of fitted groups likewise.
         Every panel has the models of one gate; its legend has their rates, and theory's. The last panel tells, model by
-        model, each rate with its interval and what that says of the derived rate.
+        model, each rate with its interval and what that says of the limit of the statistic, or the bound that it has.
 
     Raises
     ------
@@ -67,6 +70,7 @@ def figure(summary, statistic=None, declared=words.NOT_DECLARED):
     rows = -(-len(quantities) // blocks)
     foot = [] if declared == words.NOT_DECLARED else textwrap.wrap(visible(declared), FOOT)
     foot += [words.held_together(summary.together)] if summary.together else []
+    foot += [line for text in _ends(ends, models) for line in textwrap.wrap(text, FOOT)] if ends is not None else []
     lines = len(quantities) + 2.2 + len(foot)
     title = _title(study.title if study.title.strip() else study.name, statistic)
     with style():
@@ -85,6 +89,17 @@ def figure(summary, statistic=None, declared=words.NOT_DECLARED):
         _draw_verdicts(fig.add_subfigure(grid[rows]).subplots(), summary, shown, quantities, models, statistic, foot)
         fig.suptitle(title, fontsize=TITLE)
     return fig
+
+
+def _ends(ends, models):
+    """Shares of fits by n that a reader of rates has to know, in words: on the variance floor, without an optimum."""
+    names = _names(models)
+    for what in ("nu_low", "max_iter"):
+        by_sizes = {}
+        for model, (sizes, values) in shares(ends, what).items():
+            if model in names:
+                by_sizes.setdefault(tuple(sizes), {})[names[model]] = values
+        yield from (words.by_size(what, sizes, found) for sizes, found in by_sizes.items())
 
 
 def _title(text, statistic):
@@ -187,7 +202,7 @@ def _references(summary, models, quantity):
 
 # -- verdicts ---------------------------------------------------------------------------------------------------------
 def _draw_verdicts(ax, summary, shown, quantities, models, statistic, foot):
-    """A line a quantity, a column a model: alpha with its interval, sign, and the derived alpha."""
+    """A line a quantity, a column a model: alpha with its interval, sign, and the limit of the statistic or a bound."""
     names = _names(models)
     size = 6.5 if len(models) <= 4 else 5.5
     longest = max(len(words.quantity(*quantity)) for quantity in quantities)
@@ -203,15 +218,17 @@ def _draw_verdicts(ax, summary, shown, quantities, models, statistic, foot):
         for column, model in enumerate(models):
             if (model, quantity) not in shown:
                 continue
-            fit, alpha = shown[model, quantity], summary.expected[model].alpha("derived", quantity)
-            said = summary.verdict(model, quantity, statistic, "derived")
-            ax.add_patch(Rectangle((column + first, row + 0.04), 0.96, 0.92, facecolor=COLORS[said], zorder=0))
+            fit = shown[model, quantity]
+            alpha, kind, said = summary.against_limit(model, quantity, statistic)
+            color = COLORS.get(said, "white")
+            ax.add_patch(Rectangle((column + first, row + 0.04), 0.96, 0.92, facecolor=color, zorder=0))
             text = words.rate(fit.slope, fit.ci_low, fit.ci_high)
-            text += "" if np.isnan(alpha) else f"  {words.beside(said, alpha)}"
+            text += "" if np.isnan(alpha) else f"  {words.against(said, alpha, kind)}"
             ax.text(column + first + 0.48, row + 0.5, text, ha="center", va="center", size=size)
     said = (
-        f"{ALPHA}: errors are of the order of n^(-{ALPHA}); measured, with its 95 % interval, against the derived one: "
-        f"{words.signs()}\n{words.MARKS['inconclusive']}: the interval holds 0, or the published rate, as well"
+        f"{ALPHA}: errors are of the order of n^(-{ALPHA}); measured, with its 95 % interval, against the derived "
+        f"limit of this statistic, or ({words.LIMITS['bound'][0].strip()}) that of the worst case\n"
+        f"{words.AGREEMENT_SIGNS}"
     )
     ax.text(
         0, len(quantities) + 0.2, "\n".join([said, *map(plain, foot)]), ha="left", va="top", size=size, linespacing=1.4

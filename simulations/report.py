@@ -18,26 +18,18 @@ from pathlib import Path
 from string import Template
 
 from . import UserError, words
-from .columns import DIFFERENCE_COLUMNS, QUANTITY, RATE_COLUMNS, shown
+from .columns import DIFFERENCE_COLUMNS, ENDS_COLUMNS, QUANTITY, RATE_COLUMNS, shown
 from .files import read_text
 from .messages import visible
 from .study import DATA_STREAM, FIT_STREAM, shipped_studies, text_of
 
-# Status of a cell -> what heads its column.
-STATUSES = {
-    "converged": "converged",
-    "boundary": "bounded",
-    "max_iter": "iteration cap",
-    "degenerate": "degenerate",
-    "failed": "failed",
-    "to do": "to do",
-}
+STATUSES = {name.replace("_", " ") if name == "to_do" else name: head for name, (head, _) in words.STATUSES.items()}
 CELL = ["gating", "k2", "n", "replicate"]
 FILTERS = ("study", "gating", "k2", "statistic", "quantity")  # the columns that a reader can choose values of
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
-def report_page(summary, text, frame, sources=(), findings=(), declared=words.NOT_DECLARED):
+def report_page(summary, text, frame, sources=(), findings=(), declared=words.NOT_DECLARED, ends=None):
     """The page of a study, from its results.
 
     Parameters
@@ -53,6 +45,8 @@ def report_page(summary, text, frame, sources=(), findings=(), declared=words.NO
         What cannot be identified, a line each.
     declared : str
         When the study was declared, as `protocol.Protocol` says it.
+    ends : DataFrame, optional
+        How fits ended, as `ends.table` gives it.
 
     Returns
     -------
@@ -63,14 +57,23 @@ def report_page(summary, text, frame, sources=(), findings=(), declared=words.NO
 
     study = summary.study
     try:
-        drawing = inline_svg(page.figure(summary, declared=declared), study)
+        drawing = inline_svg(page.figure(summary, declared=declared, ends=ends), study)
     except UserError as error:  # one sample size has tables, but no figure
         drawing = f"<p>No figure: {_html(str(error))}.</p>"
-    return render(study, text, frame, summary.slopes, summary.differences, drawing, sources, findings, declared)
+    return render(study, text, frame, summary.slopes, summary.differences, drawing, sources, findings, declared, ends)
 
 
 def render(
-    study, text, frame, slopes, differences=None, drawing="", sources=(), findings=(), declared=words.NOT_DECLARED
+    study,
+    text,
+    frame,
+    slopes,
+    differences=None,
+    drawing="",
+    sources=(),
+    findings=(),
+    declared=words.NOT_DECLARED,
+    ends=None,
 ):
     """The page of a study, from its results and their tables; the other arguments are those of `report_page`.
 
@@ -95,6 +98,8 @@ def render(
     if differences is not None and len(differences):
         columns = shown(DIFFERENCE_COLUMNS, differences, study)
         tables["differences"] = ("Paired differences of rates", differences, columns)
+    if ends is not None:
+        tables["ends"] = ("How fits ended", ends, shown(ENDS_COLUMNS, ends, study))
     meanings = {c.heading: _html(c.meaning) for _, _, columns in tables.values() for c in columns}
     shipped = shipped_studies().get(study.name)
     source = study.name if shipped is not None and shipped.read_text(encoding="utf-8") == text else f"{study.name}.toml"
@@ -213,7 +218,7 @@ def _data_section(id, heading, table, columns, study):
 
 def _key(row, name):
     """The values of a row that a filter looks at: a difference, SS - LL, belongs to both of its models."""
-    if name == "quantity":
+    if name == "quantity" and "parameter" in row:
         return [words.name(*(row[part] for part in ("level", "parameter", "kind")))]
     return str(row[name]).split(" - ") if name in row else []
 
@@ -236,7 +241,7 @@ def _cell(column, row):
     if column.names == QUANTITY:
         return f'<th scope="row">{_html(text)}</th>'
     if number is None:
-        verdict = f' class="{values[0]}"' if values[0] in words.VERDICTS_MEAN else ""
+        verdict = f' class="{values[0]}"' if values[0] and values[0] in words.VERDICTS_MEAN | words.AGREEMENTS else ""
         return f"<td{verdict}>{_html(text)}</td>"
     return f'<td class="number" data-v="{"" if math.isnan(number) else repr(number)}">{_html(text)}</td>'
 

@@ -12,7 +12,7 @@ import re
 import zlib
 from array import array
 
-from . import measures
+from . import ends, measures
 from .study import GATINGS
 
 COLUMNS = (
@@ -28,8 +28,8 @@ MISFITS = (TypeError, ValueError, AttributeError, RecursionError)  # what readin
 FRAME_COLUMNS = "truth gating k2 n replicate status log_likelihood level cell size parameter kind error".split()
 NONE = -1  # status of a cell that is not there
 NOTHING = (None, "", None, "", "")  # level, cell, size, parameter, kind of a cell that failed
-STATUS, LIKELIHOOD, ERRORS, PARAMETERS = (
-    COLUMNS.index(name) for name in ("status", "log_likelihood", "errors", "parameters")
+STATUS, LIKELIHOOD, ERRORS, PARAMETERS, CERTIFICATE = (
+    COLUMNS.index(name) for name in ("status", "log_likelihood", "errors", "parameters", "certificate")
 )
 
 
@@ -132,6 +132,7 @@ class Collected:
         size = len(self._corner) * study.replicates
         self._status, self._likelihood = array("b", [NONE]) * size, array("d", [math.nan]) * size
         self._fit, self._known = array("q", [0]) * size, array("q", [0]) * size  # checksum; a bit a measure
+        self._bounds, self._sets = array("i", [0]) * size, {"": 0}  # the set of bounds that it lies on
         # a run each, and a number each
         self._place, self._order, self._count = array("q"), array("b"), array("q")
         self._error, self._label = array("d"), array("i")
@@ -145,6 +146,8 @@ class Collected:
         self._status[place] = self._statuses.setdefault(values[STATUS], len(self._statuses))
         self._likelihood[place] = math.nan if values[LIKELIHOOD] is None else values[LIKELIHOOD]
         self._fit[place] = fit
+        bounds = ends.on_bounds(values[PARAMETERS], values[CERTIFICATE], self.study.fit.bounds)
+        self._bounds[place] = self._sets.setdefault(bounds, len(self._sets))
         if values[STATUS] == "failed":
             self._known[place] = (1 << len(self.measures)) - 1
             if self.failed:
@@ -266,6 +269,18 @@ class Collected:
             error,
         )
         return pd.DataFrame(dict(zip(FRAME_COLUMNS, columns, strict=True)), copy=False)
+
+    def ends(self):
+        """One row a cell, in order: gating, k2, n, replicate, status, and bounds as `ends.on_bounds` writes them."""
+        import pandas as pd
+
+        corners, statuses, sets = list(self._corner), list(self._statuses), list(self._sets)
+        found = [
+            (*corners[place // self.study.replicates], place % self.study.replicates, statuses[status], sets[bounds])
+            for place, (status, bounds) in enumerate(zip(self._status, self._bounds, strict=True))
+            if status != NONE
+        ]
+        return pd.DataFrame(found, columns=["gating", "k2", "n", "replicate", "status", "bounds"])
 
     def write_csv(self, file):
         """Write what `frame` gives, byte for byte as pandas writes it, without making it; the number of rows."""

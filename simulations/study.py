@@ -2,9 +2,9 @@
 
 A cell is (study hash, gating, fitted k2, n, replicate). The hash covers what changes a fit: truth, covariate law, kind
 and gating of data, seed, fitting options, those that are not at their defaults. It leaves out the name, the title, the
-measures, statistics and primary quantities of the tables, the studies shown beside it, and the lists that only say
-which cells exist (gatings, k2, n, replicates): a study that grows keeps the cells it has, and an option that is added
-keeps the hashes of all studies without it.
+measures, statistics and primary quantities of the tables, the studies shown beside it, the one that its slopes are
+expected from, and the lists that only say which cells exist (gatings, k2, n, replicates): a study that grows keeps the
+cells it has, and an option that is added keeps the hashes of all studies without it.
 """
 
 import difflib
@@ -104,6 +104,7 @@ class Study(Table):
     ]
     primary: Annotated[list[Quantity], SHORT, AfterValidator(distinct)] = []
     beside: Annotated[list[str], SHORT, AfterValidator(distinct)] = []
+    expected: str | None = None  # the study whose slopes over the same n are those to be expected
     fit: FitOptions = FitOptions()
     measures: Measures = Measures()
 

@@ -11,6 +11,7 @@ the slope with its sign turned.
 import math
 from functools import cached_property, partial
 from itertools import combinations
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +20,9 @@ import pandas as pd
 from hmoe_stats.rates import RateFit, compare_rates, fit_rate
 
 from . import UserError
-from .expected import FORMS, Expected
+from .expected import FORMS, Expected, differs, slope_at
 from .study import sizes_of, text_of
-from .words import named
+from .words import MARGIN, named
 
 USED = ("converged", "boundary")
 FEWEST = 6  # replicates at one sample size
@@ -31,11 +32,12 @@ MODEL = ["study", *FIT]
 QUANTITY = ["level", "size", "parameter", "kind"]
 AT = ["n", "replicate"]
 SLOPES = [*MODEL, *QUANTITY, "statistic", "slope", "ci_low", "ci_high", "local_slope", "local_low", "local_high"]
-SLOPES += ["alpha_published", "alpha_derived", "verdict_published", "verdict_derived", "n_sizes", "n_low", "n_high"]
-SLOPES += ["replicates", "failed", "bounded", "uncertified", "to_do", "note"]
+SLOPES += ["alpha_published", "alpha_derived", "verdict_published", "verdict_derived"]
+SLOPES += ["alpha_limit", "limit", "verdict_limit", "alpha_at_n", "error_at_n", "verdict_at_n", "n_sizes", "n_low"]
+SLOPES += ["n_high", "replicates", "failed", "bounded", "uncertified", "to_do", "note"]
 CURVES = [*MODEL, *QUANTITY, "statistic", "n", "value", "low", "high", "replicates"]
-DIFFERENCES = [*MODEL, *QUANTITY, "statistic", "difference", "ci_low", "ci_high", "expected", "verdict", "pairs"]
-DIFFERENCES += ["note"]
+DIFFERENCES = [*MODEL, *QUANTITY, "statistic", "difference", "ci_low", "ci_high", "expected", "verdict"]
+DIFFERENCES += ["expected_limit", "verdict_limit", "pairs", "note"]
 ROLES = ("exploratory", "primary")
 PARTS = ("declared", "added")
 BOOTSTRAP = 2000  # resamples
@@ -83,6 +85,9 @@ class Summary:
     declared : int, optional
         The replicates that were declared before anybody looked at results. All that is said is of these; what the
         others say by themselves stands apart, in `added`.
+    reference : (Study, DataFrame), optional
+        The study that slopes are expected from, `study.expected`, with its results. Of models that it does not have, or
+        has in another box, nothing is expected.
 
     Attributes
     ----------
@@ -94,6 +99,8 @@ class Summary:
         parameter, kind).
     expected : dict
         model -> Expected.
+    reference : Summary or None
+        Of the study that slopes are expected from, if it has results.
     counts : dict
         model -> Counts.
     primary : set
@@ -110,12 +117,14 @@ class Summary:
         If no cell of the study is finished, or no fit reached an optimum.
     """
 
-    def __init__(self, study, frame, beside=(), declared=None):
+    def __init__(self, study, frame, beside=(), declared=None, reference=None):
         self.study, self.expected, self.counts = study, {}, {}
+        self.reference = _reference(*reference) if reference else None
         self.primary = set(map(named, study.primary))
         self.together = len(self.primary) * len(study.gatings) * len(study.k2)
         self._lines, self._differences, self._studies, used, quantities = {}, {}, {}, [], {}
-        self.added = _added(study, frame, declared) if declared and declared < study.replicates else None
+        grown = declared and declared < study.replicates
+        self.added = _added(study, frame, declared, reference) if grown else None
         first = study.model_copy(update={"replicates": min(declared or study.replicates, study.replicates)})
         names, places = {study.hash: study.name}, {}
         for other, rows in [(first, frame), *beside]:
@@ -174,6 +183,28 @@ class Summary:
         alpha, rival = (self.expected[model].alpha(name, quantity) for name in (form, other))
         return verdict(-alpha, fit.ci_low, fit.ci_high, -rival) if fit else ""
 
+    def against_limit(self, model, quantity, statistic):
+        """(alpha, kind, verdict): the `Limit` of a statistic, and what the interval of its rate says: `agreement`."""
+        fit, limit = self.line(model, quantity, statistic).fit, self.expected[model].limit(statistic, quantity)
+        return *limit, agreement(limit.alpha, -fit.ci_high, -fit.ci_low, limit.kind) if fit else ""
+
+    def against_reference(self, model, quantity, statistic):
+        """(alpha, its standard error, verdict): the rate that `reference` has over the same sizes, as `slope_at`.
+
+        The verdict is on the difference of both rates, whose interval has the errors of both, as the samples of the two
+        studies are independent.
+        """
+        fit, nothing = self.line(model, quantity, statistic).fit, (np.nan, np.nan, "")
+        key = (self.reference.study.name, *model[1:]) if self.reference else None
+        if not fit or (key, quantity) not in (self.reference.errors if self.reference else ()):
+            return nothing
+        other = self.reference.line(key, quantity, statistic).fit
+        if not other or differs(self._studies[model[0]], self.reference.study):
+            return nothing
+        slope, error = slope_at(other, fit.n)
+        half = math.hypot((fit.ci_high - fit.ci_low) / 2, NormalDist().inv_cdf((1 + fit.level) / 2) * error)
+        return -slope, error, agreement(-slope, -fit.slope - half, -fit.slope + half)
+
     # -- tables -------------------------------------------------------------------------------------------------------
     @cached_property
     def slopes(self):
@@ -187,6 +218,12 @@ class Summary:
           slowest one if cells of that size can be of several kinds (identified or not, in one fitted group or several);
         - verdict_published, verdict_derived: what the interval of the slope says of the expected one, as `verdict`
           puts it with the other one for its rival; empty where there is nothing to compare;
+        - alpha_limit, limit, verdict_limit: the exponent that this statistic is to be held against, what it is
+          (``"limit"`` of the statistic, ``"bound"`` by the worst case, ``"open"``), and what the interval says of it,
+          as `agreement` puts it;
+        - alpha_at_n, error_at_n, verdict_at_n: the rate that the study's `expected` one has over the same sample sizes,
+          with its standard error, and what the interval of the difference says, as `agreement`; empty where there are
+          no such results;
         - n_sizes, n_low, n_high, replicates: number of sample sizes used, the smallest and the largest, and the
           smallest number of replicates at one of them (a split cell of a given size need not occur in every fit);
         - failed, bounded, uncertified, to_do: the `Counts` of the model;
@@ -201,6 +238,8 @@ class Summary:
                 line = self.line(model, quantity, statistic)
                 slopes = [*_slope(line.fit), *_slope(line.local)]
                 verdicts = [self.verdict(model, quantity, statistic, form) for form in FORMS]
+                verdicts += self.against_limit(model, quantity, statistic)
+                verdicts += self.against_reference(model, quantity, statistic)
                 used = [*line.sizes, *self.counts[model], line.note, self.role(model, quantity, statistic)]
                 rows.append([*model, *quantity, statistic, *slopes, *alphas, *verdicts, *used])
         table = pd.DataFrame(rows, columns=[*SLOPES, "role"])
@@ -237,6 +276,8 @@ class Summary:
         - difference, ci_low, ci_high: of `hmoe_stats.compare_rates`, at 95 %, over replicates of which both have it;
         - expected: the difference of the derived slopes; verdict: what the interval says of it, as `verdict` puts it
           with the difference of the published slopes for its rival;
+        - expected_limit, verdict_limit: the difference of the limits of this statistic, where both are derived, and
+          what the interval says of it, as `agreement`;
         - pairs: the smallest number of them at one sample size; note: why there is no difference;
         - role, if the study names primary quantities: ``"exploratory"``, as no difference is one.
         """
@@ -267,9 +308,12 @@ class Summary:
         ends = [fit.difference, fit.ci_low, fit.ci_high] if fit else [np.nan] * 3
         first, second = self.expected[one], self.expected[other]
         rival, expected = (second.alpha(form, quantity) - first.alpha(form, quantity) for form in FORMS)
+        limits = [one.limit(statistic, quantity) for one in (first, second)]
+        limit = limits[1].alpha - limits[0].alpha if {one.kind for one in limits} == {"limit"} else np.nan
         pairs = np.unique(n, return_counts=True)[1].min() if len(n) else 0
         said = "; ".join(filter(None, (note, why)))
-        return [*ends, expected, verdict(expected, *ends[1:], rival), pairs, said]
+        verdicts = [expected, verdict(expected, *ends[1:], rival), limit, agreement(limit, *ends[1:])]
+        return [*ends, *verdicts, pairs, said]
 
     def _same_data(self, one, other):
         """True if two models are fitted to the same samples."""
@@ -277,12 +321,20 @@ class Summary:
         return (a.seed, a.truth, a.x) == (b.seed, b.truth, b.x)
 
 
-def _added(study, frame, declared):
+def _reference(study, frame):
+    """The `Summary` of a study that slopes are expected from; None while there is nothing to say of it."""
+    try:
+        return Summary(study, frame)
+    except UserError:
+        return None
+
+
+def _added(study, frame, declared, reference):
     """The `Summary` of the replicates from `declared` on; None while there is nothing to say of them."""
     rows = frame[frame["replicate"] >= declared]
     later = study.model_copy(update={"replicates": study.replicates - declared})
     try:
-        return Summary(later, rows.assign(replicate=rows["replicate"] - declared))
+        return Summary(later, rows.assign(replicate=rows["replicate"] - declared), reference=reference)
     except UserError:
         return None
 
@@ -316,6 +368,42 @@ def verdict(expected, low, high, rival=np.nan):
     others = (rival, -0.5, 0.5) if np.isclose(expected, 0) else (rival, 0.0)
     undecided = any(low <= other <= high and not np.isclose(other, expected) for other in others)
     return "inconclusive" if undecided else "consistent"
+
+
+def agreement(alpha, low, high, kind="limit"):
+    """Whether an interval shows that a rate is the expected one, within `words.MARGIN`, or that it is another.
+
+    Equivalence by two one-sided tests (TOST), beside the usual test: an interval at 95 % within the margin rejects, at
+    2.5 % each, that the rate is smaller by the margin or more, and that it is larger by as much. A difference that
+    shows, but lies within the margin, is none. Not to reject equality proves nothing, and is called undecided.
+
+    Parameters
+    ----------
+    alpha : float
+        What is expected.
+    low, high : float
+        Ends of the interval of the rate.
+    kind : str
+        Of `alpha`, as in `Limit`. To a bound, below which rates are not in the limit, one side applies.
+
+    Returns
+    -------
+    str
+        - ``"agrees"``: all of the interval lies within the margin;
+        - ``"differs"``: it does not hold `alpha`, and does not lie within the margin;
+        - ``"undecided"``: neither;
+        - ``"kept"``, of a bound: all of it lies above `alpha` less the margin; ``"broken"``: all of it lies below
+          `alpha`, and not within the margin;
+        - ``""``: `alpha` or the interval is not there, or `alpha` is open.
+    """
+    if np.isnan([alpha, low, high]).any() or kind not in ("limit", "bound"):
+        return ""
+    near = low > alpha - MARGIN
+    if kind == "bound":
+        return "kept" if near else "broken" if high < alpha else "undecided"
+    if near and high < alpha + MARGIN:
+        return "agrees"
+    return "undecided" if low <= alpha <= high else "differs"
 
 
 def enough(n, statistic):

@@ -3,6 +3,8 @@
 Numbers and signs are those of `simulations.words`: rates, alpha, not slopes.
 """
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -29,14 +31,37 @@ def slopes_text(table, together=0):
             line |= {row.statistic: _judged(row) for row in rows.itertuples()}
             local = words.rate(first.local_slope, first.local_low, first.local_high)
             line |= {f"{first.statistic}, upper half": local, "published": words.fraction(first.alpha_published)}
-            line |= {"derived": words.fraction(first.alpha_derived), "sizes": first.n_sizes, "reps": first.replicates}
-            lines.append(line | {"note": first.note})
+            line |= {"derived": words.fraction(first.alpha_derived)} | _limits(rows)
+            lines.append(line | {"sizes": first.n_sizes, "reps": first.replicates, "note": first.note})
         blocks.append(f"{study}: {words.model(gating, k2)}: {counts}\n{_aligned(lines, 'quantity', 'note')}")
     legend = [f"alpha of each error, of order n^(-alpha), and its 95 % interval; {words.signs()}"]
     legend += ["the first sign is against the published rate, the second against the derived one"]
     legend += [words.held_together(together)] if together else []
     legend += [f"{word}: {means}" for word, means in words.VERDICTS_MEAN.items()]
+    if "limit" in table:
+        legend += ["the third sign is against the limits, those of the statistics in this order"]
+        legend += [f"{mark} {word}: {means}" for word, (mark, means) in words.AGREEMENTS.items() if word]
+        legend += [f"{mark.strip(', ') or 'unmarked'}: {means}" for word, (mark, means) in words.LIMITS.items() if word]
+    if _expected_at_n(table):
+        legend += [f"at these n: {words.AT_THESE_N_MEANS}"]
     return "\n\n".join([*blocks, *([_added_text(added)] if len(added) else []), "\n".join(legend)])
+
+
+def _expected_at_n(table):
+    return "alpha_at_n" in table and table["alpha_at_n"].notna().any()
+
+
+def _limits(rows):
+    """Of a quantity: what its statistics are held against, if the table says so."""
+    if "limit" not in rows:
+        return {}
+    limits = list(map(words.limit, rows["alpha_limit"], rows["limit"]))
+    out = {"limits": ", ".join(limits if len(set(limits)) > 1 else limits[:1])}
+    first = rows.iloc[0]
+    if not math.isnan(first.alpha_at_n):
+        said = words.at_these_n(first.alpha_at_n, first.error_at_n)
+        out["at these n"] = f"{words.AGREEMENTS[first.verdict_at_n][0]} {said}"
+    return out
 
 
 def _added_text(table):
@@ -62,6 +87,7 @@ def _judged(row):
     if np.isnan(row.slope):
         return words.rate(row.slope, row.ci_low, row.ci_high)
     signs = f"{words.MARKS[row.verdict_published]} {words.MARKS[row.verdict_derived]}"
+    signs += f" {words.AGREEMENTS[row.verdict_limit][0] or ' '}" if "verdict_limit" in row._fields else ""
     return f"{words.rate(row.slope, row.ci_low, row.ci_high)} {signs}"
 
 
@@ -82,6 +108,13 @@ def differences_text(table, statistic):
     if not lines:
         return "no two models have a quantity in common"
     return f"paired differences of rates ({statistic})\n{_aligned(lines, 'models', 'quantity', 'verdict')}"
+
+
+def ends_text(table):
+    """The rows of `ends.table`, without columns in which nothing is."""
+    table = table[[name for name in table if name in MODEL or table[name].any()]]
+    heads = {name: words.STATUSES[name][0] if name in words.STATUSES else words.bound(name) for name in table}
+    return f"{words.ENDED}\n{_aligned(table.rename(columns=heads).to_dict('records'), *MODEL)}"
 
 
 def evidence_text(joined):

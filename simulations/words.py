@@ -39,6 +39,63 @@ def compared(word, form):
     return f"{word} {joint} {form}"
 
 
+# -- equivalence -------------------------------------------------------------------------------------------------------
+MARGIN = 0.05  # rates nearer than this are called the same
+AGREEMENTS = {  # word -> (its sign, what it means)
+    "agrees": ("=", f"all of the interval lies within {MARGIN} of it"),
+    "differs": ("!", f"the interval does not hold it, nor lies within {MARGIN} of it"),
+    "undecided": ("?", "neither"),
+    "kept": ("+", f"of a bound: all of the interval lies above it, less {MARGIN}"),
+    "broken": ("-", "of a bound: all of the interval lies below it, and not all of it within that margin"),
+    "": ("", ""),
+}
+AGREEMENTS_MEAN = "; ".join(f"{word}: {means}" for word, (_, means) in AGREEMENTS.items() if word)
+AGREEMENT_SIGNS = (
+    f"= within {MARGIN} of the limit, ! not; of a worst case: + not slower by {MARGIN}, - slower; ? undecided"
+)
+LIMITS = {  # what a rate is held against -> (how that is marked, what it means)
+    "limit": ("", "the limit of this statistic, derived"),
+    "bound": ("\u2265 ", "the exponent of the worst case: in the limit this statistic falls at least as fast"),
+    "open": ("open, ", "an exponent that is not settled, or a parameter that is not identified; no verdict"),
+    "": ("", ""),
+}
+LIMITS_MEAN = "; ".join(f"{word}: {means}" for word, (_, means) in LIMITS.items() if word)
+
+
+AT_THESE_N_MEANS = (
+    "The rate that the study named as expected has over the same sample sizes, with its standard error. The verdict is "
+    "on the difference, whose interval has the errors of both."
+)
+
+
+def agreement(word, short=False):
+    """A verdict of equivalence with its sign: ``"= agrees within 0.05"``, or shorter ``"= agrees"``."""
+    mark, _ = AGREEMENTS[word]
+    return f"{mark} {word}{f' within {MARGIN}' if word == 'agrees' and not short else ''}" if word else ""
+
+
+def held(word, kind):
+    """A verdict of equivalence as part of a sentence: ``"differs from its limit"``, ``"keeps the bound"``."""
+    if kind == "bound":
+        return {"kept": "keeps the bound", "broken": "breaks the bound"}.get(word, "undecided against the bound")
+    return {"agrees": "agrees with its limit", "differs": "differs from its limit"}.get(word, "undecided on its limit")
+
+
+def limit(alpha, kind):
+    """What a rate is held against, and what that is: ``"1/4"``, ``"\u2265 1/8"``, ``"open, 1/4"``."""
+    return f"{LIMITS[kind][0]}{fraction(alpha)}"
+
+
+def against(word, alpha, kind):
+    """The same with the sign of the verdict before it: ``"= 1/4"``, ``"+ \u2265 1/8"``."""
+    return f"{AGREEMENTS[word][0]} {limit(alpha, kind)}".strip()
+
+
+def at_these_n(alpha, error):
+    """A rate expected at the sample sizes of a study, with its standard error: ``"0.35 \u00b1 0.01"``; ``"-"``."""
+    return "-" if math.isnan(alpha) else f"{alpha:.2f} \u00b1 {error:.2f}"
+
+
 # -- rates -------------------------------------------------------------------------------------------------------------
 def fraction(rate):
     """A rate of theory, as `hmoe_stats.names.fraction` writes it."""
@@ -63,6 +120,16 @@ def signed(rate):
 def beside(word, alpha):
     """An expected alpha with the sign of its verdict before it: ``"> 1/8"``."""
     return f"{MARKS[word]} {fraction(alpha)}".strip()
+
+
+# what a path of measures proves, beside a derived exponent -> as part of a sentence
+PROVED = {
+    "attained": "certified from one side",
+    "exceeded": "certified kappa exceeds derived",
+    "short of": "certified kappa short of derived",
+    "unidentified": "certified",
+    "": "no certificate",
+}
 
 
 def certificate(alpha, status):
@@ -160,6 +227,56 @@ def counts(failed, bounded, uncertified, to_do):
 def sizes(low, high):
     """A range of sample sizes: ``"1,000 to 100,000"``."""
     return f"{low:,.0f} to {high:,.0f}"
+
+
+# -- how fits ended ----------------------------------------------------------------------------------------------------
+STATUSES = {  # of cells -> (what heads a column of them, what it means)
+    "converged": ("converged", "Fits that reached an optimum inside the box."),
+    "boundary": ("bounded", "Fits whose optimum lies on a bound of the box; used."),
+    "max_iter": ("no optimum", "Fits that ended without the conditions of an optimum; left out of all rates."),
+    "degenerate": ("degenerate", "Fits that are no estimate; left out of all rates."),
+    "failed": ("failed", "Cells that raised an error; left out."),
+    "to_do": ("to do", "Cells without a result."),
+}
+BOUNDS_MEAN = (
+    "Fits on this bound of the box, whatever their status; each once, however many of its groups or experts lie there."
+)
+FLOOR_MEANS = "The variance floor, on which spikes end, experts on a handful of rows."
+ENDED = "how fits ended: cells by status, and fits on each bound of the box"
+
+
+def bound(name):
+    """A bound of the box: ``"nu low"`` for ``"nu_low"``."""
+    return "gate separates" if name == "separated" else name.replace("_", " ")
+
+
+def bound_means(name):
+    """What a count of fits on a bound is."""
+    return f"{FLOOR_MEANS} {BOUNDS_MEAN}" if name == "nu_low" else BOUNDS_MEAN
+
+
+def by_size(what, sizes, shares):
+    """Shares of fits by n: ``"on the variance floor at n = 1,000 to 100,000: SS .82 .15 0"``.
+
+    Parameters
+    ----------
+    what : str
+        ``"nu_low"``, another bound, or ``"max_iter"``.
+    sizes : list of int
+    shares : dict
+        Name of a model -> its share at each of the sizes.
+    """
+    said = "on the variance floor" if what == "nu_low" else "without an optimum" if what == "max_iter" else bound(what)
+    models = (f"{model} {' '.join(map(_share, values))}" for model, values in shares.items())
+    return f"share of fits {said}, n = {', '.join(map(_short, sizes))}: {'; '.join(models)}"
+
+
+def _share(value):
+    return "-" if math.isnan(value) else f"{value:.2f}".removeprefix("0") if 0 < value < 1 else f"{value:.0f}"
+
+
+def _short(n):
+    return f"{n:.3g}".replace("e+0", "e").replace("e+", "e") if n >= 10**5 else str(n)
 
 
 # -- what was declared -------------------------------------------------------------------------------------------------

@@ -49,6 +49,9 @@ def test_studies_that_ship_pass():
         ({"fit": {"bounds": {"tau": [1e20, 2e20]}}}, "gating LL, k2 = 3,3, n = 200: bounds['tau'] must come within"),
         ({"x": {"law": "normal", "scale": 1e40}}, "gating SS, k2 = 2,2, n = 200: X must have a standard deviation"),
         ({"beside": ["toy", "gone"]}, "beside[1]: no study 'gone'"),
+        ({"expected": "gone"}, "expected: no study 'gone'"),
+        ({"name": "toy", "expected": "toy"}, "expected: expected another study, got 'toy', which has the same name"),
+        ({"expected": "plane-far"}, "expected: expected a study of the same model with other data, got 'plane-far'"),
         ({"name": "toy", "beside": ["toy"]}, "beside[0]: expected another study, got 'toy', which has the same name"),
     ],
 )

@@ -118,7 +118,7 @@ def test_rates_and_plot(ran):
     assert "LL, fitted k2 = 3,3" in shown
     assert "Voronoi loss" in shown
     shown = hmoe(ran, "plot", "small.toml", "--out", "figs")
-    files = ["small.png", "small.svg", "slopes.csv", "differences.csv", "curves.csv"]
+    files = ["small.png", "small.svg", "slopes.csv", "differences.csv", "curves.csv", "ends.csv"]
     assert shown.split() == [f"figs/small/{file}" for file in files]
     made = {file: (ran / "figs" / "small" / file).read_bytes() for file in files}
     assert made["small.png"].startswith(b"\x89PNG")
@@ -535,8 +535,8 @@ def test_a_table_of_slopes_that_is_none_is_one_line(odd_paths, content, why):
 
 
 def test_results_are_read_once(ran, tmp_path, monkeypatch):
-    reads, frame = [], Store.frame
-    monkeypatch.setattr(Store, "frame", lambda *a, **k: reads.append(1) or frame(*a, **k))
+    reads, collected = [], Store.collected
+    monkeypatch.setattr(Store, "collected", lambda *a, **k: reads.append(1) or collected(*a, **k))
     for command in ("plot", "report", "rates"):
         out = () if command == "rates" else ("--out", tmp_path)
         done = CliRunner().invoke(app, [command, str(ran / "small.toml"), "--results",

@@ -13,7 +13,7 @@ import pytest
 
 import hmoe_stats as hs
 from hmoe_stats import theory
-from simulations import UserError, certificates, cli, evidence, evidence_figure, words
+from simulations import UserError, certificates, cli, ends, evidence, evidence_figure, words
 from simulations.cli import app
 from simulations.study import load_study, shipped_studies
 from simulations.summary import Summary, verdict
@@ -111,9 +111,14 @@ def test_each_number_is_where_it_belongs(made):
 def test_verdicts(made):
     _, table = made
     said = {
-        ("SS", 2, "omega", "weighted"): "consistent with derived; faster than published; certified",
-        ("SS", 2, "eta", "weighted"): "faster than derived; certificate differs",  # that of the barycentre, 1.52
-        ("SS", 2, "eta", "barycentre"): "consistent with derived; certificate differs",
+        ("SS", 2, "omega", "weighted"): "consistent with derived; faster than published; certified from one side",
+        (
+            "SS",
+            2,
+            "eta",
+            "weighted",
+        ): "faster than derived; certified kappa short of derived",  # that of the barycentre, 1.52
+        ("SS", 2, "eta", "barycentre"): "consistent with derived; certified kappa exceeds derived",
         ("SS", 2, "tau", "weighted"): "consistent with derived; no certificate",  # kinked: the barycentre says nothing
         ("SS", 1, "omega", "weighted"): "consistent with derived; no certificate",
         ("LL", 2, "omega", "weighted"): "inconclusive against derived; inconclusive against published; no certificate",
@@ -144,6 +149,44 @@ def test_verdicts(made):
 )
 def test_what_a_certificate_says(kappa, error, derived, word):
     assert evidence.says(kappa, error, derived) == word
+
+
+@pytest.mark.parametrize(
+    ("kappa", "error", "derived", "word"),
+    [
+        (2.05, 0.001, 1 / 4, "attained"),
+        (1.94, 0.04, 1 / 4, "attained"),
+        (2.07, 0.001, 1 / 4, "exceeded"),  # some measures come nearer than the derivation allows
+        (1.40, 0.02, 1 / 4, "short of"),  # others may come nearer than those that were found
+        (4.0, 0.01, 0.0, "short of"),
+        (np.inf, np.nan, 0.0, "unidentified"),
+        (np.nan, np.nan, 1 / 4, ""),
+        (2.0, 0.01, np.nan, ""),
+    ],
+)
+def test_what_a_certificate_proves(kappa, error, derived, word):
+    assert evidence.proves(kappa, error, derived) == word
+    assert word in words.PROVED
+    both = [one for one, said in words.PROVED.items() if said == "certified"]
+    assert both == ["unidentified"]  # all else is certified from one side at most
+
+
+def test_verdicts_on_limits_come_first_where_a_table_has_them(tmp_path):
+    table = put_slopes(tmp_path, "over-by-one")
+    table["limit"] = "limit"
+    table["verdict_limit"] = "differs"
+    table.loc[table["gating"] == "LL", ["limit", "verdict_limit"]] = "bound", "kept"
+    table.loc[table["gating"] == "SL", ["limit", "verdict_limit"]] = "open", ""
+    table.to_csv(tmp_path / "over-by-one" / "slopes.csv", index=False)
+    joined = evidence.table(["over-by-one"], tmp_path).set_index(["gating", "size", "parameter", "kind"])
+    said = joined["verdict"].str.split("; ").str[0]
+    assert said["SS", 2, "eta", "weighted"] == "differs from its limit"
+    assert said["LL", 2, "eta", "weighted"] == "keeps the bound"
+    assert said["LL", 2, "tau", "weighted"] == "not measured"
+    assert said["SL", 2, "omega", "weighted"] == "limit open"
+    assert joined["alpha_at_n"].isna().all()  # as the table has none
+    (ax,) = evidence_figure.figure(joined.reset_index()).axes
+    assert {"! differs*", "! differs", "+ kept", "open*"} <= {text.get_text() for text in ax.texts}
 
 
 def test_a_parameter_that_is_not_identified_has_rate_zero(tmp_path):
@@ -365,6 +408,7 @@ NAMES = ["study", "gating", "k2", "level", "size", "parameter", "kind"]
 def _checked_slope(row, found):
     checks = {f"{name} of the slope": found[name] == row[name] for name in [*NAMES, "statistic"]}
     checks |= {name: same(found[name], row[name]) for name in evidence.SLOPE}
+    checks |= {name: same(found.get(name, ""), row[name]) for name in evidence.LIMIT}
     return checks | {form: same(found[f"alpha_{form}"], row[form]) for form in ("published", "derived")}
 
 
@@ -389,6 +433,8 @@ def _checked_certificate(row, found):
         "kappa_error": same(found["exponent_error"], row["kappa_error"]),
         "certificate": np.isclose(number(row["certificate"]), 0.5 / kappa, rtol=1e-14, equal_nan=True),
         "certificate_status": found["status"] == row["certificate_status"],
+        "certificate_proves": row["certificate_proves"]
+        == evidence.proves(kappa, number(found["exponent_error"]), number(row["derived"])),
         "certificate_says": row["certificate_says"] == says,
     }
 
@@ -445,7 +491,8 @@ def test_a_changed_number_is_noticed(made):
         "study_file": "simulations/studies/quick.toml", "truth": "C3", "gating": "LS", "k2": "3,2", "size": 1,
         "parameter": "nu", "kind": "barycentre", "published": 0.2, "published_source": "hearsay", "derived": 0.2,
         "derived_status": "open", "kappa": 2.1, "kappa_error": 0.3, "certificate": 0.26, "certificate_status": "kinked",
-        "certificate_says": "differs", "certificate_line": 3, "statistic": "median", "slope": -0.27, "ci_low": -0.2,
+        "certificate_says": "differs", "certificate_proves": "exceeded", "certificate_line": 3, "limit": "bound",
+        "statistic": "median", "slope": -0.27, "ci_low": -0.2, "verdict_limit": "broken", "alpha_at_n": 0.3,
         "ci_high": -0.1, "n_low": 10, "n_high": 10, "replicates": 1, "verdict_published": "slower",
         "verdict_derived": "faster", "median": -0.2, "median_low": -0.2, "median_high": -0.1, "median_line": 10,
         "slopes_line": 10, "verdict": "certified",
@@ -489,14 +536,24 @@ def unpacked(tmp_path_factory):
 
 @pytest.mark.parametrize("name", sorted(file.name.removesuffix(".sqlite.gz") for file in (SHIPPED / "cells").glob("*")))
 def test_the_cells_that_ship_are_all_there_and_make_the_slopes_that_ship(name, unpacked):
-    study, frame, beside, _ = cli._with_those_beside(name, unpacked / f"{name}.sqlite", "plot")
+    study, frame, _, others = cli._looked_up(name, unpacked / f"{name}.sqlite", "plot")
     cells = frame[["gating", "k2", "n", "replicate"]].drop_duplicates()
     assert len(cells) == len(study.gatings) * len(study.k2) * len(study.sizes) * study.replicates
     assert not (frame["status"] == "failed").any()
     file = SHIPPED / name / "slopes.csv"
     if file.exists():  # box-wide is shown by the page of box
-        made = Summary(study, frame, beside).slopes.to_csv(index=False, float_format="%.6g")
+        made = Summary(study, frame, others["beside"]).slopes.to_csv(index=False, float_format="%.6g")
         pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(made)), pd.read_csv(file), rtol=1e-5, atol=1e-9)
+        made = ends.table(study, others["ends"]).to_csv(index=False)
+        assert made == (SHIPPED / name / "ends.csv").read_text(encoding="utf-8")
+
+
+def test_most_fits_of_small_samples_lie_on_the_variance_floor_and_none_of_large_ones():
+    found = ends.shares(pd.read_csv(SHIPPED / "over-by-one" / "ends.csv", dtype={"k2": str}), "nu_low")
+    sizes, shares = found["over-by-one", "SS", "3,3"]
+    assert (sizes[0], sizes[-1]) == (1000, 100_000)
+    assert shares == [0.825, 0.825, 0.75, 0.325, 0.15, 0, 0]
+    assert found["over-by-one", "LL", "3,3"][1][:5] == [0.875, 0.725, 0.7, 0.525, 0.425]
 
 
 @pytest.mark.skipif(not (SHIPPED / "evidence.csv").exists(), reason="no evidence ships yet")
@@ -514,6 +571,10 @@ def test_certificates_that_ship_are_of_studies_that_ship_and_beside_the_derived_
             sizes = [certificates.certified_size(G0.k2, k2) for k2 in study.k2]
             shapes |= {tuple(certificates.shape(study, gating, k2)): (G0, k2) for k2 in sizes}
     assert set(table["status"]) <= {"clean", "kinked", "disagreement", "vacuous"}
+    assert (table.loc[table["status"] == "clean", "exponent"] >= 1).all()
+    assert table.loc[table["status"] != "clean", "exponent"].isna().all()
+    below = table[(table["k2"] == "2,2,2") & (table["discrepancy"] == "bary_omega")].set_index("gating")["status"]
+    assert below.to_dict() == {"SS": "clean", "SL": "kinked", "LL": "kinked"}
     assert not table.duplicated([*certificates.SHAPE, "discrepancy", "m"]).any()
     for shape, part in table.groupby(certificates.SHAPE):
         G0, k2 = shapes[shape]

@@ -1,5 +1,7 @@
 """Rate certificates: derivatives, the constraint, the distances of the minimisers, exponents, and what is refused."""
 
+from dataclasses import replace
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -248,6 +250,31 @@ def test_reading_an_exponent():
     assert np.isnan(exponent)
     assert message.startswith("4 of 10")
     assert _read(t[:3], t[:3], many[:3], False, 3.0)[4] == "kinked"
+
+
+@pytest.mark.parametrize(("slope", "status"), [(0.956, "kinked"), (0.969, "kinked"), (0.972, "clean"), (1.02, "clean")])
+def test_no_exponent_is_below_one(slope, status):
+    """w(t) <= C t: a slope that is clearly smaller is an error, one that is a little smaller is 1."""
+    t = 0.5 ** np.arange(10)
+    exponent, error, clean, _, found, message = _read(t, 2 * t**slope, np.full(10, 3), False, 1.0)
+    assert found == status
+    if status == "clean":
+        assert exponent == pytest.approx(max(slope, 1.0))
+        assert error == pytest.approx(max(1.0 - slope, 0.0), abs=1e-10)
+    else:
+        assert np.isnan([exponent, error, *clean]).all()
+        assert f"{slope:.3f}" in message
+
+
+def test_a_path_is_said_to_prove_one_side():
+    t = 0.5 ** np.arange(8)
+    (tau,) = certificates(datasets.truth("C0"), (2, 2), LAW, discrepancies=("bary_tau",))
+    assert f"exponent {tau.exponent:.3f}" in repr(tau)
+    assert "kappa is no smaller, by this path; that it is no larger rests on a derivation" in repr(tau)
+    kinked = replace(tau, status="kinked", exponent=np.nan, t=t, distance=t**0.9, agreement=np.full(8, 2))
+    assert "no smaller" not in repr(kinked)
+    for text in (modulus.__doc__, certify.__doc__):
+        assert "lower bound" in text or "below which kappa is not" in text
 
 
 def test_certify_lists_what_makes_sense():

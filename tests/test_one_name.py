@@ -25,7 +25,7 @@ FUNCTIONS = [(*one, "function") for one in [*FUNCTIONS, (0, 0, "routing")]]
 def read(file):
     """A table that ships, its words empty where there are none."""
     table = pd.read_csv(file, dtype={"k2": str})
-    names = [name for name in table if name.startswith("verdict") or name == "note"]
+    names = [name for name in table if name.startswith("verdict") or name in ("note", "limit")]
     return table.astype(dict.fromkeys(names, object)).fillna(dict.fromkeys(names, ""))
 
 
@@ -81,7 +81,7 @@ def test_the_page_has_the_rates_signs_and_names_of_the_table():
         rate = words.rate(row.slope, row.ci_low, row.ci_high)
         signs = f"{words.MARKS[row.verdict_published]} {words.MARKS[row.verdict_derived]}"
         assert f"{rate} {signs}" in table
-        on_the_page = f"{rate}  {words.beside(row.verdict_derived, row.alpha_derived)}"
+        on_the_page = f"{rate}  {words.against(row.verdict_limit, row.alpha_limit, row.limit)}"
         if words.quantity(row.level, row.size, row.parameter, row.kind) in titles and on_the_page in texts:
             seen += 1
             assert any(text.endswith(f"\u03b1 = {rate}") for text in legends)

@@ -50,8 +50,8 @@ def test_the_page_shows_the_table():
         row = pick(found.slopes, **one).iloc[0]
         alpha = f"{-row.slope:.2f} [{-row.ci_high:.2f}, {-row.ci_low:.2f}]"
         assert shown[f"omega of each expert, m = 2, {gate}"][-1] == f"{gating}: \u03b1 = {alpha}"
-        derived = {"SS": "1/4", "LL": "1/3"}[gating]
-        assert f"{alpha}  {words.MARKS[row.verdict_derived]} {derived}" in texts_below(fig)
+        limit = {"SS": "1/4", "LL": "\u2265 1/3"}[gating]  # that of a mean under Laplace gates is open
+        assert f"{alpha}  {words.AGREEMENTS[row.verdict_limit][0]} {limit}" in texts_below(fig)
     assert shown["Voronoi loss, softmax"][-2][:7] == "SS 2,2:"
     fig.savefig(io.BytesIO(), format="svg")
 

@@ -5,6 +5,7 @@ import hashlib
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -38,11 +39,7 @@ x = { law = "uniform", low = -3.0, high = 3.0 }
 seed = 7
 fit = { n_starts = 2, bounds = { omega = 3, nu = [0.04, 4.0] } }
 """
-LACKING = {
-    "study",
-    "role",
-    "part",
-}  # columns that tables of one study, without primary or added replicates, do not have
+LACKING = {"study", "role", "part"}  # columns that tables of one study, without primary or added replicates, lack
 VOID = {"meta", "br", "img", "input", "link"}
 
 
@@ -110,6 +107,9 @@ def slopes(parameters=("loss_sharp", "omega", "tau"), note=""):
                     | {"alpha_derived": (0.5, 1 / 3, 0.281)[i]}
                     | {"verdict_published": "" if i else "faster", "verdict_derived": "consistent", "n_sizes": 3}
                     | {"n_low": 150, "n_high": 600, "replicates": 3, "failed": 1, "bounded": 2, "uncertified": 4}
+                    | {"alpha_limit": (0.5, 1 / 3, 0.281)[i], "limit": ("limit", "bound", "open")[i]}
+                    | {"verdict_limit": ("differs", "kept", "")[i], "alpha_at_n": (0.25, math.nan, math.nan)[i]}
+                    | {"error_at_n": (0.012, math.nan, math.nan)[i], "verdict_at_n": ("agrees", "", "")[i]}
                     | {"to_do": 0, "note": note}
                 )
     return pd.DataFrame(rows)
@@ -120,6 +120,7 @@ def differences():
         {"study": "small", "k2": "3,3", "level": 2, "size": 2, "parameter": "omega", "kind": "weighted"}
         | {"statistic": statistic, "gating": gatings, "difference": value, "ci_low": value - 0.1}
         | {"ci_high": value + 0.1, "expected": expected, "verdict": "slower", "pairs": 3, "note": ""}
+        | {"expected_limit": expected, "verdict_limit": "undecided"}
         for statistic, gatings, value, expected in (
             ("mean", "SS - LL", 0.125, 1 / 12),
             ("mean", "SS - SL", -0.5, math.nan),
@@ -260,6 +261,11 @@ def test_rows_are_the_table():
         derived = {"loss_sharp": ("1/2", 0.5), "omega": ("1/3", 1 / 3), "tau": ("0.281", 0.281)}
         text, number = derived[row["parameter"]]
         assert (cells[at["derived"]][2], float(cells[at["derived"]][1]["data-v"])) == (text, number)
+        said = {"loss_sharp": ("1/2", "! differs", "0.25 \u00b1 0.01", "= agrees within 0.05")}
+        said |= {"omega": ("\u2265 1/3", "+ kept", "-", ""), "tau": ("open, 0.281", "", "-", "")}
+        heads = "limit", "against the limit", "expected at these n", "against that at these n"
+        assert tuple(cells[at[head]][2] for head in heads) == said[row["parameter"]]
+        assert cells[at["against the limit"]][1].get("class", "") == row["verdict_limit"]
         published = ("1/2", "0.5") if row["parameter"] == "loss_sharp" else ("-", "")
         assert (cells[at["published"]][2], cells[at["published"]][1]["data-v"]) == published
         assert cells[at["n"]][2] == "150 to 600 (3)"
@@ -267,7 +273,8 @@ def test_rows_are_the_table():
     assert [attributes["data-gating"] for attributes, _ in rows] == ["SS|LL", "SS|SL", "LL|SL"]
     shown = [[text for *_, text in cells] for _, cells in rows]
     assert [row[1] for row in shown] == ["SS - LL", "SS - SL", "LL - SL"]
-    assert [row[-5:-2] for row in shown] == [
+    assert [row[-5:-2] for row in shown] == [["< slower", one, "? undecided"] for one in ("-1/12", "-", "0")]
+    assert [row[-7:-4] for row in shown] == [
         ["-0.12 [-0.23, -0.02]", "-1/12", "< slower"],
         ["0.50 [0.40, 0.60]", "-", "< slower"],
         ["-0.25 [-0.35, -0.15]", "0", "< slower"],
@@ -299,7 +306,7 @@ def test_facts_of_the_study():
     assert study().hash in text
     assert "hmoe-stats 0.1.0, source <code>5cf4cd83</code>" in text
     rows = Page(text).texts("study")
-    assert rows[0] == ["gating", "k2", "converged", "bounded", "iteration cap", "degenerate", "failed", "to do"]
+    assert rows[0] == ["gating", "k2", "converged", "bounded", "no optimum", "degenerate", "failed", "to do"]
     assert [row[:2] for row in rows[1:]] == [["SS", "2,2"], ["SS", "3,3"], ["LL", "2,2"], ["LL", "3,3"]]
     assert rows[3] == ["LL", "2,2", "4", "1", "1", "0", "1", "2"]  # cells are sorted by gating
     for stream in (study().data_seed(150, 0), study().fit_seed(150, 0)):
@@ -315,20 +322,28 @@ def test_facts_of_the_study():
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """A folder with the small study and a store of made-up results, one of them failed."""
-    folder, rng = tmp_path_factory.mktemp("ran"), np.random.default_rng(1)
+    folder = tmp_path_factory.mktemp("ran")
     (folder / "small.toml").write_text(STUDY)
-    rows = []
-    for cell in study().cells():
-        quantities = [(0, "", 0, "loss_sharp", "loss"), (2, "0,0", max(cell.k2) - 1, "omega", "weighted")]
-        errors = [[*quantity, cell.n**-0.5 * rng.lognormal(0, 0.2)] for quantity in quantities]
-        key = dict(zip(("gating", "k2", "n", "replicate"), cell.key, strict=True))
-        rest = {"status": "converged", "message": "", "log_likelihood": -1.0, "score_norm": 0.0, "n_iter": 1}
-        rest |= {"seconds": rng.random(), "parameters": None, "errors": errors, "certificate": None}
-        rows.append(key | rest | {"version": "0.1.0", "source": "made-up"})
+    rows = fits(study())
     rows[0] |= {"status": "failed", "message": "made to fail", "errors": None}
     with Store(folder / "results" / "small.sqlite", study(), write=True) as store:
         put(store, rows)
     return folder
+
+
+def fits(of):
+    """Made-up fits of all cells of a study; those of three experts lie on the variance floor."""
+    rows, rng = [], np.random.default_rng(1)
+    for cell in of.cells():
+        quantities = [(0, "", 0, "loss_sharp", "loss"), (2, "0,0", max(cell.k2) - 1, "omega", "weighted")]
+        errors = [[*quantity, cell.n**-0.5 * rng.lognormal(0, 0.2)] for quantity in quantities]
+        key = dict(zip(("gating", "k2", "n", "replicate"), cell.key, strict=True))
+        rest = {"status": "converged", "message": "", "log_likelihood": -1.0, "score_norm": 0.0, "n_iter": 1}
+        floor = {"active_bounds": ["log_nu[1]", "log_nu[2]"] if 3 in cell.k2 else []}
+        parameters = {"nu": [0.4, 0.04, 0.04]}
+        rest |= {"seconds": rng.random(), "parameters": parameters, "errors": errors, "certificate": floor}
+        rows.append(key | rest | {"version": "0.1.0", "source": "made-up"})
+    return rows
 
 
 def hmoe(*words, code=0):
@@ -359,6 +374,47 @@ def test_the_command_writes_equal_pages_for_equal_results(ran, tmp_path, monkeyp
     assert hashlib.sha256((tmp_path / "small.csv").read_bytes()).hexdigest().encode() in data
     (line,) = hmoe(*words[:2], "--results", "gone.sqlite", code=2).splitlines()
     assert line.startswith("hmoe: no results yet: gone.sqlite")
+
+
+def test_fits_on_bounds_are_in_the_page_the_table_and_on_the_terminal(ran, tmp_path, monkeypatch):
+    monkeypatch.chdir(ran)
+    found = Page(Path(hmoe("report", "small.toml", "--out", tmp_path).strip()).read_text())
+    head, *rows = found.texts("ends")
+    assert head[-1] == "nu low"
+    assert [row[0:3] + row[-1:] for row in rows[:4]] == [
+        ["SS", "2,2", "150", "0"], ["SS", "2,2", "300", "0"], ["SS", "2,2", "600", "0"], ["SS", "3,3", "150", "3"],
+    ]  # fmt: skip
+    hmoe("plot", "small.toml", "--out", tmp_path)
+    table = pd.read_csv(tmp_path / "small" / "ends.csv").set_index(["gating", "k2", "n"])
+    assert table.loc[("LL", "3,3", 600), ["cells", "converged", "nu_low"]].tolist() == [3, 3, 3]
+    assert table["failed"].sum() == 1
+    assert "share of fits on the variance floor" not in (tmp_path / "small" / "slopes.csv").read_text()
+    said = hmoe("rates", "small.toml")
+    assert words.ENDED in said
+    assert "nu low" in said
+    assert "\u00b1" not in said
+
+
+def test_what_is_expected_at_these_n_is_read_from_the_results_of_another_study(ran, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ran / "results", "results")
+    Path("small.toml").write_text('expected = "far.toml"\n' + STUDY)
+    far = STUDY.replace('"small"', '"far"').replace("seed = 7", "seed = 8")
+    Path("far.toml").write_text(far)
+    done = CliRunner().invoke(app, ["rates", "small.toml"])
+    assert "far.toml, which the slopes of small are expected from, has no results in results" in done.stderr
+    assert "\u00b1" not in done.stdout
+    of = Study(**tomllib.loads(far))
+    with Store("results/far.sqlite", of, write=True) as store:
+        put(store, fits(of))
+    done = CliRunner().invoke(app, ["rates", "small.toml"])
+    assert done.stderr == ""
+    assert done.stdout.count("\u00b1") >= 8
+    with Store("results/far.sqlite", of) as store:
+        assert store.protocol().line == "declared: not on record"
+        assert store._db.execute("SELECT what FROM protocol").fetchall() == [("rates",)]  # its results were seen
+    Path("far.toml").write_text(far.replace("omega = 3", "omega = 2"))
+    assert "far.toml does not say what to expect: it has another bounds" in hmoe("rates", "small.toml", code=2)
 
 
 def test_a_study_of_one_size_has_a_page_without_a_figure(ran, tmp_path, monkeypatch):

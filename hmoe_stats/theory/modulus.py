@@ -6,9 +6,13 @@ The modulus of a discrepancy D at a truth G0 is
 
 h the chi or Hellinger distance of the joint laws. If w(t) ~ t^kappa as t falls, then h >= c D^kappa near G0, kappa is
 the smallest such exponent, and the error D of the maximum-likelihood estimator falls like n^(-1 / (2 kappa)).
-`modulus` computes w by quadrature and least squares, without data and noise, and reads kappa off its slope. The
-measures it finds prove kappa >= slope, as far as a slope over finitely many t can; minima that were missed make the
-slope too small.
+`modulus` bounds w from above by quadrature and least squares, without data and noise: the measures that it finds are a
+path towards G0, and the slope of their distances is its exponent.
+
+*What a path proves.* kappa >= slope, as far as a slope over finitely many t can: it certifies from below. That kappa is
+no larger is not to be seen from measures that were found, as others may be nearer; it rests on a derivation (`rates`).
+Minima that were missed at small t make the slope too small. kappa >= 1 needs no path: w(t) <= C t, by a step of one
+parameter. A slope clearly below 1 therefore is an error of the computation, and no exponent.
 """
 
 import time
@@ -29,7 +33,7 @@ DISCREPANCIES = ("tau", "nu", "omega", "eta", "bary_tau", "bary_eta", "bary_omeg
 _SPREADS = DISCREPANCIES[:4]
 DISTANCES = ("chi", "hellinger")
 FLOOR = 3e-13  # distances below it are rounding
-_SLOPES_AGREE = 0.06  # local slopes of a clean range differ by no more
+_SLOPES_AGREE = 0.06  # local slopes of a clean range differ by no more; one of them is known to half of it
 _FEWEST = 4  # distances in a clean range
 _LONELY = 0.25  # share of minima with one origin above which starts disagree
 _FIRST = {"tau": 0.8, "nu": 0.3, "omega": 0.3, "eta": 0.3, "a": 0.3}  # the largest t in units; 0.1 for barycentres
@@ -63,18 +67,21 @@ class Modulus:
     measures : tuple of MixingMeasure
         The minimisers.
     exponent : float
-        Slope of log distance on log t over the smaller half of the clean range; NaN unless the status is "clean".
+        Slope of log distance on log t over the smaller half of the clean range, 1 if it is less by up to 0.03: kappa is
+        no smaller (and need not be that small). NaN unless the status is "clean".
     exponent_error : float
-        Standard error of that slope, or its distance from the slope over the whole range if that is larger.
+        The largest of: standard error of that slope, distance from the slope over the whole range, and from 1 if it is
+        below that.
     clean : tuple of float
         (t_low, t_high): the range, from the smallest t up, over which local slopes agree to 0.06; NaN if there is none.
     derived : float
-        The exponent that `rates` derives, inf for unidentified parameters; NaN where it derives none.
+        The exponent that `rates` derives, inf for unidentified parameters; NaN where it derives none. That kappa is no
+        larger than `exponent`, the path does not show.
     status : {"clean", "kinked", "disagreement", "vacuous"}
         "vacuous": the distance vanishes at some t, as the truth itself can be written with that discrepancy: the
-        parameter is not identified. "kinked": the distance does not fall with t, or local slopes do not settle: minima
-        were missed, or t is not small enough. "disagreement": more than a quarter of the minima in the clean range
-        were reached from one start only.
+        parameter is not identified. "kinked": the distance does not fall with t, local slopes do not settle, or settle
+        below 1, which no kappa is: minima were missed, or t is not small enough. "disagreement": more than a quarter of
+        the minima in the clean range were reached from one start only.
     message : str
         The status in words.
     seconds : float
@@ -110,6 +117,7 @@ class Modulus:
         if self.status == "clean":
             found, (low, high) = f"{self.exponent:.3f} +- {self.exponent_error:.3f}", self.clean
             lines.append(f"  exponent {found} for t from {low:.2g} to {high:.2g}")
+            lines.append("  kappa is no smaller, by this path; that it is no larger rests on a derivation")
         if not np.isnan(self.derived):
             lines.append(f"  derived {self.derived:.4g}")
         lines.append(f"  {'t':>10} {self.metric:>10} {'slope':>7} {'starts':>7}")
@@ -120,7 +128,7 @@ class Modulus:
 
 
 def modulus(G0, k2, discrepancy="tau", cell=(0, 0), x=None, m=2, *, distance="chi", t=None, n_starts=None, seed=0):
-    """Modulus of continuity of a discrepancy at a truth, and its exponent kappa.
+    """Modulus of continuity of a discrepancy at a truth, and a lower bound of its exponent kappa.
 
     Parameters
     ----------
@@ -281,7 +289,10 @@ def _read(t, distance, agreement, vanished, derived):
     slope, _ = _line(log_t[start:], log_h[start:])
     half = min(start + size // 2, len(t) - 3)
     lower, error = _line(log_t[half:], log_h[half:])
-    return lower, max(error, abs(slope - lower)), clean, derived, "clean", f"{size} distances on a line"
+    if lower < 1.0 - _SLOPES_AGREE / 2:
+        return *none, "kinked", f"the slope is {lower:.3f}, and no exponent is below 1"
+    error = max(error, abs(slope - lower), 1.0 - lower)
+    return max(lower, 1.0), error, clean, derived, "clean", f"{size} distances on a line"
 
 
 def _line(x, y):
@@ -367,7 +378,7 @@ def certificates(G0, k2, x, *, cell=None, discrepancies=None, **options):
 
 
 def certify(G0, k2, x, **options):
-    """Table of `certificates`: measured exponents beside derived ones.
+    """Table of `certificates`: exponents of paths, below which kappa is not, beside derived ones.
 
     Parameters, errors
         As `certificates`.
