@@ -23,7 +23,7 @@ from .likelihood import (
 from .measure import MixingMeasure
 from .rates import compare_rates, fit_rate
 from .sample_size import sample_size, sample_size_ratio
-from .sampling import Normal, Uniform, sample, sample_lattice
+from .sampling import Grid, Normal, Uniform, sample, sample_lattice
 from .voronoi import parameter_errors, voronoi_loss
 
 __version__ = "0.1.0"
@@ -32,6 +32,7 @@ _LAZY = ("datasets", "plotting", "theory")
 
 __all__ = [
     "FitResult",
+    "Grid",
     "MixingMeasure",
     "Normal",
     "Uniform",

@@ -79,6 +79,26 @@ class Uniform:
 
 
 @dataclass(frozen=True)
+class Grid(Uniform):
+    """Equally spaced covariates from low to high, both among them: a fixed design (d = 1).
+
+    In averages, and on a lattice, it is the uniform law, to which it tends as n grows.
+
+    Parameters
+    ----------
+    low, high : float
+        low < high.
+    """
+
+    def sample(self, rng, n, d):
+        """(n, 1) points, the same whatever the `rng`."""
+        if d != 1:
+            raise ValueError(f"x must be a law for d = {d}, as the measure has; got a grid, for d = 1")
+        (low,), (high,) = self.support(1)
+        return np.linspace(low, high, n)[:, None]
+
+
+@dataclass(frozen=True)
 class Normal:
     """Independent normal coordinates.
 
@@ -187,7 +207,7 @@ def as_law(x):
     if isinstance(x, Uniform | Normal | Empirical):
         return x
     if x is None:
-        raise ValueError("x must be a covariate law (Uniform, Normal) or an (n, d) array of covariates; got None")
+        raise ValueError("x must be a covariate law (Uniform, Normal, Grid) or an (n, d) array of covariates; got None")
     points = as_floats("x", x, (-1, -1))
     if len(points) < 2:
         raise ValueError(f"x must have at least 2 rows; got {len(points)}")
@@ -202,7 +222,7 @@ def sample(G, n, x, seed):
     G : MixingMeasure or FitResult
     n : int
         Number of rows, at least 1.
-    x : Uniform, Normal or (m, d) array
+    x : Uniform, Normal, Grid or (m, d) array
         Law of the covariates; an array is drawn from with replacement.
     seed : int, numpy.random.SeedSequence or numpy.random.Generator
         The same seed gives the same sample.

@@ -78,10 +78,13 @@ def table(sources, folder):
 
 
 def measured(folder):
-    """(shipped studies that have a table of slopes in `folder`, other names that have one)."""
+    """(shipped studies that have a table of slopes in `folder`, other names that have one).
+
+    Those of another estimator are left out: exponents are of maximum-likelihood estimates.
+    """
     names, shipped = {file.parent.name for file in folder.glob("*/slopes.csv")}, shipped_studies()
-    known = [*(name for name in FIRST if name in names), *sorted(names.intersection(shipped).difference(FIRST))]
-    return known, sorted(names.difference(shipped))
+    here = [*(name for name in FIRST if name in names), *sorted(names.intersection(shipped).difference(FIRST))]
+    return [name for name in here if load_study(name).fit.estimator == "mle"], sorted(names.difference(shipped))
 
 
 def _rows(source, folder, found):

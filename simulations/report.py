@@ -172,13 +172,25 @@ def _facts(study, statuses, sources):
     yield "Covariates", _html(f"{study.x.law}, {law}")
     if study.data == "lattice":
         yield "Data", _html(f"counts on a lattice of (x, y), for variances from {study.fit.bounds.nu[0]:g}")
-    yield "Box of the fits", _html(stated)
+    if study.fit.estimator == "em":
+        yield "Estimator", _html(_em(study.fit))
+    else:
+        yield "Box of the fits", _html(stated)
     yield "Seed", _html(seeds)
     yield "Cells", _html(done)
     if study.beside:
         yield "Beside it", _html(", ".join(study.beside))
     yield "Study hash", f"<code>{study.hash}</code>"
     yield "Computed by", "; ".join(rows) or "nothing yet"
+
+
+def _em(options):
+    """What a study says of its EM."""
+    runs = f"EM, the best of {options.n_starts} runs" if (options.n_starts or 1) > 1 else "EM"
+    noise = options.jitter.model_dump(exclude_none=True).items()
+    started = ", ".join(f"{name} {c:g} n^(-{p:g})" for name, (c, p) in noise) or "none"
+    ended = f", ended where the mean log-likelihood rises by less than {options.tol:g}" if options.tol else ""
+    return f"{runs} from about the truth{ended}; standard deviations of the starts: {started}"
 
 
 def _cell_table(study, statuses):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import UserError, pool
+from .estimators import estimate
 from .measures import DIED, FAILURES
 from .pace import Pace
 from .rows import name_of
@@ -80,18 +81,8 @@ def _failed(message):
 def _fitted(study, cell):
     import hmoe_stats as hs
 
-    start = study.measure(cell.gating, cell.replicate) if study.fit.start == "truth" else None
     X, y, counts = study.sample(cell.gating, cell.n, cell.replicate)
-    fit = hs.fit_mle(
-        X,
-        y,
-        gating=cell.gating,
-        k2=cell.k2,
-        start=start,
-        seed=study.fit_seed(cell.n, cell.replicate),
-        weights=counts,
-        **study.fit.keywords(),
-    )
+    fit = estimate(study, cell, X, y, counts)
     gain = hs.log_likelihood(fit.measure, X, y, weights=counts, relative_to=study.source(cell.gating, cell.replicate))
     if not math.isfinite(fit.log_likelihood):
         raise ArithmeticError(f"the log-likelihood is {fit.log_likelihood}")
@@ -127,7 +118,7 @@ def code_version():
     import hmoe_stats
 
     here = Path(__file__).parent
-    ours = (here / name for name in ("runner.py", "schema.py", "study.py"))
+    ours = (here / name for name in ("estimators.py", "runner.py", "schema.py", "study.py"))
     files = [*sorted(Path(hmoe_stats.__file__).parent.rglob("*.py")), *ours]
     digest = hashlib.sha256()
     for file in files:

@@ -73,11 +73,20 @@ def _variance_bound(value):
     return value
 
 
+def _scale(value):
+    """A pair [c, p], for c n^(-p)."""
+    numbers = isinstance(value, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+    if not numbers or len(value) != 2 or not 0 <= value[0] <= LARGEST or not 0 <= value[1] <= 1:
+        raise ValueError(f"a pair [c, p], for c n^(-p), of 0 <= c <= {LARGEST:g} and 0 <= p <= 1")
+    return [float(v) for v in value]
+
+
 Name = Annotated[str, AfterValidator(_file_name)]
 Statistic = Annotated[str, AfterValidator(_statistic)]
 Quantity = Annotated[str, AfterValidator(_quantity)]
 Real = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Bound = Annotated[float | list[float], BeforeValidator(_bound)]
+Scale = Annotated[list[float], BeforeValidator(_scale)]
 Rows = Annotated[int, Field(ge=2, le=ROWS)]
 SHORT = BeforeValidator(_short)
 Fitted = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), SHORT, AfterValidator(_few_experts)]
@@ -99,6 +108,12 @@ class UniformX(Table):
         if not self.low < self.high:
             raise ValueError("low < high")
         return self
+
+
+class GridX(UniformX):
+    """Equally spaced covariates from low to high, the same in every sample of n rows."""
+
+    law: Literal["grid"]
 
 
 class NormalX(Table):
@@ -140,15 +155,45 @@ class Bounds(Table):
     nu: Annotated[Bound, AfterValidator(_variance_bound)] | None = None
 
 
-class FitOptions(Table):
-    """How each cell is fitted; what is left out has the fit's own default."""
+class Jitter(Table):
+    """Standard deviations, [c, p] for c n^(-p), of what moves the parameters of a start; one left out stays."""
 
+    a: Scale | None = None
+    b: Scale | None = None
+    omega: Scale | None = None
+    beta: Scale | None = None
+    eta: Scale | None = None
+    tau: Scale | None = None
+    nu: Scale | None = None
+
+    def sizes(self, n):
+        """Parameter -> standard deviation at n rows."""
+        return {name: c * n**-p for name, (c, p) in self.model_dump(exclude_none=True).items()}
+
+
+class FitOptions(Table):
+    """How each cell is fitted; what is left out has the fit's own default.
+
+    ``estimator = "em"`` is the best of `n_starts` runs of EM from about the truth, moved by `jitter`; each ends where
+    an iteration raises the mean log-likelihood by less than `tol`, or after `max_iter`. See `simulations.estimators`.
+    """
+
+    estimator: Literal["mle", "em"] = "mle"
     start: Literal["truth", "data"] = "truth"
     local: bool = False
     n_starts: Annotated[int, Field(ge=1, le=10**4)] | None = None
     tol: Annotated[float, Field(gt=0)] | None = None
     max_iter: Annotated[int, Field(ge=1, le=10**6)] | None = None
     bounds: Bounds = Bounds()
+    jitter: Jitter | None = None
+
+    @model_validator(mode="after")
+    def _em_from_about_the_truth(self):
+        if (self.estimator == "em") != (self.jitter is not None):
+            raise ValueError('fit.jitter with estimator = "em", which starts about the truth, and with no other')
+        if self.estimator == "em" and (self.local or self.start == "data"):
+            raise ValueError('neither local = true nor start = "data", as estimator = "em"')
+        return self
 
     @model_validator(mode="after")
     def _local_to_something(self):
@@ -158,7 +203,7 @@ class FitOptions(Table):
 
     def keywords(self):
         """Keyword arguments for `hmoe_stats.fit_mle`, without `start`."""
-        given = self.model_dump(exclude={"start"}, exclude_none=True)
+        given = self.model_dump(exclude={"estimator", "start"}, exclude_none=True)
         return {key: value for key, value in given.items() if value != {}}
 
 

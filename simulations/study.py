@@ -27,6 +27,8 @@ from .schema import (
     Bounds,
     FitOptions,
     Fitted,
+    GridX,
+    Jitter,
     Measures,
     Name,
     NormalX,
@@ -93,7 +95,10 @@ class Study(Table):
     k2: Annotated[list[Fitted], Field(min_length=1), SHORT, AfterValidator(distinct)]
     n: Sizes
     replicates: Annotated[int, Field(ge=1, le=CELLS)]
-    x: Annotated[Annotated[UniformX, Tag("uniform")] | Annotated[NormalX, Tag("normal")], Discriminator(_law)]
+    x: Annotated[
+        Annotated[UniformX, Tag("uniform")] | Annotated[NormalX, Tag("normal")] | Annotated[GridX, Tag("grid")],
+        Discriminator(_law),
+    ]
     data: Literal["rows", "lattice"] = "rows"
     data_gating: Literal[GATINGS] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**128)]  # of the 128 bits that a SeedSequence mixes
@@ -124,6 +129,13 @@ class Study(Table):
     def _lattice_with_a_floor(self):
         if self.data == "lattice" and self.fit.bounds.nu is None:
             raise ValueError('fit.bounds.nu = [low, high], as data = "lattice": its step in y goes by the variance low')
+        return self
+
+    @model_validator(mode="after")
+    def _no_box_of_em(self):
+        needed = {"nu"} if self.data == "lattice" else set()
+        if self.fit.estimator == "em" and self.fit.bounds.model_dump(exclude=needed, exclude_none=True):
+            raise ValueError('no fit.bounds, as estimator = "em" has no box; but nu where data = "lattice"')
         return self
 
     @model_validator(mode="after")
@@ -176,7 +188,10 @@ class Study(Table):
     @cached_property
     def former_identity(self):
         """`identity` as it was while it held defaults and measures: that of older results files."""
-        whole = self.model_dump(include={*FITS, "measures"}, exclude={"measures": {"functional"}}, exclude_none=True)
+        newer = {"measures": {"functional"}}
+        if self.fit.estimator == "mle":  # the only one there was
+            newer["fit"] = {"estimator"}
+        whole = self.model_dump(include={*FITS, "measures"}, exclude=newer, exclude_none=True)
         return {key: value for key, value in whole.items() if key != "data" or value != "rows"}
 
     def differences(self, identity):
@@ -205,11 +220,11 @@ class Study(Table):
     # -- the library's objects ----------------------------------------------------------------------------------------
     @cached_property
     def law(self):
-        """The covariate law, `hmoe_stats.Uniform` or `hmoe_stats.Normal`."""
+        """The covariate law, `hmoe_stats.Uniform`, `hmoe_stats.Grid` or `hmoe_stats.Normal`."""
         import hmoe_stats as hs
 
         if isinstance(self.x, UniformX):
-            return hs.Uniform(self.x.low, self.x.high)
+            return (hs.Grid if isinstance(self.x, GridX) else hs.Uniform)(self.x.low, self.x.high)
         return hs.Normal(self.x.loc, self.x.scale)
 
     def measure(self, gating, replicate=0):
@@ -337,10 +352,11 @@ SHOWN = 100  # characters of a value
 TABLES = {
     (): (Study,),
     ("truth",): (TruthTable, RandomTruths),
-    ("x",): (UniformX, NormalX),
+    ("x",): (UniformX, NormalX, GridX),
     ("n",): (SizeRange,),
     ("fit",): (FitOptions,),
     ("fit", "bounds"): (Bounds,),
+    ("fit", "jitter"): (Jitter,),
     ("measures",): (Measures,),
 }
 TAGGED = (("x",), ("n",), ("truth",))
@@ -365,7 +381,7 @@ def _explain(error):
     if kind == "missing":
         return f"{key}: missing key"
     if kind.startswith("union_tag") and isinstance(got, dict):  # only x has branches with a name
-        return f"{key}.law: expected 'uniform' or 'normal', got {_shown(got.get('law'))}"
+        return f"{key}.law: expected 'uniform', 'normal' or 'grid', got {_shown(got.get('law'))}"
     expected = str(error["ctx"]["error"]) if kind == "value_error" else error["msg"].removeprefix("Input should be ")
     expected = EXPECTED.get(kind, expected)
     for limit in (v for k, v in error.get("ctx", {}).items() if k in ("ge", "gt", "le", "lt") and isinstance(v, float)):

@@ -64,6 +64,7 @@ TABLE = {
         {"gating": "SS", "k2": (2, 2)} | PARAMETERS,
     ),
     hs.Uniform: (dict.fromkeys(("low", "high"), "array"), {"low": np.zeros(2), "high": np.ones(2)}),
+    hs.Grid: (dict.fromkeys(("low", "high"), "array"), {"low": np.zeros(1), "high": np.ones(1)}),
     hs.Normal: (dict.fromkeys(("loc", "scale"), "array"), {"loc": np.zeros(2), "scale": np.ones(2)}),
     hs.sample: ({"G": "measure", "n": "count from 1", "x": "law", "seed": "seed"}, dict(G=G, n=5, x=LAW, seed=0)),
     hs.sample_lattice: (

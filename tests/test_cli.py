@@ -39,10 +39,11 @@ LONG = STUDY.replace("[2, 2], [3, 3]", "[2, 2]").replace("replicates = 2", "repl
 LONG += "measures = { functional = false }\n"
 CELLS = 60  # of the long one
 STUDIES = [
-    "box", "box-wide", "boxes", "calibration", "edge", "exact", "floor-high", "floor-low", "level-one",
-    "level-one-far", "many-truths", "many-truths-near", "million", "nine-decades", "nine-decades-three",
-    "normal-x", "over-by-one", "over-by-two", "plane", "plane-far", "quick", "same-data-laplace",
-    "same-data-softmax", "search", "toy", "unidentified", "unidentified-far", "unidentified-pair",
+    "box", "box-wide", "boxes", "calibration", "edge", "exact", "floor-high", "floor-low", "level-one", "level-one-far",
+    "many-truths", "many-truths-near", "million", "nine-decades", "nine-decades-three", "normal-x", "over-by-one",
+    "over-by-two", "plane", "plane-far", "quick", "reproduction", "reproduction-em", "reproduction-far",
+    "reproduction-far-em", "same-data-laplace", "same-data-softmax", "search", "toy", "unidentified",
+    "unidentified-far", "unidentified-pair",
 ]  # fmt: skip
 
 
@@ -122,7 +123,8 @@ def test_rates_and_plot(ran):
     assert shown.split() == [f"figs/small/{file}" for file in files]
     made = {file: (ran / "figs" / "small" / file).read_bytes() for file in files}
     assert made["small.png"].startswith(b"\x89PNG")
-    assert all(b"loss_sharp" in made[file] for file in files[2:])
+    assert all(b"loss_sharp" in made[file] for file in files[2:5])
+    assert made["ends.csv"].startswith(b"study,gating,k2,n,")
     hmoe(ran, "plot", "small.toml", "--out", "again")
     assert all((ran / "again" / "small" / file).read_bytes() == content for file, content in made.items())
 

@@ -53,7 +53,7 @@ def test_every_quantity_that_ships_is_called_the_same_everywhere(file):
     differences = read(file.with_name("differences.csv"))
     shown = Page(render(reported(), STUDY, results({}), table, differences)).texts("rates")[1:]
     assert {row[0] for row in shown} == names
-    lines = {re.split(r"  +| -?\d\.\d\d \[", line.strip())[0] for line in text.splitlines()}
+    lines = {re.split(r"  +| -?\d\.\d\d \[", line.strip().removeprefix("* "))[0] for line in text.splitlines()}
     assert names <= lines
     joined = evidence.table([file.parent.name], file.parents[1])
     named = {words.quantity(*quantity) for quantity in quantities(joined)}

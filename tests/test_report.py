@@ -318,6 +318,14 @@ def test_facts_of_the_study():
     assert tomllib.loads(Page(text).blocks[0]) == tomllib.loads(STUDY)
 
 
+def test_facts_of_a_study_of_em():
+    fit = {"estimator": "em", "n_starts": 5, "tol": 1e-6, "jitter": {"tau": [0.05, 0.083], "nu": [0.0005, 0.25]}}
+    text = render(Study(**tomllib.loads(STUDY) | {"fit": fit}), STUDY, results({}), slopes(), differences())
+    assert "EM, the best of 5 runs from about the truth, ended where the mean log-likelihood rises by less" in text
+    assert "less than 1e-06; standard deviations of the starts: tau 0.05 n^(-0.083), nu 0.0005 n^(-0.25)" in text
+    assert "Box of the fits" not in text
+
+
 # -- from the command line --------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):

@@ -16,6 +16,7 @@ LAWS = {
     "uniform": (hs.Uniform(-3, 3), 2),
     "uniform, one value a coordinate": (hs.Uniform((-1, 0, 2), (0, 5, 2.5)), 3),
     "uniform, one edge shared": (hs.Uniform(-1, (0, 5)), 2),
+    "grid": (hs.Grid(-1, 4), 1),
     "normal": (hs.Normal(1.0, 0.5), 2),
     "normal, one value a coordinate": (hs.Normal((0, 10), (2, 0.1)), 2),
     "empirical": (as_law([[0.0, 1.0], [2.0, -1.0], [5.0, 0.5]]), 2),
@@ -116,6 +117,25 @@ def test_as_law():
     for bad in (None, 3.0, "law", [[1.0, np.nan], [0.0, 1.0]], [1.0], np.zeros((2, 2, 2)), [["a"], ["b"]], hs.Uniform):
         with pytest.raises(ValueError, match=r"^x must "):
             as_law(bad)
+
+
+def test_a_grid_is_the_same_in_every_sample():
+    G = hs.datasets.truth("C2")
+    (X, y), (X_again, y_again) = (hs.sample(G, 401, x=hs.Grid(-3, 1), seed=seed) for seed in (1, 2))
+    np.testing.assert_array_equal(X, X_again)
+    np.testing.assert_allclose(X[:, 0], -3 + np.arange(401) / 100, atol=1e-14)
+    assert (y != y_again).all()
+    np.testing.assert_array_equal(y, hs.sample(G, 401, x=hs.Grid(-3, 1), seed=1)[1])
+    with pytest.raises(ValueError, match="^x must be a law for d = 2, as the measure has; got a grid, for d = 1$"):
+        hs.sample(hs.datasets.truth("P2"), 10, x=hs.Grid(-3, 1), seed=0)
+
+
+def test_averages_and_lattices_of_a_grid_are_those_of_the_uniform_law():
+    G, H = hs.datasets.truth("C2"), hs.datasets.truth("C2", "SL").replace(gating="SS")
+    assert hs.hellinger(H, G, x=hs.Grid(-3, 1)) == hs.hellinger(H, G, x=hs.Uniform(-3, 1)) > 0.01
+    samples = (hs.sample_lattice(G, 10**6, x=law(-3, 1), seed=3) for law in (hs.Grid, hs.Uniform))
+    for one, other in zip(*samples, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_laws_are_values():

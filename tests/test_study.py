@@ -32,6 +32,18 @@ TABLE = """{ gating = "SL", k2 = [2], a = [0], b = [0], omega = [[-1], [1]], bet
 tau = [-2, 2], nu = [0.3, 0.4] }""".replace("\n", " ")
 
 
+BOXED = """n_starts = 2
+[fit.bounds]
+omega = 3
+nu = [0.01, 4]
+"""
+BY_EM = """estimator = "em"
+[fit.jitter]
+tau = [0.1, 0.25]
+nu = [0.01, 0]
+"""
+
+
 @pytest.fixture
 def read(tmp_path):
     """Read the study TEXT after replacements."""
@@ -91,7 +103,7 @@ def test_sizes_of_a_range_are_log_spaced(read):
         ("replicates = 3", 'replicates = "3"', ["replicates: expected a valid integer, got '3'"]),
         ("replicates = 3", "replicates = 0", ["replicates: expected greater than or equal to 1, got 0"]),
         ("[3, 3]", "[3, 0]", ["k2[0][1]: expected greater than or equal to 1, got 0"]),
-        ('law = "uniform"', 'law = "unifrom"', ["x.law: expected 'uniform' or 'normal', got 'unifrom'"]),
+        ('law = "uniform"', 'law = "unifrom"', ["x.law: expected 'uniform', 'normal' or 'grid', got 'unifrom'"]),
         ("low = -3.0", "low = 4.0", ["x: expected low < high"]),
         ("low = -3.0", "lo = -3.0", ["x.low: missing key", "x.lo: unknown key", "did you mean 'low'"]),
         ("n = [400, 200]", "n = { low = 10, high = 9, count = 5 }", ["n: expected low < high"]),
@@ -121,7 +133,11 @@ def test_sizes_of_a_range_are_log_spaced(read):
         ("seed = 7", f"seed = {10**60}", ["seed: expected less than 3402823669"]),
         ("seed = 7", f"seed = 0x{'f' * 5000}", ["seed: expected less than 3402823669", "got a number of thousands"]),
         ("seed = 7", f"seed = {'9' * 5000}", ["not a TOML file: a number of thousands of digits"]),
-        ('law = "uniform"', f"law = 0x{'f' * 5000}", ["x.law: expected 'uniform' or 'normal', got a number of thou"]),
+        (
+            'law = "uniform"',
+            f"law = 0x{'f' * 5000}",
+            ["x.law: expected 'uniform', 'normal' or 'grid', got a number of thou"],
+        ),
         ("n_starts = 2", "n_starts = 10_000_000", ["fit.n_starts: expected less than or equal to 10000"]),
         ("n_starts = 2", "max_iter = 10_000_000_000", ["fit.max_iter: expected less than or equal to 1000000"]),
         ("omega = 3\n", f"omega = {10**400}\n", ["fit.bounds.omega: expected a positive number B of at most 1e+50"]),
@@ -134,8 +150,18 @@ def test_sizes_of_a_range_are_log_spaced(read):
         ("seed = 7", "seed = 7\n'a\"b'.c = 1", ['"a\\"b": unknown key (known: ']),
         ("seed = 7", 'seed = 7\n"\\u001b[31m" = 1', ['"\\u001b[31m": unknown key (known: ']),
         ("seed = 7", 'seed = 7\n"" = 1\nfirst = 2', ['"": unknown key', "first: unknown key"]),
-        ("n_starts = 2", "uniform = { x = 1 }", ["fit.uniform: unknown key (known: bounds, local, "]),
+        ("n_starts = 2", "uniform = { x = 1 }", ["fit.uniform: unknown key (known: bounds, estimator, "]),
         ("seed = 7", "seed = 7\nseed = 8", ["not a TOML file: Cannot overwrite a value (at line 10"]),
+        ("n_starts = 2", 'estimator = "ml"', ["fit.estimator: expected 'mle' or 'em', got 'ml'"]),
+        ("n_starts = 2", 'estimator = "em"', ['fit: expected fit.jitter with estimator = "em"']),
+        (BOXED, BY_EM.replace('"em"', '"mle"'), ['fit: expected fit.jitter with estimator = "em", ', "no other"]),
+        (BOXED, "local = true\n" + BY_EM, ["fit: expected neither local = true nor start = "]),
+        (BOXED, 'start = "data"\n' + BY_EM, ["fit: expected neither local = true nor start = "]),
+        (BOXED, BY_EM + "[fit.bounds]\nnu = [0.01, 4]\n", ['expected no fit.bounds, as estimator = "em" has no box']),
+        (BOXED, BY_EM.replace("[0.1, 0.25]", "[-0.1, 0.25]"), ["fit.jitter.tau: expected a pair [c, p], for c n^(-p)"]),
+        (BOXED, BY_EM.replace("[0.1, 0.25]", "[0.1, 2]"), ["fit.jitter.tau: expected a pair", "got [0.1, 2]"]),
+        (BOXED, BY_EM.replace("[0.1, 0.25]", "0.1"), ["fit.jitter.tau: expected a pair", "got 0.1"]),
+        (BOXED, BY_EM.replace("tau", "tua"), ["fit.jitter.tua: unknown key; did you mean 'tau'"]),
         ('"small"', f'"{"m" * 300}"', ["name: expected a name for files, of 1 to 100 letters", "..."]),
         ('"small"', '"so\\u0007und"', ["name: expected a name for files", r"got 'so\x07und'"]),
         ('"small"', f'"small"\ntitle = "{"m" * 501}"', ["title: expected at most 500 characters"]),
@@ -178,6 +204,10 @@ def test_an_identity_is_the_same_with_its_defaults_and_without(read):
     study = read()
     assert study.differences(study.identity) == study.differences(study.former_identity) == []
     assert study.former_identity["fit"]["local"] is False
+    assert not {"estimator", "jitter"} & study.former_identity["fit"].keys()
+    by_em = read((BOXED, BY_EM))
+    assert by_em.identity["fit"] == {"estimator": "em", "jitter": {"tau": [0.1, 0.25], "nu": [0.01, 0.0]}}
+    assert "fit.estimator ('em' there, 'mle' here)" in study.differences(by_em.identity)
     assert study.former_identity["measures"] == {"hellinger": False}
     local = read(("n_starts = 2", "n_starts = 2\nlocal = true"))
     assert study.differences(local.identity) == ["fit.local (True there, False here)"]
@@ -206,6 +236,7 @@ def test_the_hash_covers_what_changes_a_cell_and_nothing_else(read):
         ("low = -3.0", "low = -3"),  # an integer is the same number
         ("n_starts = 2", 'n_starts = 2\nstart = "truth"'),  # a default written out
         ("n_starts = 2", "n_starts = 2\nlocal = false"),
+        ("n_starts = 2", 'n_starts = 2\nestimator = "mle"'),
         ("seed = 7", "seed = 7\nmeasures = { hellinger = true }"),  # reckoned from fits
     ):
         assert read(same).hash == base, same
@@ -219,6 +250,9 @@ def test_the_hash_covers_what_changes_a_cell_and_nothing_else(read):
             ("omega = 3\n", "omega = 2\n"),
             ("n_starts = 2", 'n_starts = 2\nstart = "data"'),
             ("n_starts = 2", "n_starts = 2\nlocal = true"),
+            (BOXED, BY_EM),
+            (BOXED, BY_EM.replace("0.25", "0.5")),
+            ('law = "uniform"', 'law = "grid"'),
         )
     ]
     assert len({base, *others}) == len(others) + 1
