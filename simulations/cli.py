@@ -427,20 +427,25 @@ def plot(
 ):
     """Draw the page of a study, DIR/STUDY/STUDY.png and .svg, and write its tables beside it.
 
-    These are slopes.csv, differences.csv, curves.csv, and ends.csv: how fits ended, and on which bounds, by n.
+    These are slopes.csv, differences.csv, curves.csv, and ends.csv: how fits ended, and on which bounds, by n. A study
+    that names primary quantities and spans decades has local rates, too: local.csv, local.png and .svg.
     """
     study, frame, protocol, others = _looked_up(study, results, "plot")
     folder = out / study.name
     _check_folder(folder)
-    from . import page
+    from . import local_rates, page
 
     found, ends = _summary(study, frame, protocol, **others)
-    figure = page.figure(found, declared=protocol.line, ends=ends)
+    figures = {study.name: page.figure(found, declared=protocol.line, ends=ends)}
     tables = {"slopes": found.slopes, "differences": found.differences, "curves": found.curves, "ends": ends}
+    if local_rates.spans_decades(study):
+        tables["local"] = local_rates.table(found)
+        figures["local"] = local_rates.figure(found, tables["local"])
     make_folder(folder)
-    files = [folder / f"{study.name}.{end}" for end in ("png", "svg")]
+    drawn = [(folder / f"{name}.{end}", one) for name, one in figures.items() if one for end in ("png", "svg")]
+    files = [file for file, _ in drawn]
     with glyphs_noted(_say):
-        for file in files:
+        for file, figure in drawn:
             write_figure(file, figure, salt=study.name)
     for name, table in tables.items():
         files.append(folder / f"{name}.csv")
