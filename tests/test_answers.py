@@ -138,7 +138,7 @@ def test_status_as_json(here):
 def test_rates_as_json_are_the_tables(here):
     put(here)
     found = strictly(hmoe("rates", "small.toml", "--json")[0])
-    assert found.keys() == {"study", "declared", "slopes", "differences"}
+    assert found.keys() == {"study", "declared", "slopes", "differences", "ends"}
     hmoe("plot", "small.toml")
     for name, columns in (("slopes", SLOPES), ("differences", DIFFERENCES)):
         table = pd.read_csv(Path("figures") / "small" / f"{name}.csv", dtype={"k2": str})
