@@ -325,6 +325,10 @@ def replicates(of):
     return str(sizes_of(of)[2])
 
 
+def truth(of):
+    return load_study(of).truth
+
+
 def starts(of):
     return str(load_study(of).fit.n_starts)
 
@@ -383,7 +387,8 @@ def rechecked(of):
     """What climbs from stored fits at a million rows gained."""
     table = pd.read_csv(ROOT / "benchmarks" / "recheck_million.csv")
     short = table[~table["meets"]]
-    return f"would raise {word(len(short))} of {len(table)}, by {table['gain of a climb'].max():.3f} at most"
+    (n,), gain = set(table["n"]), table["gain of a climb"].max()
+    return f"at {size(n)}, one more step would raise {word(len(short))} of {len(table)}, by {gain:.3f} at most"
 
 
 def local_means(of, value):
@@ -424,11 +429,13 @@ def iterations(of, k2, n):
     return f"{table[(table['k2'] == k2) & (table['n'] == float(n))]['n_iter'].mean():.0f}"
 
 
-def stopped(of, n):
-    """The iterations of every over-specified fit by EM from a size on."""
+def stopped(of):
+    """The iterations of every over-specified fit by EM, and from which size on."""
     table = cells("reproduction-far-em")
-    (found,) = set(table[(table["k2"] != "2") & (table["n"] >= float(n))]["n_iter"])
-    return word(found)
+    by_size = table[table["k2"] != "2"].groupby("n")["n_iter"].agg(["min", "max"])
+    last = by_size["max"].iloc[-1]
+    begin = by_size.index[(by_size != last).any(axis=1)].max()
+    return f"{word(last)} iterations from {size(min(n for n in by_size.index if n > begin))} rows on"
 
 
 def shrinks(of, name):

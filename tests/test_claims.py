@@ -20,11 +20,11 @@ CLAIMS = {
         ... rates of omega that hold both {derived SS omega table=over-by-one} and
         {published SS omega table=over-by-one}, and most differences of omega between SS and LL, as they hold
         {gap SS LL omega table=over-by-one} (derived) and {gap SS LL omega form=published table=over-by-one} (published)
-        ... one more step {rechecked}
+        ... {rechecked}
         ... `exact` ({fits SS SL LS LL table=exact} fits)
     """,
     "exact": """
-        {grid}.*
+        *{truth} fitted exactly, SS, SL, LS, LL; {grid}.*
         ... **They do, from {upper_from} on.** Over the upper half of the sizes ({upper}) the Hellinger distance falls
         with {span SS,SL,LS,LL hellinger column=local_slope} under all four gatings, the Voronoi loss with
         {span SS,SL,LS,LL loss_published,loss_sharp column=local_slope}, and {local_means 0.5} local rates of means have
@@ -34,7 +34,7 @@ CLAIMS = {
         ... ({bounded SL} and {bounded LL} of {fits LL} fits lie on it)
     """,
     "over-by-one": """
-        {grid}.*
+        *{truth}, three experts fitted to two in both groups, all four gatings; {grid}.*
         ... omega falls with alpha {rate SS omega} under SS and {rate LS omega} under LS (derived
         {derived SS,LS omega}), with {rate SL omega} under SL and {rate LL omega} under LL (derived
         {derived SL,LL omega}). On the same data SS and LL differ by {apart SS LL omega}, SS and SL by
@@ -79,7 +79,7 @@ CLAIMS = {
         ... sizes past {last}.
     """,
     "over-by-two": """
-        {grid};
+        *{truth}, five experts fitted to three in both groups, SS and LL; {grid};
         ... Do softmax exponents of omega and eta stay at {derived SS omega} for cells of three, as derived, or fall to
         {published SS omega} and {published SS eta}, as published?
         ... Under SS omega falls with alpha {rate SS omega} (derived {derived SS omega}; the published
@@ -98,7 +98,7 @@ CLAIMS = {
         box.
     """,
     "unidentified": """
-        {grid}.*
+        *{truth}, three experts fitted to one in both groups, SS and LL; {grid}.*
         ... The mean of eta over the cell falls with alpha {rate SS mean-eta} under SS (derived {derived SS mean-eta})
         and {rate LL mean-eta} under LL (derived {derived LL mean-eta}; the certificate has {certificate LL mean-eta}),
         a paired difference of {apart SS LL mean-eta} (derived {gap SS LL mean-eta}); eta with {rate SS eta} under SS
@@ -110,7 +110,8 @@ CLAIMS = {
         {rate LL loss_published}.
     """,
     "level-one": """
-        {grid}, {starts} starts.*
+        *{truth} with one group too many,
+        ... {grid}, {starts} starts.*
         ... converge at {derived SS a} under softmax and {derived LL a} under Laplace gates
         ... a falls with {rate SS a} under SS, {rate SL a} under SL (derived {derived SS a}) and {rate LL a} under LL
         (derived {derived LL a}): all {verdict SS,SL,LL a}, and the published {published SS a} for softmax lies
@@ -138,7 +139,8 @@ CLAIMS = {
         tau {alpha SS mean-tau}, {alpha over-by-one:SS mean-tau}, {alpha box-wide:SS mean-tau}) hardly
     """,
     "plane": """
-        {grid}.*
+        *{truth}, over the plane
+        ... {grid}.*
         ... Exact fits: loss {rate SS@2,2 loss_published} under SS, {rate LL@2,2 loss_published} under LL. One too many:
         omega {rate SS omega} under SS and {rate LL omega} under LL. The derived exponents are {derived SS,LL omega} for
         both
@@ -149,7 +151,7 @@ CLAIMS = {
         ... {bounded SS LL} of the {fits SS LL} fits with an expert too many lie on the box.
     """,
     "million": """
-        {replicates} replicates, added to its curves: {reach}, {number} sizes.*
+        SS and LL at n = {last}, {replicates} replicates, added to its curves: {reach}, {number} sizes.*
         ... omega falls with alpha {rate SS omega} under SS (derived {derived SS omega}) and {rate LL omega} under LL
         (derived {derived LL omega}); the mean of eta over the cell with {rate SS mean-eta} (derived
         {derived SS mean-eta}; over the upper half of the sizes {local SS mean-eta}) and {rate LL mean-eta} (derived
@@ -163,7 +165,7 @@ CLAIMS = {
         ({span SS,LL loss_published,loss_sharp}), by less than over two decades; the means of omega over the cell differ
         by {apart SS LL mean-omega}, where no difference is derived.
     """,
-    "quick": "SS and LL; {reach}, {replicates} replicates.",
+    "quick": "{truth}, exact and one expert too many, SS and LL; {reach}, {replicates} replicates.",
     "reproduction, reproduction-em": """
         {grid}.
         ... takes {iterations 3 1e3} iterations on average at n = 1e3, {iterations 3 1e4} at 1e4 and {iterations 3 1e5}
@@ -185,7 +187,7 @@ CLAIMS = {
         {derived SS@3 loss_published}, and their rates of split parameters, tau {rate SS@3 tau size=2}, are those of a
         wide box (`box`), not the worst case {derived SS@3 tau}.
         ... **Carried on to 1e12 rows** (... {grid table=reproduction-far-em}),
-        ... ends after {stopped 1e6} iterations
+        ... ends after {stopped}
         ... falls with {local_rate SS@3 tau size=2 table=reproduction-far-em} and
         {local_rate SS@4 tau size=2 table=reproduction-far-em},
         ... falls with
