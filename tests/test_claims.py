@@ -1,0 +1,297 @@
+"""Every number of figures/README.md is that of the tables beside it.
+
+`CLAIMS` repeats the text with a field of `claims` where a number stands, ``{rate SS omega}``, and ``...`` where text is
+left out; a field reads the tables of the section's study, or of ``table=``. What is filled in must stand in the text,
+in this order, and every numeral of the text must be filled in, a sample size, or one of `DECLARED`, with the reason why
+no table has it.
+"""
+
+import functools
+import re
+
+import claims
+import pytest
+
+CLAIMS = {
+    "": """
+        Up to {floor_until SS table=over-by-one} many
+        ... under SS {on_floor SS table=over-by-one} of
+        ... Replicates are {replicated}
+        ... rates of omega that hold both {derived SS omega table=over-by-one} and
+        {published SS omega table=over-by-one}, and most differences of omega between SS and LL, as they hold
+        {gap SS LL omega table=over-by-one} (derived) and {gap SS LL omega form=published table=over-by-one} (published)
+        ... {rechecked}
+        ... `exact` ({fits SS SL LS LL table=exact} fits)
+    """,
+    "exact": """
+        *{truth} fitted exactly, SS, SL, LS, LL; {grid}.*
+        ... **They do, from {upper_from} on.** Over the upper half of the sizes ({upper}) the Hellinger distance falls
+        with {span SS,SL,LS,LL hellinger column=local_slope} under all four gatings, the Voronoi loss with
+        {span SS,SL,LS,LL loss_published,loss_sharp column=local_slope}, and {local_means 0.5} local rates of means have
+        intervals that hold {derived SS hellinger}.
+        ... the Hellinger distance has {span SS,SL,LS,LL hellinger} everywhere: the intervals of {number} sizes
+        ... omega {rate SL omega} under SL and {rate LL omega} under LL,
+        ... ({bounded SL} and {bounded LL} of {fits LL} fits lie on it)
+    """,
+    "over-by-one": """
+        *{truth}, three experts fitted to two in both groups, all four gatings; {grid}.*
+        ... omega falls with alpha {rate SS omega} under SS and {rate LS omega} under LS (derived
+        {derived SS,LS omega}), with {rate SL omega} under SL and {rate LL omega} under LL (derived
+        {derived SL,LL omega}). On the same data SS and LL differ by {apart SS LL omega}, SS and SL by
+        {apart SS SL omega}, LS and LL by {apart LS LL omega} (derived {gap SS LL omega}); SS and LS by
+        {apart SS LS omega}, SL and LL by {apart SL LL omega} (derived {gap SS LS omega}). Of the
+        {pairs SS|LS,SL|LL parameters} paired differences of means, of parameters and losses, between gatings that share
+        level 2, {excluding SS|LS,SL|LL parameters} exclude 0, by a hair ({excluded SS|LS,SL|LL parameters}). The
+        published exponents of omega, {published SS omega} for SS, LS and SL and {published LL omega} for LL,
+        ... all {slower_than published SS,SL,LS,LL omega} intervals lie above them.
+        ... It falls with {rate SS mean-eta} under SS and {rate LS mean-eta} under LS, {verdict SS,LS mean-eta} than the
+        derived {derived SS,LS mean-eta}, and with {rate SL mean-eta} and {rate LL mean-eta} under SL and LL (derived
+        {derived LL mean-eta}). SS and LL differ by {apart SS LL mean-eta}, which holds 0 and ends short of the derived
+        {short_of SS LL mean-eta};
+        ... With the first twenty replicates alone this difference had been {of_first 20 SS LL mean-eta}, and LL faster
+        than SL in omega by {of_first 20 SL LL omega};
+        ... The expert function over split cells falls with alpha {rate SS expert} under SS, {rate SL expert} under SL,
+        {rate LS expert} under LS and {rate LL expert} under LL; the derived {derived SS,SL,LS,LL expert}, for all, is
+        the worst case. All {all_hold SS|SL,SS|LS,SS|LL,SL|LS,SL|LL,LS|LL expert} paired differences hold 0. At n = 1e5
+        its error is {error SS expert 1e5}, {error SL expert 1e5}, {error LS expert 1e5} and {error LL expert 1e5}:
+        ... Gate functions of split cells fall with {span SS,SL,LS,LL gate}, mean functions with
+        {span SS,SL,LS,LL cell_mean} (derived {derived SS cell_mean}).
+        ... eta ({span SS,SL,LS,LL eta}, derived {derived SS,SL,LS,LL eta}), tau ({span SS,SL,LS,LL tau}, derived
+        {derived SS tau}) and nu ({span SS,SL,LS,LL nu}, derived {derived SS,SL,LS,LL nu}) are
+        {verdict SS,SL,LS,LL eta,tau,nu} than
+        ... nu over the cell ({span SS,SL,LS,LL mean-nu}, derived {derived SS mean-nu}, ...), those of tau under SL and
+        LS ({span SL,LS mean-tau}, derived {derived SL mean-tau}), and the losses
+        ({span SS,SL,LS,LL loss_published,loss_sharp}, derived {derived SS loss_sharp}). {bounded SS SL LS LL} of
+        {fits SS SL LS LL} fits lie on the box.
+    """,
+    "search": """
+        with {starts} starts instead of ..., {grid}.*
+        ... With {starts} starts {beside_twelve}. All
+        {all_hold search:SS|over-by-one:SS,search:LL|over-by-one:LL parameters mean,median,q90} paired differences of
+        rates of parameters and losses, of means, medians and 0.9 quantiles, hold 0: omega moves by
+        {moved search:SS over-by-one:SS omega} under SS and by {moved search:LL over-by-one:LL omega} under LL, the mean
+        of eta over the cell by {moved search:SS over-by-one:SS mean-eta} and {moved search:LL over-by-one:LL mean-eta}.
+        {wide search:SS|over-by-one:SS,search:LL|over-by-one:LL parameters} of them are so wide that they say nothing:
+        ... With {starts} starts omega under SS, {rate SS omega}, is {verdict SS omega}.
+        ... omega under LL is {verdict over-by-one:LL omega} than its limit by a hair with twelve starts and
+        {fewest over-by-one:LL omega} replicates, {rate over-by-one:LL omega}, and {rate LL omega} with {starts} starts:
+        ... whether {starts} starts are enough,
+        ... sizes past {last}.
+    """,
+    "over-by-two": """
+        *{truth}, five experts fitted to three in both groups, SS and LL; {grid};
+        ... Do softmax exponents of omega and eta stay at {derived SS omega} for cells of three, as derived, or fall to
+        {published SS omega} and {published SS eta}, as published?
+        ... Under SS omega falls with alpha {rate SS omega} (derived {derived SS omega}; the published
+        {where published SS omega}), the mean of eta over the cell with {rate SS mean-eta} (derived
+        {derived SS mean-eta}) and nu with {rate SS nu} (derived {derived SS nu}). Under LL omega has {rate LL omega}
+        (derived {derived LL omega}) and the mean of eta over the cell {rate LL mean-eta} (derived
+        {derived LL mean-eta}).
+        ... SS and LL are **{told SS LL omega}** in cells of three: on the same data omega differs by
+        {apart SS LL omega} (derived {gap SS LL omega}), the mean of eta over the cell by {apart SS LL mean-eta}
+        (derived {gap SS LL mean-eta}); in cells of two omega differs by {apart SS LL omega size=2}. *Not settled:* eta,
+        {rate SS eta} and {rate LL eta}, and tau, {rate SS tau} and {rate LL tau}, are {verdict SS,LL eta,tau} than
+        their limits under both; under SS the mean of tau over the cell is {verdict SS mean-tau} than
+        {derived SS mean-tau} as well, and the weight of the cell in its group, {rate SS beta}, is **{verdict SS beta}
+        than the derived {derived SS beta}**. Cells of three come up in no fewer than {fewest SS omega} (SS) and
+        {fewest LL omega} (LL) of {replicates} replicates of a size, and {bounded SS LL} of {fits SS LL} fits lie on the
+        box.
+    """,
+    "unidentified": """
+        *{truth}, three experts fitted to one in both groups, SS and LL; {grid}.*
+        ... The mean of eta over the cell falls with alpha {rate SS mean-eta} under SS (derived {derived SS mean-eta})
+        and {rate LL mean-eta} under LL (derived {derived LL mean-eta}; the certificate has {certificate LL mean-eta}),
+        a paired difference of {apart SS LL mean-eta} (derived {gap SS LL mean-eta}); eta with {rate SS eta} under SS
+        (derived {derived SS eta}) and {rate LL eta} under LL (derived {derived LL eta}), apart by {apart SS LL eta}.
+        Level-2 gates do not converge: omega {rate SS omega} under SS and {rate LL omega} under LL. *Not settled:* tau
+        under SS, {rate SS tau}, is {verdict SS tau} than {derived SS tau}, and nu, {rate SS nu}, than {derived SS nu};
+        the published loss,
+        ... n^(-1/2) under SS, {rate SS loss_published}, and is {verdict LL loss_published form=published} under LL,
+        {rate LL loss_published}.
+    """,
+    "level-one": """
+        *{truth} with one group too many,
+        ... {grid}, {starts} starts.*
+        ... converge at {derived SS a} under softmax and {derived LL a} under Laplace gates
+        ... a falls with {rate SS a} under SS, {rate SL a} under SL (derived {derived SS a}) and {rate LL a} under LL
+        (derived {derived LL a}): all {verdict SS,SL,LL a}, and the published {published SS a} for softmax lies
+        {outside published SS,SL a}, but softmax and Laplace are **{told SS LL a}** (LL - SS {apart SS LL a}, derived
+        {gap SS LL a}). omega of groups that share a true group is {told SS LL omega}: on the same data SS and LL differ
+        by {apart SS LL omega} (derived {gap SS LL omega}). Under SL and LL it falls with {rate SL omega} and
+        {rate LL omega}, {verdict SL,LL omega} with the derived {derived SL omega}; under SS, {rate SS omega} is
+        {verdict SS omega}, as it holds the published {published SS omega} besides the derived {derived SS omega}. *Not
+        settled:* under SL the means of eta over the cell, {rate SL mean-eta}, and of tau, {rate SL mean-tau}, are
+        {verdict SL mean-eta,mean-tau} than the derived {derived SL mean-eta}, as are nu and its mean over the cell
+        under all three ({span SS,SL,LL nu,mean-nu}, derived {derived SS nu}); the mean of the published loss under SS,
+        {rate SS loss_published}, says nothing and is that of single fits (its median falls with
+        {median SS loss_published}).
+    """,
+    "box, box-wide": """
+        {reach}, {number} sizes, {replicates} replicates (of 1.5: {fewest over-by-one:SS omega}).*
+        ... Alpha of omega under SS: {rate SS omega}, {rate over-by-one:SS omega}, {rate box-wide:SS omega} in boxes of
+        ... (in the narrow box {verdict SS omega}: the published {where published SS omega}, too); eta {alpha SS eta},
+        {alpha over-by-one:SS eta}, {alpha box-wide:SS eta}; tau {alpha SS tau}, {alpha over-by-one:SS tau},
+        {alpha box-wide:SS tau}.
+        ... omega moves by {apart SS over-by-one:SS omega}, from there to the wide one by
+        {apart over-by-one:SS box-wide:SS omega}. Under LL it moves less, {alpha LL omega}, {alpha over-by-one:LL omega}
+        and {alpha box-wide:LL omega}, so that in the wide box the gatings are {told box-wide:SS box-wide:LL omega}.
+        Means over the cell (SS: eta {alpha SS mean-eta}, {alpha over-by-one:SS mean-eta}, {alpha box-wide:SS mean-eta};
+        tau {alpha SS mean-tau}, {alpha over-by-one:SS mean-tau}, {alpha box-wide:SS mean-tau}) hardly
+    """,
+    "plane": """
+        *{truth}, over the plane
+        ... {grid}.*
+        ... Exact fits: loss {rate SS@2,2 loss_published} under SS, {rate LL@2,2 loss_published} under LL. One too many:
+        omega {rate SS omega} under SS and {rate LL omega} under LL. The derived exponents are {derived SS,LL omega} for
+        both
+        ... {verdict SS omega} for SS, {verdict LL omega} for LL. The mean of eta over the cell is {rate SS mean-eta}
+        under SS, **{verdict SS mean-eta} than the derived {derived SS mean-eta}**, and {rate LL mean-eta} under LL: the
+        contrast of one dimension, {gap SS LL mean-eta table=over-by-one}, is not there at these n
+        ({apart SS LL mean-eta}), while omega differs, by {apart SS LL omega} where nothing is derived.
+        ... {bounded SS LL} of the {fits SS LL} fits with an expert too many lie on the box.
+    """,
+    "million": """
+        SS and LL at n = {last}, {replicates} replicates, added to its curves: {reach}, {number} sizes.*
+        ... omega falls with alpha {rate SS omega} under SS (derived {derived SS omega}) and {rate LL omega} under LL
+        (derived {derived LL omega}); the mean of eta over the cell with {rate SS mean-eta} (derived
+        {derived SS mean-eta}; over the upper half of the sizes {local SS mean-eta}) and {rate LL mean-eta} (derived
+        {derived LL mean-eta}). On the same data SS and LL differ by {apart SS LL omega} in omega (derived
+        {gap SS LL omega}; the published {gap_where SS LL omega}, too) and by {apart SS LL mean-eta} in the mean of eta
+        (derived {gap SS LL mean-eta}),
+        ... The published {published SS omega} and {published LL omega} for omega lie {outside published SS,LL omega}.
+        *Not settled:* eta ({alpha SS eta}, {alpha LL eta}), tau ({alpha SS tau}, {alpha LL tau}), nu ({alpha SS nu},
+        {alpha LL nu}) and its mean over the cell ({alpha SS mean-nu}, {alpha LL mean-nu}) are still
+        {verdict SS,LL eta,tau,nu,mean-nu} than derived at a million rows, and so are the losses
+        ({span SS,LL loss_published,loss_sharp}), by less than over two decades; the means of omega over the cell differ
+        by {apart SS LL mean-omega}, where no difference is derived.
+    """,
+    "quick": "{truth}, exact and one expert too many, SS and LL; {reach}, {replicates} replicates.",
+    "reproduction, reproduction-em": """
+        {grid}.
+        ... takes {iterations 3 1e3} iterations on average at n = 1e3, {iterations 3 1e4} at 1e4 and {iterations 3 1e5}
+        at 1e5.
+        ... at 1e5 the mean Hellinger distance of three and of four experts,
+        {error SS@3 hellinger 1e5 shown=.2g table=reproduction-em} and
+        {error SS@4 hellinger 1e5 shown=.2g table=reproduction-em}, is that of two,
+        {error SS@2 hellinger 1e5 shown=.2g table=reproduction-em}, where the maximum-likelihood estimates are at
+        {error SS@3 hellinger 1e5 shown=.2g} and {error SS@4 hellinger 1e5 shown=.2g}. Its published loss,
+        {error SS@3 loss_published 31623 shown=.2g table=reproduction-em} at 3.2e4 and
+        {error SS@3 loss_published 1e5 shown=.2g table=reproduction-em} at 1e5 for three experts,
+        ... shrink like n^(-{shrinks omega}) and, of variances, n^(-{shrinks nu}).
+        ... the loss is {error SS@3 loss_published 1e4 shown=.2g table=reproduction-em} at 1e4 and
+        {error SS@3 loss_published 1e3 shown=.3g table=reproduction-em} at 1e3, and over all sizes falls with
+        {rate SS@3 loss_published table=reproduction-em} for three experts,
+        {rate SS@4 loss_published table=reproduction-em} for four:
+        ... ({bounded SS@3} of {fits SS@3} of three experts, {bounded SS@4} of {fits SS@4} of four),
+        ... falls with {rate SS@3 loss_published} and {rate SS@4 loss_published}, {verdict SS@3 loss_published} with
+        {derived SS@3 loss_published}, and their rates of split parameters, tau {rate SS@3 tau size=2}, are those of a
+        wide box (`box`), not the worst case {derived SS@3 tau}.
+        ... **Carried on to 1e12 rows** (... {grid table=reproduction-far-em}),
+        ... ends after {stopped}
+        ... falls with {local_rate SS@3 tau size=2 table=reproduction-far-em} and
+        {local_rate SS@4 tau size=2 table=reproduction-far-em},
+        ... falls with
+        {local_rate SS@3 hellinger table=reproduction-far-em} and {local_rate SS@4 hellinger table=reproduction-far-em}
+        there, slower than
+        ... have {span SS@3,SS@4 hellinger table=reproduction-far} for the Hellinger distance, and tau
+        {rate SS@3 tau size=2 table=reproduction-far} and {rate SS@4 tau size=2 table=reproduction-far} over all sizes,
+        where {bounded SS@3 SS@4 table=reproduction-far} of {fits SS@3 SS@4 table=reproduction-far} lie on a bound: the
+        rate of a wide box, not {derived SS@3 tau}.
+    """,
+    "coverage": """
+        n = {coverage_sizes}, {samples} samples.*
+        ... At n = 5000 they do: parameters in {coverage 5000 parameters} % of cases, gating by gating.** Functions of x
+        ... in {coverage 5000 functions} %. At n = 500 parameters come to {coverage 500 parameters} %, functions to
+        {coverage 500 functions} %, lowest the {lowest 500}:
+        ... ({worst 500 log_nu} % at worst). Of the parameters of SL and LL gates {without_error 500 SL LL} % have no
+        standard error then:
+        ... Outer products come nearest at n = 500 ({coverage 500 parameters kind=opg} %). Simultaneous bands of the
+        mean are short at n = 500, too ({coverage 500 band digits=0} %),
+        ... each of which {samples} samples tell to {tells} %.
+        ... was set to {samples}
+    """,
+}
+SIZE = "a size of samples"
+HISTORY = "no table has what was before it"
+DECLARED = {
+    "": {
+        "95 % intervals": "of all tables",
+        "`over-by-one` (20, then 40) and `million` (3, then 20)": HISTORY,
+        "up to 1e5 rows, as a comparison of which no table is kept": HISTORY,
+    },
+    "over-by-one": {"level 1": "of the model", "share level 2": "of the model"},
+    "search": {"0.9 quantiles": "a statistic"},
+    "unidentified": {"(0.55, in a run that is not kept)": HISTORY},
+    "box, box-wide": {
+        "beta within 0.75, 1.5 and 3;": "declared boxes",
+        "(of 1.5:": "a declared box",
+        "in boxes of 0.75, 1.5 and 3 ": "declared boxes",
+    },
+    "plane": {"(d = 2)": "of the model", "for d = 2": "of the model"},
+    "reproduction, reproduction-em": {
+        "arXiv 2305.03288": "a name",
+        "covariates on a grid over [0, 1]": "declared",
+    },
+    "coverage": {"Do 95 % intervals hold the truth in 95 % of cases": "the level", "n = 5000": SIZE, "n = 500": SIZE},
+}
+
+
+# -- the test ---------------------------------------------------------------------------------------------------------
+PARAMETRIC = "n^(-1/2)"
+NUMERAL = re.compile(r"(?<![\w.-])-?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)(?:e\d+)?(?:/\d+)?(?!\w)")
+
+
+def flat(text):
+    return " ".join(text.split())
+
+
+def whole(fragment):
+    """A pattern for it, that begins and ends within no word or number."""
+    before, after = (r"(?<![\w.])" * fragment[:1].isalnum(), r"(?!\w|\.\d)" * fragment[-1:].isalnum())
+    return re.compile(before + re.escape(fragment) + after)
+
+
+@functools.cache
+def sections():
+    head, *parts = re.split(r"^## ", (claims.FIGURES / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {"": flat(head)} | {title: flat(text) for title, text in (part.split("\n", 1) for part in parts)}
+
+
+@functools.cache
+def sizes_that_are():
+    """The sample sizes of all studies, as they are written."""
+    return {claims.size(n) for study in claims.STUDIES for n in set(claims.read(study, "curves")["n"])}
+
+
+def filled(of, text):
+    """Fragments, each a list of texts: as they stand in `CLAIMS`, and what came into a field, in turn."""
+    for fragment in flat(text).split("..."):
+        parts = re.split(r"\{(.*?)\}", fragment.strip())
+        for number in range(1, len(parts), 2):
+            name, *words = parts[number].split()
+            options = dict(word.split("=") for word in words if "=" in word)
+            words = [word for word in words if "=" not in word]
+            parts[number] = getattr(claims, name)(options.pop("table", of), *words, **options)
+        yield parts
+
+
+@pytest.mark.parametrize("title", sections())
+def test_every_number_is_that_of_the_tables(title):
+    text, at, traced = sections()[title], 0, []
+    for parts in filled(title.split(",")[0], CLAIMS.get(title, "")):
+        fragment = "".join(parts)
+        found, begin = whole(fragment).search(text, at), max(text.find(parts[0], at), at)
+        assert found, f"the tables say\n{fragment}\nand the text\n{text[begin : begin + len(fragment) + 99]}"
+        at = found.start()
+        for k, part in enumerate(parts):
+            traced += [(at, at + len(part))] if k % 2 else []
+            at += len(part)
+    left = list(text)
+    for low, high in traced:
+        left[low:high] = "_" * (high - low)
+    left = "".join(left).replace(PARAMETRIC, "_")
+    for fragment in DECLARED.get(title, {}):
+        assert fragment in left, f"no longer in the text: {fragment}"
+        left = left.replace(fragment, "_")
+    numerals = set(NUMERAL.findall(left)) - {"0"} - sizes_that_are()
+    assert not numerals, f"of no table: {numerals}\n{left}"
