@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hmoe_stats.plotting import ALPHA, GATING_STYLES, plain, style
+from hmoe_stats.plotting import ALPHA, COLORS, GATING_STYLES, LINES, MARKERS, plain, style
 from hmoe_stats.rates import fit_rate
 
 from . import words
@@ -68,7 +68,7 @@ def figure(summary, local):
     """Draw a `table`: a row of panels a quantity, a column a statistic; None if it is empty.
 
     Lines are the study's own models, with bands of their intervals, hollow points those of studies beside it. Level
-    lines in the colour of a gating, or black where all agree, are the limits of the statistic, dotted where only a
+    lines in the colour of a model, or black where all agree, are the limits of the statistic, dotted where only a
     bound is derived.
     """
     own = local[local["study"] == summary.study.name]
@@ -76,20 +76,21 @@ def figure(summary, local):
         return None
     measured = set(own[QUANTITY].itertuples(index=False, name=None))
     quantities = [one for one in map(words.named, summary.study.primary) if one in measured]
-    statistics = list(dict.fromkeys(own["statistic"]))
+    statistics, looks = list(dict.fromkeys(own["statistic"])), _looks(own)
     with style():
         fig = Figure(figsize=(4.1 * len(statistics) + 0.6, 2.05 * len(quantities) + 1.0))
         axes = fig.subplots(len(quantities), len(statistics), sharex=True, sharey=True, squeeze=False)
         for ax, quantity in zip(axes, quantities, strict=True):
             of_quantity = local[(local[QUANTITY] == list(quantity)).all(axis=1)]
             for panel, statistic in zip(ax, statistics, strict=True):
-                _draw(panel, summary, of_quantity[of_quantity["statistic"] == statistic])
+                _draw(panel, summary, looks, of_quantity[of_quantity["statistic"] == statistic])
                 panel.set_title(plain(f"{words.quantity(*quantity)}: {statistic}"), fontsize=8)
             ax[0].set_ylabel(f"local rate {ALPHA}")
         for panel in axes[-1]:
             panel.set_xlabel("sample size n, middle of three")
-        gatings = list(dict.fromkeys(own["gating"]))
-        marks = [Line2D([], [], label=gating, markersize=4, **GATING_STYLES[gating]) for gating in gatings]
+        several = len({k2 for _, k2 in looks}) > 1
+        names = {model: words.model(*model) if several else model[0] for model in looks}
+        marks = [Line2D([], [], label=names[model], markersize=4, **look) for model, look in looks.items()]
         if (local["study"] != summary.study.name).any():
             look = {"linestyle": "none", "marker": "o", "markerfacecolor": "white", "color": "0.3", "markersize": 4}
             marks.append(Line2D([], [], label="ordinary samples", **look))
@@ -100,17 +101,27 @@ def figure(summary, local):
     return fig
 
 
-def _draw(ax, summary, rows):
+def _looks(rows):
+    """(gating, k2) -> how it is drawn: as its gating is, or as a series of its own where one is fitted with several."""
+    models = list(dict.fromkeys(rows[["gating", "k2"]].itertuples(index=False, name=None)))
+    if len(models) == rows["gating"].nunique():
+        return {model: GATING_STYLES[model[0]] for model in models}
+    number = {model: i for i, model in enumerate(models)}
+    series = {"color": COLORS, "marker": MARKERS, "linestyle": LINES}
+    return {model: {key: of[i % len(of)] for key, of in series.items()} for model, i in number.items()}
+
+
+def _draw(ax, summary, looks, rows):
     levels = rows.drop_duplicates(["gating", "k2"]).dropna(subset="alpha_limit")
     shared = levels[["alpha_limit", "limit"]].drop_duplicates()
-    for row in (shared.assign(gating=None) if len(shared) == 1 else levels).itertuples():
-        color = GATING_STYLES[row.gating]["color"] if row.gating else "black"
+    for row in (shared.assign(gating=None, k2=None) if len(shared) == 1 else levels).itertuples():
+        color = looks[row.gating, row.k2]["color"] if row.gating else "black"
         ax.axhline(row.alpha_limit, color=color, linestyle=LIMITS[row.limit], linewidth=0.8, zorder=1)
     for alpha in dict.fromkeys(shared["alpha_limit"]):
         ax.annotate(words.fraction(alpha), (1, alpha), (3, 0), xycoords=ax.get_yaxis_transform(),
                     textcoords="offset points", size=7, va="center")  # fmt: skip
-    for (study, gating, _), part in rows.groupby(["study", "gating", "k2"], sort=False):
-        look, middle = GATING_STYLES[gating], np.sqrt(part["n_low"]) * np.sqrt(part["n_high"])
+    for (study, *model), part in rows.groupby(["study", "gating", "k2"], sort=False):
+        look, middle = looks[tuple(model)], np.sqrt(part["n_low"]) * np.sqrt(part["n_high"])
         if study == summary.study.name:
             ax.plot(middle, part["rate"], markersize=3.5, linewidth=1.1, zorder=3, **look)
             ax.fill_between(middle, part["low"], part["high"], color=look["color"], alpha=0.12, linewidth=0, zorder=2)

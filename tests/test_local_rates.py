@@ -73,6 +73,16 @@ def test_the_figure_has_a_panel_for_each_quantity_and_statistic():
     assert local_rates.figure(found, local_rates.table(found).iloc[:0]) is None
 
 
+def test_models_of_one_gating_are_told_apart():
+    one = study(k2=[[2, 2], [3, 3]], gatings=["SS"], n=DECADES, primary=["Voronoi loss"])
+    found = Summary(one, results(one))
+    figure = local_rates.figure(found, local_rates.table(found))
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[:2] == ["SS, fitted k2 = 2,2", "SS, fitted k2 = 3,3"]
+    drawn = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 5]
+    assert len({line.get_color() for line in drawn}) == len({line.get_marker() for line in drawn}) == 2
+
+
 def test_a_study_beside_is_drawn_as_points():
     one, frame = bending()
     rows = study(name="rows", k2=[[3, 3]], n=DECADES[:3], seed=5)
