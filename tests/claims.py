@@ -29,8 +29,8 @@ KINDS = {name: kind for kind, names in KINDS.items() for name in names.split()}
 LEVELS = {"a": 1, "b": 1, "loss_published": 0, "loss_sharp": 0, "hellinger": 0, "routing": 0}
 NAMES = {"loss_published": "the published loss", "mean-nu": "the mean of nu over the cell", "eta": "eta"}
 PARAMETERS = "omega eta tau nu mean-omega mean-eta mean-tau mean-nu beta a b loss_published loss_sharp".split()
-STUDIES = "exact over-by-one search over-by-two unidentified level-one box box-wide plane million quick".split()
-STUDIES += "reproduction reproduction-em reproduction-far reproduction-far-em".split()
+STUDIES = "exact over-by-one search elsewhere over-by-two unidentified level-one box box-wide plane million".split()
+STUDIES += "quick reproduction reproduction-em reproduction-far reproduction-far-em".split()
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
@@ -321,6 +321,10 @@ def number(of):
     return str(sizes_of(of)[1])
 
 
+def each_size(of):
+    return listed(map(str, load_study(of).sizes))
+
+
 def replicates(of):
     return str(sizes_of(of)[2])
 
@@ -413,6 +417,41 @@ def beside_twelve(of):
         f"({gatings['SS']} under SS, {gatings['LL']} under LL, by up to {gain.max():.1f} in log-likelihood) and "
         f"{len(below)} below (under LL, by up to {-gain.min():.1f})"
     )
+
+
+@functools.cache
+def beside_local():
+    """What `elsewhere` gains over the local fits to the same data, by gating and n."""
+    both = cells("elsewhere").merge(cells("over-by-one"), on=["gating", "k2", "n", "replicate"])
+    assert len(both) == len(cells("elsewhere"))
+    return both.assign(gain=both["log_likelihood_x"] - both["log_likelihood_y"])
+
+
+def listed(values):
+    *others, last = values
+    return f"{', '.join(others)} and {last}"
+
+
+def above_local(of, gating):
+    """In how many data sets of each size an optimum elsewhere stands above the local one."""
+    table = beside_local()
+    table = table[table["gating"] == gating]
+    return listed((table["gain"] > 0.01).groupby(table["n"]).sum().astype(str))
+
+
+def highest(of):
+    return f"{beside_local()['gain'].max():.1f}"
+
+
+def below_local(of):
+    gain = beside_local()["gain"]
+    return f"{(gain < -0.01).sum()} of {gain.size}"
+
+
+def losses(of, model):
+    """Medians of the sharp loss at the sizes of the section's study."""
+    table = lines(of, "curves", [model], "loss_sharp", statistic="median").sort_values("n")
+    return listed(f"{value:.0f}" if value >= 100 else f"{value:#.2g}".rstrip(".") for value in table["value"])
 
 
 def fewest(of, model, what):

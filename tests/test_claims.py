@@ -78,6 +78,14 @@ CLAIMS = {
         ... whether {starts} starts are enough,
         ... sizes past {last}.
     """,
+    "elsewhere": """
+        *{truth}, the data of `over-by-one`, SS and LL, fitted without keeping experts with their groups; {grid}.*
+        ... Of {replicates} data sets at n = {each_size}, an optimum elsewhere in the box stands above
+        the local one in at least {above_local SS} under SS, and in {above_local LL} under LL, by up to {highest} in
+        log-likelihood; in {below_local} the search
+        ... the median Voronoi loss is {losses SS} under SS, where the local estimates have {losses over-by-one:SS}, and
+        {losses LL} under LL, against {losses over-by-one:LL}.
+    """,
     "over-by-two": """
         *{truth}, five experts fitted to three in both groups, SS and LL; {grid};
         ... Do softmax exponents of omega and eta stay at {derived SS omega} for cells of three, as derived, or fall to
