@@ -20,7 +20,8 @@
    missed and has another put where it is wanted; the optima so found are crossed with all others. More effort first
    moves all leading optima: the centres of a Laplace gate to other rows, as kinks hold them where they were before an
    expert came; without such gates all parameters a little. This goes on until it helps no group. In the end the best
-   optimum is shaken once more; with more effort its regroupings are looked at again, too.
+   optimum is shaken once more; with more effort its regroupings are looked at again, too. "quick" has no exchanges
+   where n is large.
 5. The three best are climbed on to a tight tolerance and ranked by the likelihood of the model itself: Laplace gates
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
