@@ -33,7 +33,7 @@ from .pace import Pace
 from .schema import EXPERTS
 from .store import Store, StoreError, being_written
 from .streams import BROKEN_PIPE, OutputLost, guarded
-from .study import load_study, shipped_studies, sizes_of, text_of
+from .study import load_study, shipped_studies, sizes_of, study_template, text_of
 
 GATING = "Gates of level 1 and 2: two letters of S (softmax), L (Laplace), Q (quadratic)."
 NAME_THE_SHELL = (
@@ -241,6 +241,31 @@ def studies(results: Annotated[Path | None, typer.Option(hidden=True)] = None):
     for name in shipped_studies():
         study = load_study(name)
         print(f"{name:<12} {study.n_cells:>6} cells  {visible(study.title)}")
+
+
+@app.command()
+def new(name: Annotated[str, typer.Argument(metavar="NAME", help="Of the study, and of NAME.toml.")]):
+    """Write a study to start from, NAME.toml, with a word on every key."""
+    import secrets
+
+    file = Path(f"{name}.toml")
+    text = study_template(name, secrets.randbelow(10**8))  # a seed of its own: no two studies share samples by chance
+    if file.exists():
+        raise UserError(f"{in_a_line(file)}: is there already")
+    write_text(file, text)
+    print(f"{visible(file)}: hmoe check {visible(file)} says what is wrong with it, hmoe run {visible(file)} runs it")
+
+
+@app.command()
+def check(study: StudyName):
+    """Say all that is wrong with a study, and what to know of it before it runs; nothing is written."""
+    found = load_study(study)
+    from . import checks
+
+    checks.check_study(found)
+    for line in (*_findings(found), *checks.box_findings(found)):
+        print(visible(line))
+    print(f"{found.name}: {found.n_cells} cells, and nothing wrong with them")
 
 
 @app.command()

@@ -12,6 +12,7 @@ import hashlib
 import importlib.resources
 import json
 import re
+import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -338,6 +339,23 @@ def load_study(source):
         raise StudyError(problems(in_a_line(file), map(_explain, found))) from None
     except UserError as error:
         raise StudyError(str(error)) from None
+
+
+def study_template(name, seed):
+    """The text of a study file to start from, with a word on every key.
+
+    Raises
+    ------
+    StudyError
+        If the name is none for files.
+    """
+    text = (importlib.resources.files(__package__) / "study.toml.in").read_text(encoding="utf-8")
+    values = tomllib.loads(text.replace("SEED", str(seed)))
+    try:
+        Study.model_validate(values | {"name": name})
+    except ValidationError as error:
+        raise StudyError(problems("NAME", map(_explain, error.errors(include_url=False)))) from None
+    return text.replace("NAME", name).replace("SEED", str(seed))
 
 
 def problems(what, found):
