@@ -7,6 +7,7 @@ import time
 import tomllib
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,8 @@ from simulations.store import Store
 from simulations.study import Study, StudyError, load_study
 from simulations.summary import QUANTITY, Summary
 
-TODAY = time.strftime("%Y-%m-%d", time.gmtime())
+NOW = 1.8e9  # what the clock of the protocol says: runs here may cross midnight
+TODAY = time.strftime("%Y-%m-%d", time.gmtime(NOW))
 TOML = """
 name = "s"
 title = "A study"
@@ -42,6 +44,7 @@ def hmoe(tmp_path, monkeypatch):
     """`hmoe(command, ...)` on a study of which replicates and statistics can be said; its output."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runner, "run_cell", made)
+    monkeypatch.setattr(protocol, "time", SimpleNamespace(time=lambda: NOW))
 
     def call(command, *more, replicates=6, statistics='["median"]', code=0):
         (tmp_path / "s.toml").write_text(TOML.format(replicates, statistics))
