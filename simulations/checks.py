@@ -109,15 +109,14 @@ def _model(study, truth, k2):
 
 
 def _others(study):
-    names = [(f"beside[{i}]", name) for i, name in enumerate(study.beside)]
-    names += [("expected", study.expected)] if study.expected is not None else []
-    for key, name in names:
+    for i, (key, name) in enumerate(study.others):
+        where = f"{key}[{i}]" if key == "beside" else key
         try:
             other = load_study(name)
         except StudyError as error:
-            yield from (f"{key}: {line}" for line in str(error).split("\n"))
+            yield from (f"{where}: {line}" for line in str(error).split("\n"))
             continue
         if other.name == study.name:
-            yield f"{key}: expected another study, got {name!r}, which has the same name"
+            yield f"{where}: expected another study, got {name!r}, which has the same name"
         elif key == "expected" and (why := differs(study, other)):
             yield f"{key}: expected a study of the same model with other data, got {name!r}: {', '.join(why)}"

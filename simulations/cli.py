@@ -189,7 +189,7 @@ def _looked_at(path, study, command):
     Failures are among them.
     """
     with _opened(path, study) as store:
-        cells, protocol = store.collected(failed=True), store.protocol()
+        cells, protocol = store.collected(failed=True, ended=True), store.protocol()
         if len(cells):
             store.look(command)
         return cells.frame(), cells.ends(), protocol
@@ -208,9 +208,7 @@ def _looked_up(source, results, command):
 
     study = load_study(source)
     path = _results(study, results)
-    others = [("beside", name) for name in study.beside]
-    others += [("expected", study.expected)] if study.expected is not None else []
-    others = [(key, name, load_study(name)) for key, name in others]
+    others = [(key, name, load_study(name)) for key, name in study.others]
     for key, name, other in others:
         if other.name == study.name:
             raise UserError(f"{source}: {key}: {name} has this study's own name")
@@ -263,7 +261,7 @@ def check(study: StudyName):
     from . import checks
 
     checks.check_study(found)
-    for line in (*_findings(found), *checks.box_findings(found)):
+    for line in _to_know(found):
         print(visible(line))
     print(f"{found.name}: {found.n_cells} cells, and nothing wrong with them")
 
@@ -293,7 +291,7 @@ def run(
         todo = before.total - before.finished
         if todo and store.sources() - {runner.code_version()}:
             _say(f"note: {path} has cells computed by other versions of the code; they are kept as they are")
-        for line in (*_findings(study), *checks.box_findings(study)) if todo else ():
+        for line in _to_know(study) if todo else ():
             _say(line)
         stopped = None
         jobs = min(jobs or joblib.cpu_count(), WORKERS * joblib.cpu_count())
@@ -318,6 +316,13 @@ def run(
             _say(f"{count} failed: {message}")
         store.collected(jobs=jobs)  # tables are then made at once
         raise typer.Exit(1 if after.failed == after.total else 0)
+
+
+def _to_know(study):
+    """What a study cannot tell, before it runs: a line a finding, on what is not identified, and on the box."""
+    from . import checks
+
+    return [*_findings(study), *checks.box_findings(study)]
 
 
 def _findings(study):

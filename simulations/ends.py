@@ -8,15 +8,17 @@ import json
 import re
 from collections import Counter
 
+from . import words
 from .study import text_of
 
-STATUSES = ["converged", "boundary", "max_iter", "degenerate", "failed", "to_do"]
+STATUSES = list(words.STATUSES)
 COLUMNS = ["study", "gating", "k2", "n", "cells", *STATUSES]
 PARAMETERS = ("a", "b", "omega", "beta", "eta", "tau", "nu")
 BOUNDS = [name + end for name in reversed(PARAMETERS) for end in ("_low", "_high", "")]  # "": which end is not known
 SEPARATED = "separated"  # a gate that cuts the data cleanly: its slopes run to infinity, and the box alone stops them
 BOUNDS += [SEPARATED]
 FITTED = STATUSES[:4]
+_NAME = re.compile(rf"(?:log_)?({'|'.join(PARAMETERS)})\[([0-9]+)(?:,([0-9]+))?\]")  # of a parameter in a certificate
 
 
 def on_bounds(parameters, certificate, box):
@@ -43,7 +45,7 @@ def on_bounds(parameters, certificate, box):
 
 
 def _bound(name, values, box):
-    found = re.fullmatch(rf"(?:log_)?({'|'.join(PARAMETERS)})\[([0-9]+)(?:,([0-9]+))?\]", name)
+    found = _NAME.fullmatch(name)
     if not found:
         return SEPARATED
     parameter, i, j = found.groups()

@@ -23,7 +23,7 @@ from .files import read_text
 from .messages import visible
 from .study import DATA_STREAM, FIT_STREAM, shipped_studies, text_of
 
-STATUSES = {name.replace("_", " ") if name == "to_do" else name: head for name, (head, _) in words.STATUSES.items()}
+STATUSES = {name: head for name, (head, _) in words.STATUSES.items()}
 CELL = ["gating", "k2", "n", "replicate"]
 FILTERS = ("study", "gating", "k2", "statistic", "quantity")  # the columns that a reader can choose values of
 
@@ -194,7 +194,7 @@ def _em(options):
 
 
 def _cell_table(study, statuses):
-    counts = Counter((*cell.key[:2], statuses.get(cell.key, "to do")) for cell in study.cells())
+    counts = Counter((*cell.key[:2], statuses.get(cell.key, "to_do")) for cell in study.cells())
     models = [(gating, text_of(k2)) for gating in study.gatings for k2 in study.k2]
     rows = [[*model, *(counts[*model, status] for status in STATUSES)] for model in models]
     return _table("Cells by gating and fitted k2", ["gating", "k2", *STATUSES.values()], _plain_rows(rows))

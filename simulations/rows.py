@@ -122,7 +122,7 @@ class Collected:
     What was found of one measure of one cell is a run of numbers; runs come in any order, after their cells.
     """
 
-    def __init__(self, study, failed):
+    def __init__(self, study, failed, ended=False):
         self.study, self.failed, self.measures = study, failed, measures.asked_by(study)
         self.truth = study.truth if isinstance(study.truth, str) else "random" if study.random else "table"
         self.failures = {}  # (measure, message) -> keys of cells
@@ -132,7 +132,8 @@ class Collected:
         size = len(self._corner) * study.replicates
         self._status, self._likelihood = array("b", [NONE]) * size, array("d", [math.nan]) * size
         self._fit, self._known = array("q", [0]) * size, array("q", [0]) * size  # checksum; a bit a measure
-        self._bounds, self._sets = array("i", [0]) * size, {"": 0}  # the set of bounds that it lies on
+        # the set of bounds that it lies on, where that is asked for: to find it takes as long as all the rest of a row
+        self._bounds, self._sets = array("i", [0]) * size if ended else None, {"": 0}
         # a run each, and a number each
         self._place, self._order, self._count = array("q"), array("b"), array("q")
         self._error, self._label = array("d"), array("i")
@@ -146,8 +147,9 @@ class Collected:
         self._status[place] = self._statuses.setdefault(values[STATUS], len(self._statuses))
         self._likelihood[place] = math.nan if values[LIKELIHOOD] is None else values[LIKELIHOOD]
         self._fit[place] = fit
-        bounds = ends.on_bounds(values[PARAMETERS], values[CERTIFICATE], self.study.fit.bounds)
-        self._bounds[place] = self._sets.setdefault(bounds, len(self._sets))
+        if self._bounds is not None:
+            bounds = ends.on_bounds(values[PARAMETERS], values[CERTIFICATE], self.study.fit.bounds)
+            self._bounds[place] = self._sets.setdefault(bounds, len(self._sets))
         if values[STATUS] == "failed":
             self._known[place] = (1 << len(self.measures)) - 1
             if self.failed:
@@ -271,7 +273,10 @@ class Collected:
         return pd.DataFrame(dict(zip(FRAME_COLUMNS, columns, strict=True)), copy=False)
 
     def ends(self):
-        """One row a cell, in order: gating, k2, n, replicate, status, and bounds as `ends.on_bounds` writes them."""
+        """One row a cell, in order: gating, k2, n, replicate, status, and bounds as `ends.on_bounds` writes them.
+
+        For a collection that was made with `ended`.
+        """
         import pandas as pd
 
         corners, statuses, sets = list(self._corner), list(self._statuses), list(self._sets)

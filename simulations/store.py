@@ -179,13 +179,13 @@ class Store(ResultsFile):
         """
         return self.collected(study, failed).frame()
 
-    def collected(self, study=None, failed=False, jobs=None):
-        """What `frame` gives, as `Collected`: to be written without making the frame.
+    def collected(self, study=None, failed=False, jobs=None, ended=False):
+        """What `frame` gives, as `Collected`: to be written without making the frame; with `ended` how fits ended, too.
 
         What is missing of the measures that the study asks for is reckoned, by `jobs` processes (one a core, if left
         out), and kept if the file can be written, nobody else writes it and nothing is wrong with it.
         """
-        out = Collected(self.study if study is None else study, failed)
+        out = Collected(self.study if study is None else study, failed, ended)
         sound = not self._wrong
         if tasks := self._read(out):
             with self._keeper(sound) as keep, closing(measures.reckon(out.study, tasks, jobs)) as answers:

@@ -186,6 +186,12 @@ class Study(Table):
         """Hex SHA-256 of `identity`."""
         return digest(self.identity)
 
+    @property
+    def others(self):
+        """(key, name) of each study that this one names: those beside it, then the one that it expects slopes from."""
+        expected = [] if self.expected is None else [("expected", self.expected)]
+        return [*(("beside", name) for name in self.beside), *expected]
+
     @cached_property
     def former_identity(self):
         """`identity` as it was while it held defaults and measures: that of older results files."""
