@@ -14,7 +14,7 @@ from hmoe_stats.plotting import ALPHA, COLORS, GATING_STYLES, LINES, MARKERS, pl
 from hmoe_stats.rates import fit_rate
 
 from . import words
-from .summary import MODEL, QUANTITY, enough
+from .summary import MODEL, QUANTITY, enough, tried
 
 WINDOW = 3  # neighbouring sizes of a local rate
 DECADES = 4  # that a study spans at least
@@ -55,12 +55,10 @@ def table(summary):
             sizes = np.unique(n[kept])
             for window in np.lib.stride_tricks.sliding_window_view(sizes, WINDOW) if sizes.size >= WINDOW else ():
                 here = kept & np.isin(n, window)
-                try:
-                    fit = fit_rate(n[here], error[here], statistic)
-                except ValueError:  # a statistic of 0 has no logarithm
-                    continue
-                rate = (window[0], window[-1], -fit.slope, -fit.ci_high, -fit.ci_low, *limit, min(fit.n_replicates))
-                rows.append([*model, *quantity, statistic, *rate])
+                fit, _ = tried(fit_rate, n[here], [error[here]], statistic)
+                if fit:
+                    rate = -fit.slope, -fit.ci_high, -fit.ci_low, *limit, min(fit.n_replicates)
+                    rows.append([*model, *quantity, statistic, window[0], window[-1], *rate])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -124,7 +124,7 @@ class Summary:
         self.together = len(self.primary) * len(study.gatings) * len(study.k2)
         self._lines, self._differences, self._studies, used, quantities = {}, {}, {}, [], {}
         grown = declared and declared < study.replicates
-        self.added = _added(study, frame, declared, reference) if grown else None
+        self.added = _added(study, frame, declared, self.reference) if grown else None
         first = study.model_copy(update={"replicates": min(declared or study.replicates, study.replicates)})
         names, places = {study.hash: study.name}, {}
         for other, rows in [(first, frame), *beside]:
@@ -159,9 +159,9 @@ class Summary:
             n, error = n[kept], error[kept]
             sizes, counts = np.unique(n, return_counts=True)
             held = partial(fit_rate, **self._together()) if self.role(*key) == "primary" else fit_rate
-            fit, why = _tried(held, n, [error], statistic)
+            fit, why = tried(held, n, [error], statistic)
             upper = np.isin(n, sizes[len(sizes) // 2 :])
-            local, _ = _tried(fit_rate, n[upper], [error[upper]], statistic)
+            local, _ = tried(fit_rate, n[upper], [error[upper]], statistic)
             used = (len(sizes), *((sizes[0], sizes[-1], counts.min()) if len(sizes) else (0, 0, 0)))
             self._lines[key] = Line(fit, local, used, "; ".join(filter(None, (note, why))))
         return self._lines[key]
@@ -194,16 +194,23 @@ class Summary:
         The verdict is on the difference of both rates, whose interval has the errors of both, as the samples of the two
         studies are independent.
         """
-        fit, nothing = self.line(model, quantity, statistic).fit, (np.nan, np.nan, "")
-        key = (self.reference.study.name, *model[1:]) if self.reference else None
-        if not fit or (key, quantity) not in (self.reference.errors if self.reference else ()):
-            return nothing
-        other = self.reference.line(key, quantity, statistic).fit
-        if not other or differs(self._studies[model[0]], self.reference.study):
-            return nothing
+        fit, other = self.line(model, quantity, statistic).fit, None
+        if fit and model[0] in self._alike:
+            key = (self.reference.study.name, *model[1:])
+            if (key, quantity) in self.reference.errors:
+                other = self.reference.line(key, quantity, statistic).fit
+        if not other:
+            return np.nan, np.nan, ""
         slope, error = slope_at(other, fit.n)
         half = math.hypot((fit.ci_high - fit.ci_low) / 2, NormalDist().inv_cdf((1 + fit.level) / 2) * error)
         return -slope, error, agreement(-slope, -fit.slope - half, -fit.slope + half)
+
+    @cached_property
+    def _alike(self):
+        """The studies whose slopes `reference` is to be held against."""
+        if not self.reference:
+            return set()
+        return {name for name, study in self._studies.items() if not differs(study, self.reference.study)}
 
     # -- tables -------------------------------------------------------------------------------------------------------
     @cached_property
@@ -304,7 +311,7 @@ class Summary:
         n, errors = _paired(self.errors[one, quantity], self.errors[other, quantity])
         kept, note = enough(n, statistic)
         n, errors = n[kept], [error[kept] for error in errors]
-        fit, why = _tried(compare_rates, n, errors, statistic)
+        fit, why = tried(compare_rates, n, errors, statistic)
         ends = [fit.difference, fit.ci_low, fit.ci_high] if fit else [np.nan] * 3
         first, second = self.expected[one], self.expected[other]
         rival, expected = (second.alpha(form, quantity) - first.alpha(form, quantity) for form in FORMS)
@@ -334,9 +341,11 @@ def _added(study, frame, declared, reference):
     rows = frame[frame["replicate"] >= declared]
     later = study.model_copy(update={"replicates": study.replicates - declared})
     try:
-        return Summary(later, rows.assign(replicate=rows["replicate"] - declared), reference=reference)
+        summary = Summary(later, rows.assign(replicate=rows["replicate"] - declared))
     except UserError:
         return None
+    summary.reference = reference
+    return summary
 
 
 def verdict(expected, low, high, rival=np.nan):
@@ -420,7 +429,7 @@ def enough(n, statistic):
     return (counts >= fewest)[place], words
 
 
-def _tried(fit, n, errors, statistic):
+def tried(fit, n, errors, statistic):
     """(what `fit_rate` or `compare_rates` finds, "") or (None, why it finds nothing)."""
     if len(np.unique(n)) < 2:
         return None, "fewer than 2 sizes"

@@ -221,8 +221,10 @@ def _back(problem, z, eps, floor, stiff, below):
 
 
 def polish(problem, optimum, eps, steps=3):
-    """Up to `steps` pure Newton steps, each kept only if it lowers the projected gradient, and neither lowers the value
-    nor leaves more to gain than before; beyond rounding."""
+    """Up to `steps` pure Newton steps, each kept only if it lowers the projected gradient and not the value.
+
+    Nor may it leave more to gain than before (`promise`); both up to rounding.
+    """
     for _ in range(steps):
         step = _step(problem, optimum.z, optimum.gradient, optimum.information, 0.1)
         new = begin(problem, optimum.z + step, eps)
