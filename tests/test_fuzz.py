@@ -170,7 +170,9 @@ def check_score(fit, result, arguments, X, y):
     # the tolerance is on standardised coordinates: one unit of each, in the units of the data
     reach = 2 * max(np.abs(X).max(), 1e-300)
     units = [1.0, reach, 1 / sd, reach / sd, *(1 / spread[spread > 1e-13 * np.abs(X).max(axis=0)])]
-    assert result.score_norm <= min(float(arguments.get("tol", 1e-8)), 1e50) * max(units) * G.d * 1.01
+    tol = arguments.get("tol", 1e-8)
+    tol = tol.item() if isinstance(tol, np.generic) else tol  # 1e50 overflows a float32; 10**400 is no float at all
+    assert result.score_norm <= min(tol, 1e50) * max(units) * G.d * 1.01
     if max(units) < 1e3:  # else rounding hides it
         _, score = kernels.score(X, y, G.kernel_args(), result.smoothing)
         size = np.abs(X) @ np.abs(G.eta.T) + np.abs(G.tau) + np.abs(y)[:, None]
