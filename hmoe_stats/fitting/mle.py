@@ -46,7 +46,7 @@ FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 FINISHED = 3  # optima climbed to the end
 # Log-likelihood that one more step may promise of an optimum, or what double precision cannot tell: a tenth of a
 # standard error, and half of what starts may differ by and count as one optimum. At n = 1e12 the flattest directions
-# have a millionth of a millionth of the curvature of others, and one SS fit in three ends where neither a step along
+# have a millionth of a millionth of the curvature of others, and SS fits (four of eight) end where neither a step along
 # the valley nor one of Newton's leads on, with up to .0012 promised.
 LEFT = 5e-3
 REGROUPED = 5  # regroupings or shakes in a row at most

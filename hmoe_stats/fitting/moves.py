@@ -48,8 +48,8 @@ class Effort:
         Whether the optimum that comes out of exchanges is regrouped, too, and not only shaken.
     exchanges_large : bool
         Whether there are exchanges where n is large, beyond `problem.LARGE`, too. There growth has narrow splits of
-        every expert, and the starts of an exchange begin far from every valley: on 12 data sets of C2, n = 1e6 to
-        1e12, SS, SL, LS, LL, they took half of the time or more and gained .0012 at most.
+        every expert, and the starts of an exchange begin far from every valley: on 11 data sets of C2, n = 1e6 to
+        1e12, SS, SL, LS, LL, they took 40 to 60 percent of the time and gained .0012 at most.
 
     `benchmarks/optimum.csv` says how often the usual effort finds the best optimum of 200 starts; with forty starts
     instead of eighty nine of twelve optima are missed that eighty find.
