@@ -59,6 +59,10 @@ def _at_n(alpha, error):
     return words.at_these_n(alpha, error), alpha
 
 
+def _gain(mean, error):
+    return words.gain(mean, error), mean
+
+
 def _range(low, high, count):
     return ("-", math.nan) if count == 0 else (f"{words.sizes(low, high)} ({count})", high)
 
@@ -188,6 +192,7 @@ ENDS_COLUMNS = (
     Column("cells", "Cells of the study at this n: its replicates.", ("cells",), _count),
     *(Column(head, meaning, (status,), _count) for status, (head, meaning) in words.STATUSES.items()),
     *(Column(words.bound(name), words.bound_means(name), (name,), _count) for name in BOUNDS),
+    Column("gain", words.GAIN_MEANS, ("gain", "gain_error"), _gain),
 )
 OPTIONAL = {"alpha_at_n", "verdict_at_n", "expected_limit"}  # columns that are left out where they are empty
 

@@ -1,10 +1,14 @@
-"""How the fits of a study ended, by model and sample size: their status, and the bounds on which they lie, counted.
+"""How the fits of a study ended, by model and sample size: their status, the bounds on which they lie, their gains.
 
 A bound is a parameter and an end of its box, ``nu_low`` or ``beta_high``: the variance floor, on which spikes end, is
 the first of them. A fit counts once for a bound, however many of its groups or experts lie there.
+
+The gain of a fit is twice the difference of its log-likelihood to the truth's. Its law has a limit, so that a mean that
+falls as n grows says that the search comes short there.
 """
 
 import json
+import math
 import re
 from collections import Counter
 
@@ -18,6 +22,8 @@ BOUNDS = [name + end for name in reversed(PARAMETERS) for end in ("_low", "_high
 SEPARATED = "separated"  # a gate that cuts the data cleanly: its slopes run to infinity, and the box alone stops them
 BOUNDS += [SEPARATED]
 FITTED = STATUSES[:4]
+SETTLED = STATUSES[:2]  # converged, or on the boundary
+GAINS = ["gain", "gain_error"]
 _NAME = re.compile(rf"(?:log_)?({'|'.join(PARAMETERS)})\[([0-9]+)(?:,([0-9]+))?\]")  # of a parameter in a certificate
 
 
@@ -42,6 +48,14 @@ def on_bounds(parameters, certificate, box):
         return " ".join(sorted({_bound(name, values, box) for name in names}, key=BOUNDS.index))
     except (TypeError, ValueError, AttributeError, LookupError):  # a cell that failed, or one of nobody knows what
         return ""
+
+
+def gain_of(certificate):
+    """The gain in the JSON of a certificate; NaN where there is none."""
+    try:
+        return float(json.loads(certificate)["gain"])
+    except (TypeError, ValueError, LookupError):
+        return math.nan
 
 
 def _bound(name, values, box):
@@ -72,11 +86,12 @@ def table(study, parts):
     DataFrame
         One row for each study, gating, k2 and n: cells, of the study's grid; how many of them converged, lie on the
         boundary, ended otherwise (max_iter: the conditions of an optimum do not hold), are degenerate, failed or are
-        to_do; then a column for each of `BOUNDS` that occurs, the number of fits on it, whatever their status.
+        to_do; then a column for each of `BOUNDS` that occurs, the number of fits on it, whatever their status; then,
+        if any is known, the mean gain of the fits that met the conditions of an optimum, and its standard error.
     """
     import pandas as pd
 
-    counts, names = {}, {study.hash: study.name}
+    counts, gains, names = {}, {}, {study.hash: study.name}
     for other, cells in parts:
         name = names.setdefault(other.hash, other.name)
         cells = cells[cells["replicate"] < other.replicates]
@@ -91,12 +106,16 @@ def table(study, parts):
             here.update(found["status"])
             here.update(bound for bounds in found["bounds"] for bound in bounds.split())
             here.update(cells=other.replicates, to_do=other.replicates - len(found))
+            found = found[found["status"].isin(SETTLED)]["gain"].dropna()
+            gains[(name, gating, k2, n)] = found.mean(), found.sem()
     seen = [bound for bound in BOUNDS if any(here[bound] for here in counts.values())]
     order = {(name, gating, text_of(k2)): i for i, (name, gating, k2) in enumerate(
         (name, gating, k2) for name in names.values() for gating in study.gatings for k2 in study.k2)}  # fmt: skip
     rows = sorted(counts.items(), key=lambda row: (order[row[0][:3]], row[0][3]))
     columns = [*COLUMNS, *seen]
-    return pd.DataFrame([[*key, *(here[name] for name in columns[4:])] for key, here in rows], columns=columns)
+    table = pd.DataFrame([[*key, *(here[name] for name in columns[4:])] for key, here in rows], columns=columns)
+    table[GAINS] = [gains[key] for key, _ in rows]
+    return table if table["gain"].notna().any() else table.drop(columns=GAINS)
 
 
 def shares(ends, bound):

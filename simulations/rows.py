@@ -134,6 +134,7 @@ class Collected:
         self._fit, self._known = array("q", [0]) * size, array("q", [0]) * size  # checksum; a bit a measure
         # the set of bounds that it lies on, where that is asked for: to find it takes as long as all the rest of a row
         self._bounds, self._sets = array("i", [0]) * size if ended else None, {"": 0}
+        self._gain = array("d", [math.nan]) * size if ended else None
         # a run each, and a number each
         self._place, self._order, self._count = array("q"), array("b"), array("q")
         self._error, self._label = array("d"), array("i")
@@ -150,6 +151,7 @@ class Collected:
         if self._bounds is not None:
             bounds = ends.on_bounds(values[PARAMETERS], values[CERTIFICATE], self.study.fit.bounds)
             self._bounds[place] = self._sets.setdefault(bounds, len(self._sets))
+            self._gain[place] = ends.gain_of(values[CERTIFICATE])
         if values[STATUS] == "failed":
             self._known[place] = (1 << len(self.measures)) - 1
             if self.failed:
@@ -273,19 +275,19 @@ class Collected:
         return pd.DataFrame(dict(zip(FRAME_COLUMNS, columns, strict=True)), copy=False)
 
     def ends(self):
-        """One row a cell, in order: gating, k2, n, replicate, status, and bounds as `ends.on_bounds` writes them.
+        """One row a cell, in order: gating, k2, n, replicate, status, bounds as `ends.on_bounds` has them, and gain.
 
         For a collection that was made with `ended`.
         """
         import pandas as pd
 
         corners, statuses, sets = list(self._corner), list(self._statuses), list(self._sets)
-        found = [
-            (*corners[place // self.study.replicates], place % self.study.replicates, statuses[status], sets[bounds])
-            for place, (status, bounds) in enumerate(zip(self._status, self._bounds, strict=True))
-            if status != NONE
-        ]
-        return pd.DataFrame(found, columns=["gating", "k2", "n", "replicate", "status", "bounds"])
+        found = []
+        for place, (status, bounds, gain) in enumerate(zip(self._status, self._bounds, self._gain, strict=True)):
+            if status != NONE:
+                corner, replicate = divmod(place, self.study.replicates)
+                found.append((*corners[corner], replicate, statuses[status], sets[bounds], gain))
+        return pd.DataFrame(found, columns=["gating", "k2", "n", "replicate", "status", "bounds", "gain"])
 
     def write_csv(self, file):
         """Write what `frame` gives, byte for byte as pandas writes it, without making it; the number of rows."""

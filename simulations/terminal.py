@@ -112,6 +112,9 @@ def differences_text(table, statistic):
 
 def ends_text(table):
     """The rows of `ends.table`, without columns in which nothing is."""
+    table = table.copy()
+    if "gain" in table:
+        table["gain"] = list(map(words.gain, table["gain"], table.pop("gain_error")))
     table = table[[name for name in table if name in MODEL or table[name].any()]]
     heads = {name: words.STATUSES[name][0] if name in words.STATUSES else words.bound(name) for name in table}
     return f"{words.ENDED}\n{_aligned(table.rename(columns=heads).to_dict('records'), *MODEL)}"

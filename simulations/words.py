@@ -242,7 +242,11 @@ BOUNDS_MEAN = (
     "Fits on this bound of the box, whatever their status; each once, however many of its groups or experts lie there."
 )
 FLOOR_MEANS = "The variance floor, on which spikes end, experts on a handful of rows."
-ENDED = "how fits ended: cells by status, and fits on each bound of the box"
+GAIN_MEANS = (
+    "Twice the log-likelihood of the fit less that of the truth: the mean of fits that reached an optimum, and its "
+    "standard error. It has a limit; where it falls as n grows, the search for the optimum comes short."
+)
+ENDED = "how fits ended: cells by status, fits on each bound of the box, and mean gain over the truth"
 
 
 def bound(name):
@@ -253,6 +257,11 @@ def bound(name):
 def bound_means(name):
     """What a count of fits on a bound is."""
     return f"{FLOOR_MEANS} {BOUNDS_MEAN}" if name == "nu_low" else BOUNDS_MEAN
+
+
+def gain(mean, error):
+    """A mean gain with its standard error: ``"21.6 (0.2)"``."""
+    return "-" if math.isnan(mean) else f"{mean:.1f}" if math.isnan(error) else f"{mean:.1f} ({error:.1f})"
 
 
 def by_size(what, sizes, shares):

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from test_summary import study
@@ -46,23 +47,31 @@ def test_a_cell_without_a_fit_lies_on_nothing():
 def made():
     """Of two sizes and three replicates a cell each: status and bounds; one is missing, one beyond the replicates."""
     rows = [
-        ("SS", "3,3", 1000, 0, "boundary", "nu_low beta_low"),
-        ("SS", "3,3", 1000, 1, "boundary", "nu_low"),
-        ("SS", "3,3", 1000, 2, "failed", ""),
-        ("SS", "3,3", 3000, 0, "converged", ""),
-        ("SS", "3,3", 3000, 2, "max_iter", "beta_low"),
-        ("SS", "3,3", 3000, 3, "boundary", "nu_high"),
+        ("SS", "3,3", 1000, 0, "boundary", "nu_low beta_low", 20.0),
+        ("SS", "3,3", 1000, 1, "boundary", "nu_low", 24.0),
+        ("SS", "3,3", 1000, 2, "failed", "", np.nan),
+        ("SS", "3,3", 3000, 0, "converged", "", 19.0),
+        ("SS", "3,3", 3000, 2, "max_iter", "beta_low", -7.0),
+        ("SS", "3,3", 3000, 3, "boundary", "nu_high", 99.0),
     ]
-    columns = ["gating", "k2", "n", "replicate", "status", "bounds"]
+    columns = ["gating", "k2", "n", "replicate", "status", "bounds", "gain"]
     return study(gatings=["SS"], k2=[[3, 3]], n=[1000, 3000], replicates=3), pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize("certificate", [None, "", "[]", "{}", '{"gain": null}'])
+def test_a_certificate_may_have_no_gain(certificate):
+    assert np.isnan(ends.gain_of(certificate))
+    assert ends.gain_of('{"gain": 21.5}') == 21.5
 
 
 def test_ends_are_counted_by_size():
     one, cells = made()
     table = ends.table(one, [(one, cells)])
-    assert list(table) == [*ends.COLUMNS, "nu_low", "beta_low"]
-    assert table.iloc[0].tolist() == ["made-up", "SS", "3,3", 1000, 3, 0, 2, 0, 0, 1, 0, 2, 1]
-    assert table.iloc[1].tolist() == ["made-up", "SS", "3,3", 3000, 3, 1, 0, 1, 0, 0, 1, 0, 1]
+    assert list(table) == [*ends.COLUMNS, "nu_low", "beta_low", "gain", "gain_error"]
+    assert table.iloc[0, :-2].tolist() == ["made-up", "SS", "3,3", 1000, 3, 0, 2, 0, 0, 1, 0, 2, 1]
+    assert table.iloc[1, :-2].tolist() == ["made-up", "SS", "3,3", 3000, 3, 1, 0, 1, 0, 0, 1, 0, 1]
+    assert table["gain"].tolist() == [22.0, 19.0]  # of fits that reached an optimum
+    assert table["gain_error"].fillna(-1.0).tolist() == pytest.approx([2.0, -1.0])
     assert ends.shares(table, "nu_low") == {("made-up", "SS", "3,3"): ([1000, 3000], [1.0, 0.0])}  # of the fits
     assert ends.shares(table, "max_iter") == {("made-up", "SS", "3,3"): ([1000, 3000], [0.0, 0.5])}
     assert ends.shares(table, "degenerate") == ends.shares(table, "tau_low") == {}
@@ -72,7 +81,7 @@ def test_studies_beside_are_counted_as_they_are_shown():
     one, cells = made()
     longer = study(name="longer", gatings=["SS", "LL"], k2=[[3, 3]], n=[10_000], replicates=2)  # the same hash
     other = study(name="other", gatings=["SS"], k2=[[3, 3]], n=[3000, 9000], replicates=3, seed=5)
-    more = pd.DataFrame([("SS", "3,3", 10_000, 0, "boundary", "nu_low")], columns=list(cells))
+    more = pd.DataFrame([("SS", "3,3", 10_000, 0, "boundary", "nu_low", np.nan)], columns=list(cells))
     table = ends.table(one, [(one, cells), (longer, more), (other, cells)])
     assert table[["study", "n"]].values.tolist() == [
         ["made-up", 1000], ["made-up", 3000], ["made-up", 10_000], ["other", 3000],
@@ -90,7 +99,9 @@ def test_what_nothing_is_in_is_not_shown():
     assert "degenerate" not in text
     heads = [column.heading for column in shown(ENDS_COLUMNS, table, one)]
     assert heads[:4] == ["gating", "k2", "sample size", "cells"]
-    assert heads[-2:] == ["nu low", "beta low"]
+    assert heads[-3:] == ["nu low", "beta low", "gain"]
+    assert "22.0 (2.0)" in text
+    assert "gain" not in ends.table(one, [(one, cells.assign(gain=np.nan))])
     assert words.FLOOR_MEANS in words.bound_means("nu_low")
     assert words.FLOOR_MEANS not in words.bound_means("nu_high")
 
