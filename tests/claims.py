@@ -1,4 +1,4 @@
-"""The numbers that figures/README.md is made of, again from what lies beside it, as the text writes them.
+"""The numbers that figures/README.md and README.md are made of, again from the tables, as the texts write them.
 
 A field is a public function here of the study whose tables are read and of words: models ``[study:]gating[@k2]``, the
 largest k2 if none is named; a quantity, of the largest cells, the mean of one over the cell as ``mean-eta``; options.
@@ -7,6 +7,7 @@ largest k2 if none is named; a quantity, of the largest cells, the mean of one o
 import functools
 import gzip
 import itertools
+import re
 import sqlite3
 import tempfile
 from contextlib import closing, contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 import hmoe_stats as hs
+from hmoe_stats.quadrature import lattice
 from simulations.store import Store
 from simulations.study import load_study
 from simulations.summary import Summary
@@ -202,6 +204,12 @@ def certificate(of, model, what):
 
 def error(of, model, what, n, shown=".3f", **at):
     return f"{line(of, 'curves', [model], what, n=n, **at)['value']:{shown}}"
+
+
+def error_span(of, gatings, what, n, **at):
+    """The smallest and the largest error of models."""
+    found = sorted(line(of, "curves", [model], what, n=n, **at)["value"] for model in gatings.split(","))
+    return f"{found[0]:.3f} to {found[-1]:.3f}"
 
 
 # -- fields: paired differences, alpha of the second less alpha of the first -------------------------------------------
@@ -454,6 +462,13 @@ def losses(of, model):
     return listed(f"{value:.0f}" if value >= 100 else f"{value:#.2g}".rstrip(".") for value in table["value"])
 
 
+def ends_elsewhere(of):
+    """How many fits of `search` end at another optimum than with twelve starts."""
+    same, both = re.match(r"(\d+) of (\d+) fits", beside_twelve("search")).groups()
+    assert (share := 1 - int(same) / int(both)) < 1 / 6
+    return f"fewer than one fit in {word(int(1 / share))}"
+
+
 def fewest(of, model, what):
     """The fewest replicates of a size that have cells of the largest size."""
     return str(line(of, "slopes", [model], what)["replicates"])
@@ -487,11 +502,90 @@ def last(of):
     return sizes_of(of)[0].rpartition(" ")[2]
 
 
+# -- fields: certificates, and tables of benchmarks -------------------------------------------------------------------
+def certified(of):
+    """How many certificates are clean, and how many of these are off the exponent derived."""
+    table = pd.read_csv(FIGURES / "certificates.csv")
+    clean = table[table["status"] == "clean"]
+    off = ((clean["exponent"] - clean["derived"]).abs() > 0.05).sum()
+    return (
+        f"of {len(table)} certificates {len(clean)} are clean, and all but {word(off)} of those with a derived "
+        "exponent lie within 0.05 of it"
+    )
+
+
+@functools.cache
+def benchmark(name):
+    return pd.read_csv(ROOT / "benchmarks" / f"{name}.csv")
+
+
+def points(of, truth, gating, x=(-3.0, 3.0)):
+    """Points of the lattice of a truth, in the floor of the studies."""
+    G0 = hs.datasets.truth(truth, gating)
+    grid = lattice(hs.Uniform(*([end] * G0.d for end in x)) if G0.d > 1 else hs.Uniform(*x), G0, 0.04)
+    return f"{grid.y.size * len(grid.X):,}"
+
+
+def drawn(of):
+    """Of how many points of the lattice the largest samples have any."""
+    table = benchmark("lattice-cost")
+    shares = (table["drawn"] / table["points"])[table["n"] == table["n"].max()]
+    return {3: "three quarters"}[round(4 * shares.mean())]
+
+
+def optimum_sets(of):
+    return str(len(benchmark("optimum")))
+
+
+def as_good_as_200(of, start):
+    """How many plain fits come up to those with 200 starts."""
+    table = benchmark("optimum")
+    return str((table[f"{start} short by"] - table["200 starts short by"] <= 0.01).sum())
+
+
+def optimum_found(of, start):
+    """How many come up to the best that was ever found."""
+    return str((benchmark("optimum")[f"{start} short by"] <= 0.01).sum())
+
+
+def optimum_seconds(of):
+    return listed(f"{benchmark('optimum')[f'{start} s'].median():.0f}" for start in ("start", "data"))
+
+
+def optimum_misses(of):
+    """The smallest and the largest shortfall of plain fits from the best that was ever found."""
+    table = benchmark("optimum")
+    short = pd.concat([table["start short by"], table["data short by"]])
+    short = short[short > 0.01]
+    return f"{short.min():.2f} to {short.max():.1f}"
+
+
+def spurious(of, what, k2=""):
+    """Sums over fits that are ``exact`` or, ``over``, have an expert or two too many."""
+    table = benchmark("spurious")
+    table = {"exact": table[table["k2"] == "2,2"], "over": table[table["k2"] != "2,2"], "": table}[k2]
+    if what == "doubted":
+        return str((table["sets"] - table["sound"]).sum())
+    return str(table[what.replace("_", " ")].sum())
+
+
+def none_doubted(of):
+    """The exact fits, none of which is doubted."""
+    assert spurious(of, "doubted", "exact") == "0"
+    return f"none of {spurious(of, 'sets', 'exact')}"
+
+
 # -- fields: coverage -------------------------------------------------------------------------------------------------
 def coverage(of, n, what, kind="hessian", digits="1"):
     """The smallest and the largest coverage, in per cent, of ``parameters``, the ``band`` or ``functions``."""
     found = 100 * _covered(of, n, what, kind)
     return f"{found.min():.{digits}f} to {found.max():.{digits}f}"
+
+
+def coverage_about(of, n):
+    """The coverage of parameters, where all gatings come to it."""
+    (found,) = {f"{share:.0f}" for share in 100 * _covered(of, n, "parameters")}
+    return found
 
 
 def lowest(of, n):

@@ -1,4 +1,4 @@
-"""Every number of figures/README.md is that of the tables beside it.
+"""Every number of figures/README.md, and every measured one of README.md, is that of the tables.
 
 `CLAIMS` repeats the text with a field of `claims` where a number stands, ``{rate SS omega}``, and ``...`` where text is
 left out; a field reads the tables of the section's study, or of ``table=``. What is filled in must stand in the text,
@@ -219,7 +219,58 @@ CLAIMS = {
         ... was set to {samples}
     """,
 }
-SIZE = "a size of samples"
+README = {  # sections of README.md, of which fields name their table
+    "Standard errors, intervals, predictions": """
+        ... On {samples table=coverage} samples of C2 under each of
+        ... hold the truth in {coverage_about 5000 table=coverage} % of cases at n = 5000, and in
+        {coverage 500 parameters table=coverage} % at n = 500, where SL and LL have no standard error for
+        {without_error 500 SL LL table=coverage} % of the gates' parameters.
+    """,
+    "What came out so far": """
+        ... (`over-by-one`, {reach table=over-by-one}, {replicates table=over-by-one} replicates), omega falls with
+        alpha {rate SS omega table=over-by-one} under SS and {rate LS omega table=over-by-one} under LS (derived
+        {derived SS,LS omega table=over-by-one}, published {published SS,LS omega table=over-by-one}), with
+        {rate SL omega table=over-by-one} under SL and {rate LL omega table=over-by-one} under LL (derived
+        {derived SL,LL omega table=over-by-one}, published {published SL omega table=over-by-one} and
+        {published LL omega table=over-by-one}). On the same data SS and LL differ by
+        {apart SS LL omega table=over-by-one}, SS and LS by {apart SS LS omega table=over-by-one}, SL and LL by
+        {apart SL LL omega table=over-by-one}.
+        ... (`million`, to n = {last table=million}): the mean of eta over the cell falls with
+        {rate SS mean-eta table=million} under SS and {rate LL mean-eta table=million} under LL (derived
+        {derived SS mean-eta table=million} and {derived LL mean-eta table=million}), a difference of
+        {apart SS LL mean-eta table=million}; to n = 1e5 it is {apart SS LL mean-eta table=over-by-one}. omega:
+        {rate SS omega table=million} and {rate LL omega table=million}.
+        ... (`unidentified`): the mean of eta over the cell falls with
+        {rate SS mean-eta table=unidentified} under SS and {rate LL mean-eta table=unidentified} under LL, derived
+        {derived SS mean-eta table=unidentified} and {derived LL mean-eta table=unidentified}.
+        ... the error of the expert function over split cells falls with {span SS,SL,LS,LL expert table=over-by-one}
+        under SS, SL, LS and LL, and is {error_span SS,SL,LS,LL expert 1e5 table=over-by-one} at n = 1e5; all
+        {all_hold SS|SL,SS|LS,SS|LL,SL|LS,SL|LL,LS|LL expert table=over-by-one} paired differences hold 0.
+        ... omega under SS falls with {alpha SS omega table=box}, {alpha over-by-one:SS omega table=box} and
+        {alpha box-wide:SS omega table=box} in boxes on beta
+        ... {ends_elsewhere} ends elsewhere, and all
+        {all_hold search:SS|over-by-one:SS,search:LL|over-by-one:LL parameters mean,median,q90 table=search} paired
+        differences
+        ... {certified}
+    """,
+    "Rows that count for many": """
+        ... the lattice of C2 has {points C2 SS} points under SS and {points C2 LL} under LL, that of P2 (d = 2)
+        {points P2 SS} and {points P2 LL}; of 1e12 rows some {drawn} of
+        the points get any.
+    """,
+    "How a fit is made sure of": """
+        ... for {optimum_sets} over-specified data sets
+        ... it comes up to a fit with 200 starts, to within 0.01 in log-likelihood, {as_good_as_200 start} times from
+        the truth and {as_good_as_200 data} times from its own starts, in {optimum_seconds} s at the median; to the best optimum that any search has ever found, {optimum_found start} and
+        {optimum_found data} times. The misses are {optimum_misses} units below.
+        ... On {spurious sets} samples of known truths (`benchmarks/spurious.csv`) {none_doubted} exact fits is doubted,
+        ... Of {spurious sets over} fits with an expert or two too many, {spurious passed_over over} had better starts
+        set aside; {spurious sound over} are sound, of which {spurious missed over} still hold an expert of less than a
+        tenth of the smallest true variance; {spurious doubted over} find nothing that is.
+    """,
+}
+CLAIMS |= {f"README: {title}": text for title, text in README.items()}
+SIZE, SETTING = "a size of samples", "a setting"
 HISTORY = "no table has what was before it"
 DECLARED = {
     "": {
@@ -239,6 +290,27 @@ DECLARED = {
     "reproduction, reproduction-em": {
         "arXiv 2305.03288": "a name",
         "covariates on a grid over [0, 1]": "declared",
+    },
+    "README: Standard errors, intervals, predictions": {
+        "95 % intervals": "the level",
+        "n = 5000": SIZE,
+        "n = 500": SIZE,
+    },
+    "README: What came out so far": {
+        "95 % intervals": "of all tables",
+        "level 1": "of the model",
+        "boxes on beta of 0.75, 1.5 and 3": "declared boxes",
+        "24 starts instead of 12": "declared",
+    },
+    "README: Rows that count for many": {"0.04": SETTING, "1e-3": SETTING, "1 and 2": SETTING, "d = 2": SETTING},
+    "README: How a fit is made sure of": {
+        "80 starts": SETTING,
+        "200, and": SETTING,
+        "takes 12": SETTING,
+        "below 40": SETTING,
+        "25 of each gating, n = 10,000": "the data sets",
+        "200 starts, to within 0.01": SETTING,
+        "2d + 3": "a number of parameters",
     },
     "coverage": {"Do 95 % intervals hold the truth in 95 % of cases": "the level", "n = 5000": SIZE, "n = 500": SIZE},
 }
@@ -261,7 +333,14 @@ def whole(fragment):
 
 @functools.cache
 def sections():
-    head, *parts = re.split(r"^## ", (claims.FIGURES / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found, readme = (split_up(folder / "README.md") for folder in (claims.FIGURES, claims.ROOT))
+    return found | {f"README: {title}": text for title, text in readme.items() if title in README}
+
+
+def split_up(file):
+    """Title -> text, of which code is no part."""
+    text = re.sub(r"^```.*?^```", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    head, *parts = re.split(r"^## ", text, flags=re.MULTILINE)
     return {"": flat(head)} | {title: flat(text) for title, text in (part.split("\n", 1) for part in parts)}
 
 
