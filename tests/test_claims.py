@@ -262,7 +262,8 @@ README = {  # sections of README.md, of which fields name their table
         ... for {optimum_sets} over-specified data sets
         ... it comes up to a fit with 200 starts, to within 0.01 in log-likelihood, {as_good_as_200 start} times from
         the truth and {as_good_as_200 data} times from its own starts, in {optimum_seconds} s at the median; to the best
-        optimum that any search has ever found, {optimum_found start} and {optimum_found data} times. The misses are {optimum_misses} units below.
+        optimum that any search has ever found, {optimum_found start} and {optimum_found data} times. The misses are
+        {optimum_misses} units below.
         ... On {spurious sets} samples of known truths (`benchmarks/spurious.csv`) {none_doubted} exact fits is doubted,
         ... Of {spurious sets over} fits with an expert or two too many, {spurious passed_over over} had better starts
         set aside; {spurious sound over} are sound, of which {spurious missed over} still hold an expert of less than a
