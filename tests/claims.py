@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import hmoe_stats as hs
@@ -204,6 +205,76 @@ def certificate(of, model, what):
 
 def error(of, model, what, n, shown=".3f", **at):
     return f"{line(of, 'curves', [model], what, n=n, **at)['value']:{shown}}"
+
+
+def far(of, n, model, what, statistic="mean", size=2):
+    """The rate over the sizes from n on."""
+    fit = _far(of, float(n), *models(of, [model]), quantity(what), statistic, int(size))
+    return interval(-fit.slope, -fit.ci_high, -fit.ci_low)
+
+
+def far_span(of, n, gatings, what, statistic="mean", size=2):
+    """The smallest and the largest of such rates of models and quantities."""
+    found = []
+    for gating, name in itertools.product(gatings.split(","), what.split(",")):
+        found.append(-_far(of, float(n), *models(of, [gating]), quantity(name), statistic, int(size)).slope)
+    return f"{two(min(found))} to {two(max(found))}"
+
+
+@functools.cache
+def _far(of, n, study, gating, k2, what, statistic, size):
+    level, name, kind = what
+    found = whole(of).errors[(study, gating, k2), (level, size, name, kind)]
+    return hs.fit_rate(found.n, found.error, statistic, n_min=n)
+
+
+def whole(name):
+    """The `Summary` of a study."""
+    return first(name, load_study(name).replicates)
+
+
+def halves(of):
+    """Standard deviation, over models and quantities, of the differences of mean rates between halves of replicates.
+
+    Each is divided by its standard error, from the bootstrap of either half.
+    """
+    return f"{_half_differences(of).std():.2f}"
+
+
+def half_differences(of):
+    return str(len(_half_differences(of)))
+
+
+@functools.cache
+def _half_differences(of):
+    summary, middle, found = whole(of), load_study(of).replicates // 2, []
+    for n, replicate, error in summary.errors.values():
+        halves = [n[part] for part in (replicate < middle, replicate >= middle)]
+        if min(min(np.unique(half, return_counts=True)[1], default=0) for half in halves) < 6:
+            continue  # cells of this size are rare
+        if len(np.unique(halves[0])) < 2 or set(halves[0]) != set(halves[1]) or error.max() < 1e-12:
+            continue
+        one, two = (hs.fit_rate(n[part], error[part]) for part in (replicate < middle, replicate >= middle))
+        found.append((one.slope - two.slope) / np.hypot(one.standard_error, two.standard_error))
+    return pd.Series(found)
+
+
+def gain(of, model, n):
+    """The mean gain over the truth at n, and its standard error."""
+    study, gating, k2 = models(of, [model])
+    table = read(of, "ends")
+    table = table[(table["study"] == study) & (table["gating"] == gating) & (table["k2"] == k2)]
+    row = table[table["n"] == round(float(n))].iloc[0]
+    return f"{row['gain']:.1f} ({row['gain_error']:.1f})"
+
+
+def rows_ratio(of, one, other, what, error, statistic="mean", size=2):
+    """How many times as many rows the first model takes as the second for an error."""
+    level, name, kind = quantity(what)
+    at = [whole(of).errors[tuple(models(of, [model])), (level, int(size), name, kind)] for model in (one, other)]
+    curves = [pd.DataFrame({"n": x.n, "replicate": x.replicate, "error": x.error}) for x in at]
+    found = hs.sample_size_ratio(*curves, float(error), statistic=statistic)
+    return interval(found.ratio, found.ci_low, found.ci_high)
 
 
 def error_span(of, gatings, what, n, **at):
