@@ -282,6 +282,15 @@ def run(
         raise UserError("--scheduler is of use with --backend dask only")
     name, study = study, load_study(study)
     path = _results(study, results)
+    finished = _run(study, path, f"hmoe run {name}", jobs, backend, scheduler, retry_failed)
+    raise typer.Exit(0 if finished else 1)
+
+
+def _run(study, path, again, jobs=None, backend="loky", scheduler=None, retry_failed=False):
+    """Run what is missing of a study, and say how it ended; False if all its cells failed.
+
+    Where it is stopped, what goes on from there is the command `again`.
+    """
     from . import checks, runner
     from .pool import PoolError, joblib
 
@@ -308,14 +317,14 @@ def run(
             raise typer.Exit(code)
         after = Pace(study, store.progress())
         if stopped:
-            _say(f"{after.finished} of {after.total} cells are kept in {path}; hmoe run {name} goes on from there")
+            _say(f"{after.finished} of {after.total} cells are kept in {path}; {again} goes on from there")
             raise typer.Exit(code)
         counts = f"{after.finished} of {after.total} cells in {path}, {todo} of them new, {after.failed} failed"
         print(visible(f"{study.name}: {counts}"))
         for message, count in store.failures().items():
             _say(f"{count} failed: {message}")
         store.collected(jobs=jobs)  # tables are then made at once
-        raise typer.Exit(1 if after.failed == after.total else 0)
+        return after.failed < after.total
 
 
 def _to_know(study):
@@ -338,6 +347,40 @@ def _findings(study):
                     models[name] += [] if value in models[name] else [value]
     for text, models in found.items():
         yield f"{text} [{' '.join(models['gating'])}, k2 = {' and '.join(models['k2'])}]"
+
+
+@app.command()
+def plan(
+    study: StudyName,
+    precision: Annotated[
+        float, typer.Option(min=1e-4, max=1.0, help="Half the width of a rate's 95 % interval.")
+    ] = 0.05,
+    pilot: Annotated[int, typer.Option(min=6, help="Replicates of the pilot.")] = 8,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Worker processes. [default: one a core]")] = None,
+    results: Results = None,
+):
+    """Say how many replicates rates to a wanted precision take, and how long, from a pilot.
+
+    The pilot is run first, under a seed of its own and into a file of its own (results/STUDY-pilot.sqlite, or
+    --results): no sample of it is the study's, and its rates are not shown, so that replicates can be declared before
+    the first fit.
+    """
+    from . import plan as plans
+    from .pool import joblib
+    from .summary import Summary
+
+    name, study = study, load_study(study)
+    trial = plans.pilot_of(study, pilot)
+    path = _results(trial, results)
+    jobs = min(jobs or joblib.cpu_count(), WORKERS * joblib.cpu_count())
+    if not _run(trial, path, f"hmoe plan {name}", jobs):
+        raise typer.Exit(1)
+    with _opened(path, trial) as store:
+        found = plans.table(study, Summary(trial, store.frame()), precision)
+        seconds = plans.seconds_a_replicate(store.progress())
+    if found.empty:
+        raise UserError(f"{study.name}: the pilot has no rate to plan by: give it more replicates, --pilot")
+    print(visible(plans.text(study, found, seconds, precision, jobs)))
 
 
 @app.command()
