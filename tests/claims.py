@@ -32,8 +32,8 @@ KINDS = {name: kind for kind, names in KINDS.items() for name in names.split()}
 LEVELS = {"a": 1, "b": 1, "loss_published": 0, "loss_sharp": 0, "hellinger": 0, "routing": 0}
 NAMES = {"loss_published": "the published loss", "mean-nu": "the mean of nu over the cell", "eta": "eta"}
 PARAMETERS = "omega eta tau nu mean-omega mean-eta mean-tau mean-nu beta a b loss_published loss_sharp".split()
-STUDIES = "exact over-by-one search elsewhere over-by-two unidentified level-one box box-wide plane million".split()
-STUDIES += "quick reproduction reproduction-em reproduction-far reproduction-far-em".split()
+STUDIES = "exact over-by-one nine-decades search elsewhere over-by-two unidentified level-one".split()
+STUDIES += "box box-wide plane million quick reproduction reproduction-em reproduction-far reproduction-far-em".split()
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
