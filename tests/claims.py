@@ -569,6 +569,11 @@ def shrinks(of, name):
     return {0.083: "0.083", 0.25: "1/4"}[power]
 
 
+def asked(of):
+    """The replicates that the study declares."""
+    return str(load_study(of).replicates)
+
+
 def last(of):
     return sizes_of(of)[0].rpartition(" ")[2]
 

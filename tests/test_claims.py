@@ -65,7 +65,8 @@ CLAIMS = {
         {fits SS SL LS LL} fits lie on the box.
     """,
     "nine-decades": """
-        *{truth}, three experts fitted to two in both groups, SS, SL, LS, LL and QQ, on a lattice; {grid}.*
+        *{truth}, three experts fitted to two in both groups, SS, SL, LS, LL and QQ, on a lattice; {reach}, {number} sizes,
+        {asked} replicates.*
         ... omega falls with alpha {rate SS omega} under SS and {rate LS omega} under LS (derived
         {derived SS,LS omega}), with {rate SL omega} under SL and {rate LL omega} under LL (derived
         {derived SL,LL omega}); the mean of eta over the cell with {rate SS mean-eta} and {rate LS mean-eta} under SS
@@ -89,7 +90,7 @@ CLAIMS = {
         {gain SS 1e12} and {gain LL 1e12} at 1e12, and {gain QQ 1e6} and {gain QQ 1e12} under QQ,
         ... ({gain SS 1e3} under SS at 1e3),
         ... tau, {span SS,SL,LS,LL,QQ tau}, and
-        ... from 1e9 on (tau {far_span 1e9 SS,SL,LS,LL,QQ tau}) {replicates} replicates
+        ... from 1e9 on (tau {far_span 1e9 SS,SL,LS,LL,QQ tau}) {asked} replicates
     """,
     "search": """
         with {starts} starts instead of ..., {grid}.*
