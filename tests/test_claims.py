@@ -65,8 +65,8 @@ CLAIMS = {
         {fits SS SL LS LL} fits lie on the box.
     """,
     "nine-decades": """
-        *{truth}, three experts fitted to two in both groups, SS, SL, LS, LL and QQ, on a lattice; {reach}, {number} sizes,
-        {asked} replicates.*
+        *{truth}, three experts fitted to two in both groups, SS, SL, LS, LL and QQ, on a lattice; {reach},
+        {number} sizes, {asked} replicates.*
         ... omega falls with alpha {rate SS omega} under SS and {rate LS omega} under LS (derived
         {derived SS,LS omega}), with {rate SL omega} under SL and {rate LL omega} under LL (derived
         {derived SL,LL omega}); the mean of eta over the cell with {rate SS mean-eta} and {rate LS mean-eta} under SS
@@ -255,6 +255,14 @@ README = {  # sections of README.md, of which fields name their table
         {without_error 500 SL LL table=coverage} % of the gates' parameters.
     """,
     "What came out so far": """
+        ... (`nine-decades`, {reach table=nine-decades}, {asked table=nine-decades} replicates): the expert function
+        over split cells falls with {span SS,SL,LS,LL,QQ expert table=nine-decades} under SS, SL, LS, LL and QQ, and all
+        {all_hold SS|SL,SS|LS,SS|LL,SS|QQ,SL|LS,SL|LL,SL|QQ,LS|LL,LS|QQ,LL|QQ expert table=nine-decades} paired
+        differences
+        ... omega falls with {rate SS omega table=nine-decades} under SS and {rate LL omega table=nine-decades} under LL
+        (derived {derived SS omega table=nine-decades} and {derived LL omega table=nine-decades}), the mean of eta over
+        the cell with {rate SS mean-eta table=nine-decades} and {rate LL mean-eta table=nine-decades} (derived
+        {derived SS mean-eta table=nine-decades} and {derived LL mean-eta table=nine-decades}).
         ... (`over-by-one`, {reach table=over-by-one}, {replicates table=over-by-one} replicates), omega falls with
         alpha {rate SS omega table=over-by-one} under SS and {rate LS omega table=over-by-one} under LS (derived
         {derived SS,LS omega table=over-by-one}, published {published SS,LS omega table=over-by-one}), with
@@ -334,6 +342,7 @@ DECLARED = {
         "n = 500": SIZE,
     },
     "README: What came out so far": {
+        "within 0.05 of 0": "the margin of equivalence",
         "95 % intervals": "of all tables",
         "level 1": "of the model",
         "boxes on beta of 0.75, 1.5 and 3": "declared boxes",
