@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from . import UserError
+from . import UserError, words
 from .files import (
     SHOWN,
     folder_refusal,
@@ -435,15 +435,7 @@ def _print_status(found, finished):
     if found["to_do"]:
         active = f"a run is under way, since {time.strftime('%H:%M', time.localtime(found['began'] or 0.0))}"
         active = active if found["under_way"] else "no run is under way"
-        print(f"time left: {_duration(found['seconds_left'], jobs)}; {active}")
-
-
-def _duration(seconds, jobs):
-    if seconds is None:
-        return "not known yet"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"about {hours}:{minutes:02d}:{seconds:02d} with {jobs} job{'s' if jobs > 1 else ''}"
+        print(f"time left: {words.duration(found['seconds_left'], jobs)}; {active}")
 
 
 # -- what came out ----------------------------------------------------------------------------------------------------

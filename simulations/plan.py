@@ -10,11 +10,10 @@ import pandas as pd
 
 from . import words
 from .study import Study
-from .summary import MODEL, QUANTITY, enough, tried
+from .summary import FEWEST, MODEL, QUANTITY
 
 Z95 = 1.959964  # half-width of a 95 % interval, in standard errors
 SALT = 0x9E3779B97F4A7C15  # what sets the seed of a pilot off from its study's
-LEAST = 6  # replicates: fewer have no rates
 COLUMNS = [*MODEL, *QUANTITY, "standard_error", "replicates"]
 
 
@@ -41,26 +40,16 @@ def table(study, summary, precision):
     DataFrame
         One row for each model and primary quantity of the study, or each quantity where none is primary, in the first
         statistic: the standard error that the rate has in the pilot, and the number of replicates R (s / precision)^2
-        1.96^2 at which it is small enough, R being those of the pilot, at least `LEAST`. Of R replicates the standard
+        1.96^2 at which it is small enough, R being those of the pilot, at least `FEWEST`. Of R replicates the standard
         error s itself is known to about 1 / sqrt(2 R).
     """
     wanted, rows = set(map(words.named, study.primary)), []
-    for (model, quantity), (n, _, error) in summary.errors.items():
-        if wanted and quantity not in wanted:
-            continue
-        kept, _ = enough(n, study.statistics[0])
-        fit, _ = tried(_rate, n[kept], [error[kept]], study.statistics[0])
+    for model, quantity in summary.errors:
+        fit = summary.line(model, quantity, study.statistics[0]).fit if quantity in wanted or not wanted else None
         if fit and fit.standard_error > 0:
-            least = min(fit.n_replicates)
-            needed = math.ceil(least * (Z95 * fit.standard_error / precision) ** 2)
-            rows.append([study.name, *model[1:], *quantity, fit.standard_error, max(needed, LEAST)])
+            needed = math.ceil(min(fit.n_replicates) * (Z95 * fit.standard_error / precision) ** 2)
+            rows.append([study.name, *model[1:], *quantity, fit.standard_error, max(needed, FEWEST)])
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _rate(n, error, statistic):
-    from hmoe_stats.rates import fit_rate
-
-    return fit_rate(n, error, statistic)
 
 
 def seconds_a_replicate(progress):
@@ -75,19 +64,11 @@ def text(study, found, seconds, precision, jobs):
         quantity = words.quantity(row.level, row.size, row.parameter, row.kind)
         lines.append(f"  {row.replicates:6d} replicates: {quantity}, {words.model(row.gating, row.k2)}")
     most, what = int(found["replicates"].max()), "primary quantity" if study.primary else "quantity"
-    cells = study.n_cells // study.replicates
+    cells = most * study.n_cells // study.replicates
+    wanted, declared = (words.duration(r * seconds / jobs, jobs) for r in (most, study.replicates))
     heads = [
         f"{study.name}: rates to +-{precision:g} (95 %, {study.statistics[0]}), a line a {what}:",
         *lines,
-        f"all of them: {most} replicates, {most * cells} cells, about {duration(most * seconds / jobs)} with "
-        f"{jobs} process{'es' if jobs > 1 else ''}; the study declares {study.replicates}, about "
-        f"{duration(study.replicates * seconds / jobs)}",
+        f"all of them: {most} replicates, {cells} cells, {wanted}; the study declares {study.replicates}, {declared}",
     ]
     return "\n".join(heads)
-
-
-def duration(seconds):
-    """``"40 s"``, ``"12 min"``, ``"3.5 h"``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -229,6 +229,15 @@ def sizes(low, high):
     return f"{low:,.0f} to {high:,.0f}"
 
 
+def duration(seconds, jobs):
+    """A time that so many processes take: ``"about 0:12:30 with 2 jobs"``; None if nothing was timed."""
+    if seconds is None:
+        return "not known yet"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"about {hours}:{minutes:02d}:{seconds:02d} with {jobs} job{'s' if jobs > 1 else ''}"
+
+
 # -- how fits ended ----------------------------------------------------------------------------------------------------
 STATUSES = {  # of cells -> (what heads a column of them, what it means)
     "converged": ("converged", "Fits that reached an optimum inside the box."),

@@ -5,18 +5,24 @@ import pytest
 from test_summary import study
 from typer.testing import CliRunner
 
-from simulations import plan
+from hmoe_stats.rates import fit_rate
+from simulations import plan, words
 from simulations.cli import app
 from simulations.study import load_study
+from simulations.summary import FEWEST, Line
 
 
 class Pilot:
-    """What a plan asks of the `Summary` of a pilot: lognormal errors of one quantity at four sizes."""
+    """What a plan asks of the `Summary` of a pilot: rates, here of lognormal errors of one quantity at four sizes."""
 
     def __init__(self, spread, replicates):
         n = np.repeat([1000, 3000, 10_000, 30_000], replicates)
         error = n**-0.5 * np.exp(spread * np.random.default_rng(0).standard_normal(n.size))
         self.errors = {(("p", "SS", "3,3"), (0, 0, "loss_sharp", "loss")): (n, np.arange(n.size) % replicates, error)}
+
+    def line(self, model, quantity, statistic):
+        n, _, error = self.errors[model, quantity]
+        return Line(fit_rate(n, error, statistic), None, (), "")
 
 
 def test_replicates_go_with_the_square_of_the_precision():
@@ -28,7 +34,7 @@ def test_replicates_go_with_the_square_of_the_precision():
     spread = np.log([1000, 3000, 10_000, 30_000])
     expected = 1.96**2 * (np.exp(0.04) - 1) / np.square(spread - spread.mean()).sum() / 0.01**2
     assert more["replicates"] == pytest.approx(expected, rel=0.35)
-    assert plan.table(one, Pilot(0.5, 40), 1.0).iloc[0]["replicates"] == plan.LEAST
+    assert plan.table(one, Pilot(0.5, 40), 1.0).iloc[0]["replicates"] == FEWEST
 
 
 def test_only_primary_quantities_are_planned_for():
@@ -45,9 +51,12 @@ def test_a_pilot_has_samples_of_its_own():
     assert trial.fit == one.fit
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(3.2, "3 s"), (600.0, "10 min"), (7200.0, "2.0 h")])
-def test_times_are_said_shortly(seconds, said):
-    assert plan.duration(seconds) == said
+@pytest.mark.parametrize(
+    ("seconds", "jobs", "said"),
+    [(3.2, 1, "about 0:00:03 with 1 job"), (7290.0, 2, "about 2:01:30 with 2 jobs"), (None, 2, "not known yet")],
+)
+def test_times_are_said_as_hmoe_status_says_them(seconds, jobs, said):
+    assert words.duration(seconds, jobs) == said
 
 
 def test_seconds_are_those_of_a_replicate():
@@ -76,8 +85,8 @@ nu = [0.04, 4.0]
 def test_the_command_runs_a_pilot_and_says_how_many(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.toml").write_text(SMALL)
-    words = ["plan", "small.toml", "--precision", "0.05", "--pilot", "6", "--jobs", "1"]
-    answers = [CliRunner().invoke(app, words) for _ in range(2)]
+    asked = ["plan", "small.toml", "--precision", "0.05", "--pilot", "6", "--jobs", "1"]
+    answers = [CliRunner().invoke(app, asked) for _ in range(2)]
     assert [answer.exit_code for answer in answers] == [0, 0], answers[0].output
     assert "small: rates to +-0.05 (95 %, mean), a line a quantity" in answers[0].output
     last = [[line for line in answer.output.splitlines() if "all of them: " in line] for answer in answers]
