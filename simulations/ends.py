@@ -27,8 +27,8 @@ GAINS = ["gain", "gain_error"]
 _NAME = re.compile(rf"(?:log_)?({'|'.join(PARAMETERS)})\[([0-9]+)(?:,([0-9]+))?\]")  # of a parameter in a certificate
 
 
-def on_bounds(parameters, certificate, box):
-    """The bounds on which a fit lies.
+def of_fit(parameters, certificate, box):
+    """The bounds on which a fit lies, and its gain.
 
     Parameters
     ----------
@@ -39,21 +39,30 @@ def on_bounds(parameters, certificate, box):
 
     Returns
     -------
-    str
+    bounds : str
         Some of `BOUNDS`, in that order, separated by blanks.
+    gain : float
+        NaN where the certificate has none.
     """
     try:
-        names = json.loads(certificate).get("active_bounds", ())
+        found = json.loads(certificate)
+    except (TypeError, ValueError):
+        found = None
+    return _on_bounds(parameters, found, box), _gain(found)
+
+
+def _on_bounds(parameters, certificate, box):
+    try:
+        names = certificate.get("active_bounds", ())
         values = json.loads(parameters) if names else {}
         return " ".join(sorted({_bound(name, values, box) for name in names}, key=BOUNDS.index))
     except (TypeError, ValueError, AttributeError, LookupError):  # a cell that failed, or one of nobody knows what
         return ""
 
 
-def gain_of(certificate):
-    """The gain in the JSON of a certificate; NaN where there is none."""
+def _gain(certificate):
     try:
-        return float(json.loads(certificate)["gain"])
+        return float(certificate["gain"])
     except (TypeError, ValueError, LookupError):
         return math.nan
 

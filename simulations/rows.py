@@ -149,9 +149,9 @@ class Collected:
         self._likelihood[place] = math.nan if values[LIKELIHOOD] is None else values[LIKELIHOOD]
         self._fit[place] = fit
         if self._bounds is not None:
-            bounds = ends.on_bounds(values[PARAMETERS], values[CERTIFICATE], self.study.fit.bounds)
+            box = self.study.fit.bounds
+            bounds, self._gain[place] = ends.of_fit(values[PARAMETERS], values[CERTIFICATE], box)
             self._bounds[place] = self._sets.setdefault(bounds, len(self._sets))
-            self._gain[place] = ends.gain_of(values[CERTIFICATE])
         if values[STATUS] == "failed":
             self._known[place] = (1 << len(self.measures)) - 1
             if self.failed:
@@ -275,7 +275,7 @@ class Collected:
         return pd.DataFrame(dict(zip(FRAME_COLUMNS, columns, strict=True)), copy=False)
 
     def ends(self):
-        """One row a cell, in order: gating, k2, n, replicate, status, bounds as `ends.on_bounds` has them, and gain.
+        """One row a cell, in order: gating, k2, n, replicate, status, bounds and gain as `ends.of_fit` has them.
 
         For a collection that was made with `ended`.
         """

@@ -17,7 +17,7 @@ FIT = {"omega": [[3.0], [-3.0], [0.2]], "beta": [-1.5, 1.5, 0.0], "nu": [0.04, 4
 
 
 def on_bounds(*names, fit=FIT, box=BOX):
-    return ends.on_bounds(json.dumps(fit), json.dumps({"active_bounds": names}), box)
+    return ends.of_fit(json.dumps(fit), json.dumps({"active_bounds": names}), box)[0]
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_a_bound_has_a_name_and_an_end(names, said):
 
 
 def test_a_cell_without_a_fit_lies_on_nothing():
-    assert ends.on_bounds(None, None, BOX) == ""
-    assert ends.on_bounds("{}", "[]", BOX) == ""
+    assert ends.of_fit(None, None, BOX)[0] == ""
+    assert ends.of_fit("{}", "[]", BOX)[0] == ""
     assert on_bounds("log_nu[7]") == ""
 
 
@@ -60,8 +60,8 @@ def made():
 
 @pytest.mark.parametrize("certificate", [None, "", "[]", "{}", '{"gain": null}'])
 def test_a_certificate_may_have_no_gain(certificate):
-    assert np.isnan(ends.gain_of(certificate))
-    assert ends.gain_of('{"gain": 21.5}') == 21.5
+    assert np.isnan(ends.of_fit("{}", certificate, BOX)[1])
+    assert ends.of_fit("{}", '{"gain": 21.5}', BOX)[1] == 21.5
 
 
 def test_ends_are_counted_by_size():
