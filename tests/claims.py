@@ -21,7 +21,7 @@ import hmoe_stats as hs
 from hmoe_stats.quadrature import lattice
 from simulations.store import Store
 from simulations.study import load_study
-from simulations.summary import Summary
+from simulations.summary import Summary, enough, tried
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "figures"
@@ -175,6 +175,12 @@ def published(of, model, what, **at):
 
 
 @agreed
+def limit_verdict(of, model, what, **at):
+    """What an interval says of the limit of its statistic."""
+    return line(of, "slopes", [model], what, **at)["verdict_limit"]
+
+
+@agreed
 def verdict(of, model, what, form="derived", **at):
     return line(of, "slopes", [model], what, **at)[f"verdict_{form}"]
 
@@ -221,6 +227,21 @@ def far_span(of, n, gatings, what, statistic="mean", size=2):
     return f"{two(min(found))} to {two(max(found))}"
 
 
+def far_holds(of, n, model, what, like):
+    """The derived exponent of another gating, if the interval of such a rate holds it."""
+    return _far_where(of, n, model, what, like, True)
+
+
+def far_misses(of, n, model, what, like):
+    return _far_where(of, n, model, what, like, False)
+
+
+def _far_where(of, n, model, what, like, inside):
+    fit = _far(of, float(n), *models(of, [model]), quantity(what), "mean", 2)
+    assert (-fit.ci_high <= float(Fraction(derived(of, like, what))) <= -fit.ci_low) == inside
+    return derived(of, like, what)
+
+
 @functools.cache
 def _far(of, n, study, gating, k2, what, statistic, size):
     level, name, kind = what
@@ -247,25 +268,42 @@ def half_differences(of):
 
 @functools.cache
 def _half_differences(of):
-    summary, middle, found = whole(of), load_study(of).replicates // 2, []
-    for n, replicate, error in summary.errors.values():
-        halves = [n[part] for part in (replicate < middle, replicate >= middle)]
-        if min(min(np.unique(half, return_counts=True)[1], default=0) for half in halves) < 6:
-            continue  # cells of this size are rare
-        if len(np.unique(halves[0])) < 2 or set(halves[0]) != set(halves[1]) or error.max() < 1e-12:
-            continue
-        one, two = (hs.fit_rate(n[part], error[part]) for part in (replicate < middle, replicate >= middle))
-        found.append((one.slope - two.slope) / np.hypot(one.standard_error, two.standard_error))
+    middle, found = load_study(of).replicates // 2, []
+    for n, replicate, error in whole(of).errors.values():
+        fits = []
+        for half in (replicate < middle, replicate >= middle):
+            kept = half.copy()
+            kept[half], note = enough(n[half], "mean")
+            fits.append(None if note else tried(hs.fit_rate, n[kept], [error[kept]], "mean")[0])
+        if all(fits):
+            one, two = fits
+            found.append((one.slope - two.slope) / np.hypot(one.standard_error, two.standard_error))
     return pd.Series(found)
 
 
 def gain(of, model, n):
     """The mean gain over the truth at n, and its standard error."""
-    study, gating, k2 = models(of, [model])
-    table = read(of, "ends")
-    table = table[(table["study"] == study) & (table["gating"] == gating) & (table["k2"] == k2)]
+    table = _ends(of, model)
     row = table[table["n"] == round(float(n))].iloc[0]
     return f"{row['gain']:.1f} ({row['gain_error']:.1f})"
+
+
+def gain_trend(of, model, n):
+    """By how much the mean gain rises with every decade of n, from n on: weighted least squares, and its error."""
+    table = _ends(of, model)
+    table = table[table["n"] >= float(n)]
+    decades, weight = np.log10(table["n"]), table["gain_error"] ** -2
+    away = decades - np.average(decades, weights=weight)
+    slope = (weight * away * table["gain"]).sum() / (weight * away**2).sum()
+    return f"{slope:z.1f} ({(weight * away**2).sum() ** -0.5:.1f})"
+
+
+def _ends(of, model):
+    """How the fits of a model ended, by n."""
+    table = read(of, "ends")
+    for name, value in zip(("study", "gating", "k2"), models(of, [model]), strict=True):
+        table = table[table[name] == value]
+    return table
 
 
 def rows_ratio(of, one, other, what, error, statistic="mean", size=2):
@@ -345,6 +383,13 @@ def all_hold(of, *words):
     rows = [row for *_, row in differences(of, *words)]
     held = sum(not excludes(row) for row in rows)
     return word(len(rows)) if held == len(rows) else f"{held} of {len(rows)}"
+
+
+def all_agree(of, *words):
+    """How many there are, if all of them lie within the margin of equivalence from that of the limits."""
+    rows = [row for *_, row in differences(of, *words)]
+    assert {row["verdict_limit"] for row in rows} == {"agrees"}
+    return word(len(rows))
 
 
 def excluded(of, *words):
@@ -461,8 +506,7 @@ def floor_until(of, model):
 
 
 def _floor(of, model):
-    table = read(of, "ends")
-    table = table[(table["study"] == of) & (table["gating"] == model)]
+    table = _ends(of, model)
     return list(zip(table["n"], table["nu_low"] / table["cells"], strict=True))
 
 
