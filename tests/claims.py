@@ -180,6 +180,13 @@ def limit_verdict(of, model, what, **at):
     return line(of, "slopes", [model], what, **at)["verdict_limit"]
 
 
+def apart_at_n(of):
+    """How many mean rates of a study differ from those that the study which it expects them from has at these n."""
+    table = read(of, "slopes")
+    found = table.loc[(table["study"] == of) & (table["statistic"] == "mean"), "verdict_at_n"].dropna()
+    return f"of {len(found)} mean rates of `{of}` {word((found == 'differs').sum())} differ"
+
+
 @agreed
 def verdict(of, model, what, form="derived", **at):
     return line(of, "slopes", [model], what, **at)[f"verdict_{form}"]

@@ -89,7 +89,8 @@ CLAIMS = {
         {far_misses 1e9 QQ mean-eta SS} of softmax:
         ... Over all sizes both are {verdict QQ omega,mean-eta}, {rate QQ omega} and {rate QQ mean-eta}.
         ... of {half_differences} differences between their rates, each by its standard error, the standard deviation is
-        {halves}.
+        {halves}. Ordinary samples fall alike: over the sizes that both have, {apart_at_n table=over-by-one} from those
+        here.
         ... From 1e6 on it changes by {gain_trend SL 1e6} a decade under SL and by {gain_trend QQ 1e6} under QQ,
         ... by {gain_trend SS 1e6}, {gain_trend LS 1e6} and {gain_trend LL 1e6} under SS, LS and LL.
         ... ({gain SS 1e3} under SS at 1e3, {gain SS 1e6} at 1e6),

@@ -550,7 +550,9 @@ def test_the_cells_that_ship_are_all_there_and_make_the_slopes_that_ship(name, u
     assert not (frame["status"] == "failed").any()
     file = SHIPPED / name / "slopes.csv"
     if file.exists():  # box-wide is shown by the page of box
-        made = Summary(study, frame, others["beside"]).slopes.to_csv(index=False, float_format="%.6g")
+        made = Summary(study, frame, others["beside"], reference=others["reference"]).slopes.to_csv(
+            index=False, float_format="%.6g"
+        )
         pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(made)), pd.read_csv(file), rtol=1e-5, atol=1e-9)
         made = ends.table(study, others["ends"]).to_csv(index=False, float_format="%.6g")
         assert made == (SHIPPED / name / "ends.csv").read_text(encoding="utf-8")
