@@ -15,6 +15,7 @@ from .gates import GATINGS
 
 LARGEST = 1e50  # squares and fourth powers of residuals and distances must stay finite
 MOST_ROWS = 10**15  # a count that no machine holds
+MOST_COLUMNS = 10**6  # of X, where what a measure sees says how many there are
 MOST_EXPERTS = 100_000  # of a shape: arrays of their pairs, which many questions need, fill a large machine
 
 _PLAIN = (bool, int, float, np.bool_, np.integer, np.floating)
@@ -330,6 +331,35 @@ def check_k2(k2):
     if sum(map(int, sizes)) > MOST_EXPERTS:
         raise ValueError(f"{wanted}, of at most {MOST_EXPERTS} experts in all; got {shown(k2)}")
     return tuple(map(int, sizes))
+
+
+def check_columns(name, value, d=None, names=()):
+    """Return columns of X as a tuple of different ints below `d`, else raise a `ValueError` that names the argument.
+
+    Parameters
+    ----------
+    name : str
+    value : int, str, or sequence of these
+        Numbers of columns, from 0, or, where the columns have `names`, these.
+    d : int, optional
+        Number of columns; any without it.
+    names : sequence of str
+    """
+    span = "numbers of columns from 0" if d is None else f"different columns of X, numbers from 0 to {d - 1}"
+    wanted = f"{span}, or names among {shown(list(names), 160)}" if names else span
+    most, single = MOST_COLUMNS if d is None else d, isinstance(value, Integral | str)
+    try:
+        if isinstance(value, set | frozenset | dict) or (not single and getattr(value, "ndim", 1) != 1):
+            raise TypeError
+        columns = [value] if single else list(value) if len(value) <= most else [None]
+    except TypeError:
+        columns = [None]
+    at = {str(known): c for c, known in enumerate(names)}
+    found = [at.get(str(c)) if isinstance(c, str) else c for c in columns]
+    whole = all(isinstance(c, Integral) and not isinstance(c, bool | np.bool_ | np.timedelta64) for c in found)
+    if not whole or any(not 0 <= c < most for c in found) or len(set(found)) < len(found):
+        raise ValueError(f"{name} must be {wanted}; got {shown(value)}")
+    return tuple(map(int, found))
 
 
 # -- numbers, names, seeds --------------------------------------------------------------------------------------------

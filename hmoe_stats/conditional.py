@@ -9,13 +9,15 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import log_ndtr, logsumexp, ndtr, ndtri, ndtri_exp, softmax
 
-from . import gates, kernels
+from . import kernels
+from .measure import ARRAYS
 
 MOST_STEPS = 200  # two of them at least halve the bracket, so that all 53 bits of an end take 110
 
 
 def parts(G, X):
     """Weights (n, K), lines (n, K) and standard deviations (K,) of the experts."""
+    G = G.wide()
     return kernels.gate_weights(X, G.kernel_args()), X @ G.eta.T + G.tau, np.sqrt(G.nu)
 
 
@@ -84,12 +86,9 @@ def in_weights(G, X, which):
 
 def in_line(G, X, j):
     """(n, p) derivative of the mean of expert j."""
-    parts = {name: np.zeros((len(X), *getattr(G, name).shape)) for name in _FIELDS}
+    parts = {name: np.zeros((len(X), *getattr(G.wide(), name).shape)) for name in ARRAYS}
     parts["eta"][:, j], parts["tau"][:, j] = X, 1.0
-    return _flat(parts)
-
-
-_FIELDS = ("a", "b", "omega", "beta", "eta", "tau", "nu")
+    return _flat(parts, G)
 
 
 def gradient(G, X, values, in_line, in_log_nu):
@@ -98,7 +97,8 @@ def gradient(G, X, values, in_line, in_log_nu):
     With C_i the part of group i and C the sum, that in a logit of level 1 is C_i - g_i C, and in one of level 2
     W_j c_j - h_j C_i.
     """
-    first, second = gates.of(G.gating)
+    seen, G = G, G.wide()
+    first, second = G.gates
     g = softmax(first.scores(X, G.a) + G.b, axis=1)
     scores, ends = second.scores(X, G.omega) + G.beta, list(pairwise(G.offsets))
     h = np.concatenate([softmax(scores[:, lo:hi], axis=1) for lo, hi in ends], axis=1)
@@ -112,9 +112,10 @@ def gradient(G, X, values, in_line, in_log_nu):
         columns = [w[:, None] * gate.slope_derivative(X, s) for w, s in zip(logit.T, slopes, strict=True)]
         out[name] = np.stack(columns, axis=1)
     out["eta"] = out["tau"][:, :, None] * X[:, None]
-    return _flat(out)
+    return _flat(out, seen)
 
 
-def _flat(parts):
-    """(n, p): one block after the other, in `to_vector` order."""
-    return np.concatenate([parts[name].reshape(len(parts[name]), -1) for name in _FIELDS], axis=1)
+def _flat(parts, G):
+    """(n, p): one block after the other, in `to_vector` order, of slopes those that the measure G has."""
+    wide = np.concatenate([parts[name].reshape(len(parts[name]), -1) for name in ARRAYS], axis=1)
+    return wide[:, G.wide_index()]

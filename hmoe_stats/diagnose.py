@@ -11,9 +11,8 @@ import numpy as np
 
 from . import identify
 from .arguments import check_k2
-from .gates import GATES, of
 from .matching import expert_distances
-from .measure import as_measure
+from .measure import as_wide
 from .quadrature import nodes
 from .sampling import as_law
 from .theory.derivatives import gates
@@ -26,8 +25,19 @@ _BEYOND = 0.02  # probability of covariates beyond a Laplace centre
 _FAR = 10.0  # distance of a Laplace centre with d > 1, in standard deviations
 _SURE, _MIXED, _STEP = 0.99, 0.05, 1e-3  # a gate above the first is sure; probability that it is not
 _RATIO = 100.0  # of variances
+# Standard deviations of x, or one over them, at which the unit of x matters: motorcycle data and one gate of two have a
+# log-likelihood of -146.7, -116.1 and -100.2 with x in units ten times as large, as it comes and ten times as small.
+_UNIT = 5.0
 _DRAWS = 20_000  # covariates behind averages where d > 1; their key is fixed
-_NEED_X = ("exchangeable levels", "Laplace centre", "equal centres", "close experts", "little mass", "steep gate")
+_NEED_X = (
+    "exchangeable levels",
+    "Laplace centre",
+    "Laplace unit",
+    "equal centres",
+    "close experts",
+    "little mass",
+    "steep gate",
+)
 
 
 class Finding(NamedTuple):
@@ -104,6 +114,8 @@ def diagnose(G, k2=None, x=None):
           bring about: all leaves are then one flat softmax, and can be grouped otherwise;
         - ``"Laplace centre"``: outside the support, at its edge, or far (probability of covariates beyond it; for d > 1
           its distance in standard deviations of x);
+        - ``"Laplace unit"``: scores -||x - a|| have slope 1, as no scale is stated, where x has a standard deviation
+          far from 1 (that, of the covariate where it is farthest);
         - ``"equal centres"``: a Laplace gate whose centres coincide, or for d = 1 all lie beyond one edge of the range
           (largest distance, in standard deviations of x);
         - ``"close experts"`` (distance, the root of E(gap of means)^2 / nu + (relative gap of nu)^2);
@@ -121,7 +133,7 @@ def diagnose(G, k2=None, x=None):
     -----
     Thresholds are conventions, stated in the module. Averages over a law with d > 1 use fixed draws.
     """
-    G = as_measure("G", G)
+    G = as_wide("G", G)
     k2 = G.k2 if k2 is None else check_k2(k2)
     law = None if x is None else as_law(x)
     found = [*_counts(G, k2, law), *_variances(G)]
@@ -174,15 +186,17 @@ def _over_x(G, law, X, weights):
     first, second = gates(G, X)
     if G.k1 > 1:
         names = [f"group {i}" for i in range(G.k1)]
-        yield from _gate(law, "level 1", names, G.gating[0], G.a, first, weights)
+        yield from _gate(law, "level 1", names, G.gates[0], G.a, first, weights)
     groups = [np.flatnonzero(G.group == i) for i in range(G.k1)]
     for i, leaves in enumerate(groups):
         seen = weights * first[:, i]
         if len(leaves) > 1 and seen.sum() > 0:
             names = [f"expert {i},{j}" for j in range(len(leaves))]
             gate = second[:, leaves]
-            yield from _gate(law, f"group {i}", names, G.gating[1], G.omega[leaves], gate, seen / seen.sum())
-    one, two = of(G.gating)
+            yield from _gate(law, f"group {i}", names, G.gates[1], G.omega[leaves], gate, seen / seen.sum())
+    one, two = G.gates
+    if any(gate.located and m > 1 for gate, m in ((one, G.k1), (two, max(G.k2)))) and (G.laplace_scale == 1.0).all():
+        yield from _unit(law, G.d)
     if one is two and not one.located:
         yield from _exchangeable(one, second, groups, weights)
     if one is two and one.located and identify.regroupable(G, law):
@@ -192,7 +206,20 @@ def _over_x(G, law, X, weights):
     yield from _close_experts(G, law)
 
 
-def _gate(law, where, names, letter, slopes, g, weights):
+def _unit(law, d):
+    """Distances per unit of x where that is far from a standard deviation of it."""
+    spread = np.sqrt(np.diag(law.cov(d)))
+    spread = spread[spread > 0]
+    far = np.abs(np.log(spread))
+    if far.max(initial=0.0) > np.log(_UNIT):
+        sd = float(spread[far.argmax()])
+        text = f"scores -||x - a|| fall by 1 a unit of x, which has a standard deviation of {sd:.3g}"
+        text += ": fits depend on the unit of x"
+        advice = f"state laplace_scale, per unit of x: {1.0 / sd:.3g} makes it 1 a standard deviation"
+        yield Finding("caution", "Laplace unit", "Laplace gates", text, sd, advice)
+
+
+def _gate(law, where, names, gate, slopes, g, weights):
     """Masses, steepness and Laplace centres of one gate of two components or more."""
     mass = weights @ g
     for name, m in zip(names, mass.tolist(), strict=True):
@@ -205,14 +232,15 @@ def _gate(law, where, names, letter, slopes, g, weights):
         text = f"the gate is nearly a step: one component has a probability above {_SURE} for all but {mixed:.2g} of x"
         advice = "bound the slopes: the likelihood hardly limits them"
         yield Finding("serious" if mixed < _STEP else "caution", "steep gate", where, text, mixed, advice)
-    if GATES[letter].located:
-        yield from _centres(law, where, names, letter, slopes)
+    if gate.located:
+        yield from _centres(law, where, names, gate, slopes)
 
 
-def _centres(law, where, names, letter, centres):
-    d = centres.shape[1]
-    spread = np.sqrt(np.trace(law.cov(d)))
-    seen = identify.on_support(letter, centres, identify.support_of(law, d))
+def _centres(law, where, names, gate, centres):
+    d, support = centres.shape[1], identify.support_of(law, centres.shape[1])
+    columns = gate.scale_over(d) > 0
+    spread = np.sqrt(np.diag(law.cov(d))[columns].sum()) or 1.0
+    seen = gate.on_support(centres, support.low, support.high)
     apart = float(np.linalg.norm(seen[:, None] - seen, axis=2).max() / spread)
     if apart < 1e-3:
         text = f"its Laplace centres coincide (within {apart:.2g} standard deviations of x): where they lie is not seen"
@@ -222,10 +250,10 @@ def _centres(law, where, names, letter, centres):
     inside = _inside(centres, law.support(d))
     for i, (name, centre) in enumerate(zip(names, centres, strict=True)):
         if d > 1:
-            far = float(np.linalg.norm(centre - law.mean(d)) / spread)
+            far = float(np.linalg.norm((centre - law.mean(d))[columns]) / spread)
             if far > _FAR:
                 text = f"the Laplace centre of {name} is {far:.3g} standard deviations from the mean of x"
-                advice = "box the centres: from so far the gate is nearly a softmax of slope 1"
+                advice = "box the centres: from so far the gate is nearly a softmax, of the slope of its distances"
                 yield Finding("caution", "Laplace centre", where, text, far, advice)
             continue
         x, weights = law.quadrature(breaks=centre)

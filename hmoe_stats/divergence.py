@@ -15,7 +15,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from .likelihood import gate_weights, log_density
-from .measure import as_measure
+from .measure import as_wide
 from .quadrature import REACH, batches, check_draws, lines, nodes, panel_edges
 from .sampling import Normal, as_law
 
@@ -149,7 +149,7 @@ def _covariates(G, G0, x, draws, seed, crossings=False, widen=1.0):
 
 
 def _pair(G, G0):
-    G, G0 = as_measure("G", G), as_measure("G0", G0)
+    G, G0 = as_wide("G", G), as_wide("G0", G0)
     if G.d != G0.d:
         raise ValueError(f"G must have as many covariates as G0, d = {G0.d}; got d = {G.d}")
     return G, G0

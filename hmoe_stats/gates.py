@@ -3,7 +3,8 @@
 A gate of m components gives component i the probability softmax_i( s(x, a_i) + b_i ). Kinds differ in the score s:
 
     S  softmax  a'x         slopes a; a translation of all slopes, or of all intercepts, changes nothing
-    L  Laplace  -||x - a||  centres a, with a kink at each; only intercepts can be translated
+    L  Laplace  -||c (x - a)||  centres a, with a kink at each; only intercepts can be translated. The scale c, one
+                for each column of x, is the slope of the score far from the centre, and 1 unless it is stated
     Q  quadratic monomial  a'(x^2), entry by entry: slopes a, translations as under softmax. Squares are taken from
        x = 0: the model is another one from another origin
 
@@ -11,7 +12,7 @@ Slopes and centres are both called slopes here, (m, d), and intercepts are (m,).
 linear in *features* of x, those of a `Distance` gate has places in x; that is nearly all that others need to know.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -33,6 +34,20 @@ class Gate:
     letter: str
     code: int
     name: str
+
+    per_unit = 1.0
+
+    def scale_over(self, d):
+        """(d,) the scale of its distances, column by column; 1 where it has none."""
+        return np.broadcast_to(self.per_unit, (d,))
+
+    def on(self, columns):
+        """The gate on some columns of x."""
+        return self
+
+    def over(self, scale):
+        """The gate over x' = (x - shift) / scale."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -154,15 +169,25 @@ class Monomial(Gate):
         return np.concatenate([-root, root]), np.concatenate([width, width])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Distance(Gate):
-    """Scores -||x - a||: each component has a centre, where its score has a kink. There is no temperature."""
+    """Scores -||c (x - a)||: each component has a centre, where its score has a kink. There is no temperature.
+
+    Attributes
+    ----------
+    per_unit : float or ndarray, (d,)
+        The scale c; 0 on columns that the gate does not see.
+    scales : bool
+        Whether the unit of x may be changed, c along with it: not where c = 1 goes without saying.
+    """
+
+    per_unit: float | np.ndarray = 1.0
+    scales: bool = False
 
     located = True  # slopes are places in x
     kinked = True
     translates = False
     shifts = True
-    scales = False
     interaction = 0  # derivatives in a centre bring sign(x - a), which no polynomial is
 
     def features(self, X):
@@ -171,13 +196,13 @@ class Distance(Gate):
 
     def scores(self, X, slopes):
         """(n, m) scores without intercepts."""
-        return -np.linalg.norm(X[:, None] - slopes, axis=2)
+        return -np.linalg.norm(self.per_unit * (X[:, None] - slopes), axis=2)
 
     def slope_derivative(self, X, slope):
         """(n, d) derivative of the score in the centre; 0 at the centre."""
-        gap = X - slope
+        gap = self.per_unit * (X - slope)
         distance = np.linalg.norm(gap, axis=1)[:, None]
-        return np.divide(gap, distance, out=np.zeros_like(gap), where=distance > 0)
+        return self.per_unit * np.divide(gap, distance, out=np.zeros_like(gap), where=distance > 0)
 
     def score_powers(self, X, slope, columns):
         """As `Monomial.score_powers`, away from the kink, for at most two columns if d > 1."""
@@ -185,12 +210,30 @@ class Distance(Gate):
         out = {len(columns): u[:, columns].prod(axis=1)}
         if len(columns) == 2 and X.shape[1] > 1:  # for d = 1 the score is linear on either side of its centre
             c, e = columns
-            distance = np.linalg.norm(X - slope, axis=1)
-            bend = u[:, c] * u[:, e] - (c == e)
+            distance = np.linalg.norm(self.per_unit * (X - slope), axis=1)
+            bend = u[:, c] * u[:, e] - (c == e) * self.scale_over(X.shape[1])[c] ** 2
             out[1] = np.divide(bend, distance, out=np.zeros(len(X)), where=distance > 0)
         return out
 
-    # -- coordinates: x' = (x - shift) / scale; distances have a fixed unit, and scale is 1 but in constant gates
+    def on(self, columns):
+        """The gate on some columns of x."""
+        return replace(self, per_unit=self.per_unit[columns] if len(columns) else 0.0) if self.scales else self
+
+    def line(self, d):
+        """(d,) bool: the column that distances run along, if it is one alone: then none beyond the data is seen."""
+        seen = self.scale_over(d) > 0
+        return seen & (seen.sum() == 1)
+
+    def run(self, spread):
+        """By how much scores differ over columns (d,) with these standard deviations, on the average of those seen."""
+        seen = self.scale_over(spread.size) > 0
+        return float(np.mean((self.per_unit * spread)[seen])) if seen.any() else 0.0
+
+    # -- coordinates: x' = (x - shift) / scale; c is per unit of x, and scale is 1 unless it is stated
+    def over(self, scale):
+        """The gate over x' = (x - shift) / scale."""
+        return replace(self, per_unit=self.per_unit * scale) if self.scales else self
+
     def inward(self, slopes, intercepts, shift, scale):
         """Centres move with x."""
         return (slopes - shift) / scale, intercepts
@@ -219,9 +262,9 @@ class Distance(Gate):
     def box(self, low, high, spread):
         """Default bounds of centres and the largest distance they allow; see `Monomial.box`."""
         mid, half = 0.5 * (low + high), 0.5 * (high - low) + 1e-9
-        # for d = 1 a centre outside the data can be written as one on its edge
-        half = (1.5 if half.size == 1 else 3.0) * half
-        return mid - half, mid + half, 3.0 * np.linalg.norm(half)
+        # along a line a centre outside the data can be written as one on its edge
+        half = (1.5 if self.line(half.size).any() else 3.0) * half
+        return mid - half, mid + half, 3.0 * np.linalg.norm(self.per_unit * half)
 
     # -- starts
     def candidates(self, rng, size, low, high, spread):
@@ -234,24 +277,25 @@ class Distance(Gate):
 
     # -- writings of the same gate
     def canonical(self, slopes, intercepts, low, high, centre):
-        """Centres clipped to the support where d = 1, all at the middle if they agree; exp(intercepts) sum to one."""
+        """Centres clipped to the support along a line, all at the middle if they agree; exp(intercepts) sum to one."""
         slopes, intercepts = self.clipped(slopes, intercepts, low, high)
+        slopes = np.where(self.scale_over(slopes.shape[1]) > 0, slopes, centre)
         if (slopes == slopes[0]).all():
             slopes = np.broadcast_to(centre, slopes.shape)
         return slopes, intercepts - logsumexp(intercepts)
 
     def on_support(self, slopes, low, high):
-        """Centres as the density sees them: clipped to the support where d = 1."""
-        return np.clip(slopes, low, high) if slopes.shape[1] == 1 else slopes
+        """Centres as the density sees them: clipped to the support along a line."""
+        return np.where(self.line(slopes.shape[1]), np.clip(slopes, low, high), slopes)
 
     def beyond(self, slopes, low, high):
-        """Which centres lie on an edge of the covariates, or beyond it (d = 1): there they are not seen."""
-        return ((slopes <= low) | (slopes >= high)) & (slopes.shape[1] == 1)
+        """Which centres lie on an edge of the covariates, or beyond it, along a line: there they are not seen."""
+        return ((slopes <= low) | (slopes >= high)) & self.line(slopes.shape[1])
 
     def clipped(self, slopes, intercepts, low, high):
-        """Centres clipped to the support where d = 1, the excess moved into the intercepts."""
+        """Centres clipped to the support along a line, the excess moved into the intercepts."""
         seen = self.on_support(slopes, low, high)
-        return (slopes, intercepts) if seen is slopes else (seen, intercepts - np.abs(slopes - seen)[:, 0])
+        return seen, intercepts - (self.per_unit * np.abs(slopes - seen)).sum(axis=1)
 
     def relative(self, slopes, intercepts):
         """Intercepts less that of the last component; centres are places."""
@@ -262,8 +306,14 @@ class Distance(Gate):
         return slopes[:, 0]
 
     def switches(self, slopes, intercepts):
-        """As `Monomial.switches`: nowhere at once, as log-odds change by 2 for a unit of x at most."""
-        return np.empty(0), np.empty(0)
+        """As `Monomial.switches`, between two centres; without a scale log-odds change by 2 for a unit of x at most."""
+        if not (self.scales and np.all(self.per_unit)):
+            return np.empty(0), np.empty(0)
+        c, centre, (i, j) = self.scale_over(1)[0], slopes[:, 0], np.triu_indices(intercepts.size, 1)
+        low, high = np.where(centre[i] <= centre[j], (i, j), (j, i))
+        at = 0.5 * (centre[low] + centre[high]) + (intercepts[low] - intercepts[high]) / (2.0 * c)
+        within = (centre[low] < at) & (at < centre[high])
+        return at[within], np.full(int(within.sum()), 2.0**-0.5 / c)
 
 
 def meetings(slope, intercept, scale):
@@ -279,9 +329,12 @@ KINDS = Monomial("S", 0, "softmax"), Distance("L", 1, "Laplace"), Monomial("Q", 
 GATES = {gate.letter: gate for gate in KINDS}
 
 
-def of(gating):
-    """The two gates of a gating, a word of two letters."""
-    return tuple(GATES[letter] for letter in gating)
+def of(gating, laplace_scale=None):
+    """The two gates of a gating, a word of two letters; Laplace ones with the scale (d,), if one is stated."""
+    if laplace_scale is None or "L" not in gating:
+        return tuple(GATES[letter] for letter in gating)
+    stated = GATES | {"L": replace(GATES["L"], per_unit=laplace_scale, scales=True)}
+    return tuple(stated[letter] for letter in gating)
 
 
 def _added(pair):

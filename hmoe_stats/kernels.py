@@ -21,16 +21,17 @@ of the level-2 scalars, the Hessian is minus the outer product of the vector (R,
     mu_j mu_j   r_j (z_j^2 - 1/nu_j),  mu_j lam_j  r_j z_j (w_j - 1),  lam_j lam_j  r_j (w_j^2 - w_j - 1/2)
 
 (differentiate log p = log sum_i exp(u_i + l_i) - log sum_i exp(u_i), with l_i the log-density of group i). Scalars are
-linear in the parameters except under Laplace gates, whose curvature is added. Laplace distances may be smoothed,
-sqrt(||x - a||^2 + eps^2); eps = 0 is the model itself, with gradient 0 at x = a.
+linear in the parameters except under Laplace gates, whose curvature is added. Laplace distances are those of c (x - a),
+entry by entry, with a scale c for each covariate. They may be smoothed, sqrt(||c (x - a)||^2 + eps^2); eps = 0 is the
+model itself, with gradient 0 at x = a.
 
 Gate codes (`hmoe_stats.gates`): 0 softmax, 1 Laplace, 2 quadratic monomial. They are asked in `_logit`, in `_features`
 and its two companions, and in `_add_curvature`.
 
 Arguments common to most functions: X (n, d) and y (n,) C-contiguous float64; then `parameters`, the tuple that
 `MixingMeasure.kernel_args()` returns: kind1, kind2, off (k1 + 1,), a (k1, d), b (k1,), omega (K, d), beta (K,),
-eta (K, d), tau (K,), nu (K,); then eps. Inside kernels they are a `Model`: to call a kernel with a tuple takes 1.2 us,
-with a tuple that has names 2.3.
+eta (K, d), tau (K,), nu (K,), scale (d,), that of Laplace distances; then eps. Inside kernels they are a `Model`: to
+call a kernel with a tuple takes 1.2 us, with a tuple that has names 2.3.
 
 Sums over rows may be weighted, row s counting w_s times. With weights all that is linear in the responsibilities is so
 once these are multiplied by w; of the rest each term is. Values are not summed under weights: sums that may be large
@@ -61,9 +62,9 @@ NEAR = 30.0  # eight sums of such exponentials can be multiplied, see `_sum_logs
 TOTAL, DENSITY, RESPONSIBILITIES, INSERTION, GATES = range(5)  # what `_evaluate` is asked for
 LOG_2PI = math.log(2.0 * math.pi)
 
-Model = namedtuple("Model", "kind1 kind2 off a b omega beta eta tau nu eps2")  # eps2 is eps squared
-Gate = namedtuple("Gate", "kind slopes intercepts eps2")  # all of one level
-Expert = namedtuple("Expert", "kind omega t eta tau nu eps2")  # one that may be inserted, t its intercept
+Model = namedtuple("Model", "kind1 kind2 off a b omega beta eta tau nu scale eps2")  # eps2 is eps squared
+Gate = namedtuple("Gate", "kind slopes intercepts scale eps2")  # all of one level
+Expert = namedtuple("Expert", "kind omega t eta tau nu scale eps2")  # one that may be inserted, t its intercept
 Workspace = namedtuple("Workspace", "x y U G S1 V H S2 E top mass part")  # what `_forward` fills; part is to work in
 Scores = namedtuple("Scores", "R Z W")  # what `_posteriors` fills
 Totals = namedtuple("Totals", "score information F toward A B")  # of `_differentiate`, and what it takes them of
@@ -161,8 +162,14 @@ def _load(X, start, nb, x):
             row[s] = X[start + s, c]
 
 
+@njit(**_EXACT)
+def _gap(x, slope, c):
+    """c (x - slope), rounded as it stands: c = 1 is no factor, not even in the last bit."""
+    return c * (x - slope)
+
+
 @njit(**_INNER)
-def _logit(kind, x, nb, slope, intercept, eps2, out):
+def _logit(kind, x, nb, slope, intercept, scale, eps2, out):
     """Gate score of one component: out = s(x, slope) + intercept."""
     d = x.shape[0]
     if kind == SOFTMAX:
@@ -181,19 +188,19 @@ def _logit(kind, x, nb, slope, intercept, eps2, out):
             for s in range(nb):
                 out[s] += w * (row[s] * row[s])
     else:
-        row, w = x[0], slope[0]
+        row, w, k = x[0], slope[0], scale[0]
         for s in range(nb):
-            out[s] = eps2 + (row[s] - w) * (row[s] - w)
+            out[s] = eps2 + _gap(row[s], w, k) * _gap(row[s], w, k)
         for c in range(1, d):
-            row, w = x[c], slope[c]
+            row, w, k = x[c], slope[c], scale[c]
             for s in range(nb):
-                out[s] += (row[s] - w) * (row[s] - w)
+                out[s] += _gap(row[s], w, k) * _gap(row[s], w, k)
         for s in range(nb):
             out[s] = intercept - math.sqrt(out[s])
 
 
 @njit(**_INNER)
-def _features(kind, x, nb, slope, eps2, out):
+def _features(kind, x, nb, slope, scale, eps2, out):
     """Derivative of the score in the slope, (d, nb), unless it is x, into out; its last row holds Laplace distances."""
     d = x.shape[0]
     if kind == SOFTMAX:
@@ -208,16 +215,16 @@ def _features(kind, x, nb, slope, eps2, out):
     for s in range(nb):
         length[s] = eps2
     for c in range(d):
-        row, w = x[c], slope[c]
+        row, w, k = x[c], slope[c], scale[c]
         for s in range(nb):
-            length[s] += (row[s] - w) * (row[s] - w)
+            length[s] += _gap(row[s], w, k) * _gap(row[s], w, k)
     for s in range(nb):
         length[s] = math.sqrt(length[s])
     for c in range(d):
-        row, w, o = x[c], slope[c], out[c]
+        row, w, k, o = x[c], slope[c], scale[c], out[c]
         for s in range(nb):
             # at the kink itself the numerator is 0: any positive length gives the subgradient 0
-            o[s] = (row[s] - w) / (length[s] if length[s] > 0.0 else 1.0)
+            o[s] = k * (_gap(row[s], w, k) / (length[s] if length[s] > 0.0 else 1.0))
 
 
 @njit(**_INNER)
@@ -242,7 +249,7 @@ def _gate(gate, x, nb, lo, hi, logits, weights, total, top):
     one, g = logits[lo], weights[lo]
     if hi - lo > 1:
         for j in range(lo, hi):
-            _logit(gate.kind, x, nb, gate.slopes[j], gate.intercepts[j], gate.eps2, logits[j])
+            _logit(gate.kind, x, nb, gate.slopes[j], gate.intercepts[j], gate.scale, gate.eps2, logits[j])
         for s in range(nb):
             top[s] = 0.0
         for j in range(lo + 1, hi):
@@ -304,9 +311,9 @@ def _forward(X, y, start, model, work, wanted):
     k1 = off.size - 1
     nb = min(BLOCK, X.shape[0] - start)
     _load(X, start, nb, x)
-    _gate(Gate(model.kind1, model.a, model.b, model.eps2), x, nb, ZERO, k1, U, G, S1, top)
+    _gate(Gate(model.kind1, model.a, model.b, model.scale, model.eps2), x, nb, ZERO, k1, U, G, S1, top)
     for i in range(k1):
-        gate = Gate(model.kind2, model.omega, model.beta, model.eps2)
+        gate = Gate(model.kind2, model.omega, model.beta, model.scale, model.eps2)
         _gate(gate, x, nb, off[i], off[i + 1], V, H, S2[i], top)
     if wanted == GATES:
         return nb
@@ -454,7 +461,7 @@ def _evaluate(X, y, parameters, eps, wanted, i):
         elif wanted == INSERTION:
             log_sum, log_p, gate, rest = out[0], out[1], out[2], out[3]
             # V holds logits less a common number, which one logit gives back
-            _logit(model.kind2, x, nb, model.omega[off[i]], model.beta[off[i]], model.eps2, part)
+            _logit(model.kind2, x, nb, model.omega[off[i]], model.beta[off[i]], model.scale, model.eps2, part)
             for s in range(nb):
                 log_sum[start + s] = part[s] + math.log(S2[i, s]) - V[off[i], s]
                 log_p[start + s] = top[s] + math.log(mass[s] / S1[s])
@@ -598,14 +605,14 @@ def _score(X, y, parameters, eps, weights):
             if k1 > 1:
                 for s in range(nb):
                     part[s] = sums[s] - g[s]
-                _features(kind1, x, nb, model.a[i], model.eps2, toward[0])
+                _features(kind1, x, nb, model.a[i], model.scale, model.eps2, toward[0])
                 _add_score(part, _seen(kind1, x, toward, ZERO), nb, i * (d + 1), d, inner)
             for j in range(off[i], off[i + 1]):
                 r, h = E[j], H[j]
                 if off[i + 1] - off[i] > 1:
                     for s in range(nb):
                         part[s] = r[s] - sums[s] * h[s]
-                    _features(kind2, x, nb, model.omega[j], model.eps2, toward[0])
+                    _features(kind2, x, nb, model.omega[j], model.scale, model.eps2, toward[0])
                     _add_score(part, _seen(kind2, x, toward, ZERO), nb, at.v + j * (d + 1), d, inner)
                 _add_score(Z[j], x, nb, at.mu + j * (d + 1), d, inner)
                 inner[at.nu + j] += _sum(W[j], nb)
@@ -703,8 +710,8 @@ def _add_row(w, psi, nb, d, row, col, H):
 
 
 @njit(**_INNER)
-def _add_curvature(kind, w, toward, nb, d, row, H, tmp):
-    """H -= sum of w times the second derivative of the score in the slope: of Laplace ones, (u u' - I) / length."""
+def _add_curvature(kind, w, toward, nb, d, row, scale, H, tmp):
+    """H -= sum of w times the second derivative of the score in the slope: (u u' - c^2 I) / length of Laplace ones."""
     if kind == SOFTMAX or kind == QUADRATIC:
         return
     length = toward[d]
@@ -712,7 +719,7 @@ def _add_curvature(kind, w, toward, nb, d, row, H, tmp):
         u = toward[c]
         for s in range(nb):
             tmp[s] = w[s] / length[s] if length[s] > 0.0 else 0.0
-        H[row + c, row + c] += _sum(tmp, nb)
+        H[row + c, row + c] += scale[c] * scale[c] * _sum(tmp, nb)
         for s in range(nb):
             tmp[s] *= u[s]
         for e in range(c + 1):
@@ -860,7 +867,7 @@ def _differentiate(X, y, parameters, eps, weights, by_row):
         _posteriors(start, nb, model, weights, work, scores)
         for i in range(n_toward1 + n_toward2):
             kind, slope = (model.kind1, model.a[i]) if i < n_toward1 else (model.kind2, model.omega[i - n_toward1])
-            _features(kind, x, nb, slope, model.eps2, toward[i])
+            _features(kind, x, nb, slope, model.scale, model.eps2, toward[i])
         _fill_scores(nb, model, work, scores, at, totals, by_row)
         if by_row:
             for k in range(p):
@@ -905,7 +912,7 @@ def _differentiate(X, y, parameters, eps, weights, by_row):
                                 B[s] = r[s] - sums[s] * h[s]
                     psi = _seen(kind, x, toward, shift + k)
                     _add_pair(part, phi, psi, nb, d, first + j * (d + 1), first + k * (d + 1), I, A)
-                _add_curvature(kind, B, phi, nb, d, first + j * (d + 1), I, A)
+                _add_curvature(kind, B, phi, nb, d, first + j * (d + 1), model.scale, I, A)
         _add_experts(nb, model, work, scores, at, totals)
     if by_row:
         return 0.0, grad, out, log_p
@@ -983,7 +990,7 @@ def residual_sums(X, y, r, eta, tau):
 
 
 @kernel(**_OPTIONS)
-def gate_information(X, r, kind, slopes, intercepts, eps):
+def gate_information(X, r, kind, slopes, intercepts, scale, eps):
     """Weighted log-likelihood of one gate, sum_rows sum_i r_i log g_i(x), for weights r (m, n).
 
     Returns the value, its gradient (m (d + 1),) and minus its Hessian, slopes first, then intercepts.
@@ -1000,7 +1007,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
     for start in range(0, n, BLOCK):
         nb = min(BLOCK, n - start)
         _load(X, start, nb, x)
-        _gate(Gate(kind, slopes, intercepts, eps * eps), x, nb, ZERO, m, U, G, total, top)
+        _gate(Gate(kind, slopes, intercepts, scale, eps * eps), x, nb, ZERO, m, U, G, total, top)
         for s in range(nb):
             sums[s] = 0.0
         for i in range(m):
@@ -1011,7 +1018,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
                 g[s] /= total[s]
             value += _sum(part, nb)
             if i < len(toward):
-                _features(kind, x, nb, slopes[i], eps * eps, toward[i])
+                _features(kind, x, nb, slopes[i], scale, eps * eps, toward[i])
         for s in range(nb):
             part[s] = sums[s] * math.log(total[s])
         value -= _sum(part, nb)
@@ -1021,7 +1028,7 @@ def gate_information(X, r, kind, slopes, intercepts, eps):
             for s in range(nb):
                 part[s] = weight[start + s] - sums[s] * g[s]
             _add_score(part, phi, nb, i * (d + 1), d, inner)
-            _add_curvature(kind, part, phi, nb, d, i * (d + 1), I, tmp)
+            _add_curvature(kind, part, phi, nb, d, i * (d + 1), scale, I, tmp)
             for k in range(i + 1):
                 other = G[k]
                 for s in range(nb):
@@ -1045,7 +1052,7 @@ def _insert(X, y, start, nb, base, expert, x, residual, share, ratio):
     """One block of an expert to be added: y - mu, B as share, and g_i N / p as ratio."""
     log_sum, log_p, gate = base[0], base[1], base[2]
     _load(X, start, nb, x)
-    _logit(expert.kind, x, nb, expert.omega, expert.t, expert.eps2, share)
+    _logit(expert.kind, x, nb, expert.omega, expert.t, expert.scale, expert.eps2, share)
     _mean(x, nb, expert.eta, expert.tau, residual)
     precision, constant = 0.5 / expert.nu, -0.5 * math.log(expert.nu)
     for s in range(nb):
@@ -1056,7 +1063,7 @@ def _insert(X, y, start, nb, base, expert, x, residual, share, ratio):
 
 
 @kernel(**_OPTIONS)
-def _insert_each(X, y, kind2, base, experts, limits, eps, weights, by_row):
+def _insert_each(X, y, kind2, scale, base, experts, limits, eps, weights, by_row):
     """What `insertion_gains` returns, and no rows; or, by row, what `insertion_changes` returns, last."""
     n, d = X.shape
     omega, pivot, eta, tau, nu = experts
@@ -1067,7 +1074,7 @@ def _insert_each(X, y, kind2, base, experts, limits, eps, weights, by_row):
     A, B = np.empty(n), np.empty(n)
     chosen, gain, out = np.empty(C), np.empty(C), np.empty((C if by_row else 0, n))
     for c in range(C):
-        expert = Expert(kind2, omega[c], pivot[c], eta[c], tau[c], nu[c], eps * eps)
+        expert = Expert(kind2, omega[c], pivot[c], eta[c], tau[c], nu[c], scale, eps * eps)
         for start in range(0, n, BLOCK):
             nb = min(BLOCK, n - start)
             _insert(X, y, start, nb, base, expert, x, residual, share, ratio)
@@ -1117,30 +1124,30 @@ def _insert_each(X, y, kind2, base, experts, limits, eps, weights, by_row):
     return chosen, gain, out
 
 
-def insertion_gains(X, y, kind2, base, experts, limits, eps, weights=None):
+def insertion_gains(X, y, kind2, scale, base, experts, limits, eps, weights=None):
     """What each of C experts would add to the log-likelihood at its best weight, all else held.
 
     With `experts` (omega, pivot, eta, tau, nu) and `limits` (low, high), expert c has gate score
     s(x, omega[c]) + pivot[c] + t with t in [low[c], high[c]] to be chosen, and density N(eta[c]' x + tau[c], nu[c]);
-    omega, eta (C, d), the others (C,); base is of `insertion_base`. Returns t (C,), after `WEIGHINGS` Newton steps, and
-    the gain at it (C,).
+    omega, eta (C, d), the others (C,); scale (d,) is that of the measure, base is of `insertion_base`. Returns t (C,),
+    after `WEIGHINGS` Newton steps, and the gain at it (C,).
     """
-    return _insert_each(X, y, kind2, base, experts, limits, eps, weights, False)[:2]
+    return _insert_each(X, y, kind2, scale, base, experts, limits, eps, weights, False)[:2]
 
 
-def insertion_changes(X, y, kind2, base, experts, eps):
+def insertion_changes(X, y, kind2, scale, base, experts, eps):
     """Change of log p per unit weight of each of C experts, to first order: A - B at t = pivot, row by row, (C, n).
 
     Arguments are those of `insertion_gains`.
     """
     _, pivot, *_ = experts
-    return _insert_each(X, y, kind2, base, experts, (pivot, pivot), eps, None, True)[2]
+    return _insert_each(X, y, kind2, scale, base, experts, (pivot, pivot), eps, None, True)[2]
 
 
 @kernel(**_OPTIONS)
-def _insertion_information(X, y, kind2, base, expert, eps, weights):
+def _insertion_information(X, y, kind2, scale, base, expert, eps, weights):
     n, d = X.shape
-    new = Expert(kind2, *expert, eps * eps)
+    new = Expert(kind2, *expert, scale, eps * eps)
     rest = base[3]
     x, residual, h, part = np.empty((d, BLOCK)), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     f, e, ez, ew = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
@@ -1161,13 +1168,13 @@ def _insertion_information(X, y, kind2, base, expert, eps, weights):
             ez[s] = e[s] * residual[s] * precision  # e comes first: where it is 0, squares of residuals may overflow
             ew[s] = 0.5 * (ez[s] * residual[s] - e[s])
         total += _sum_logs(part, nb) if weights is None else _dot_logs(part, weights, start, nb)
-        _features(kind2, x, nb, new.omega, new.eps2, toward[0])
+        _features(kind2, x, nb, new.omega, new.scale, new.eps2, toward[0])
         phi = _seen(kind2, x, toward, ZERO)
         for s in range(nb):
             part[s] = f[s] - h[s]
         _weigh(part, weights, start, nb)
         _add_score(part, phi, nb, ZERO, d, grad)
-        _add_curvature(kind2, part, phi, nb, d, ZERO, out, tmp)
+        _add_curvature(kind2, part, phi, nb, d, ZERO, new.scale, out, tmp)
         for block in range(3):
             left, right, row, col = x, x, first_mu, first_mu
             if block == 0:
@@ -1205,15 +1212,15 @@ def _insertion_information(X, y, kind2, base, expert, eps, weights):
     return total, grad, out
 
 
-def insertion_information(X, y, kind2, base, expert, eps, weights=None):
+def insertion_information(X, y, kind2, scale, base, expert, eps, weights=None):
     """Gain of one expert, its gradient and minus its Hessian in (omega, beta, eta, tau, log nu), all else held.
 
     `expert` (omega, beta, eta, tau, nu) has gate score s(x, omega) + beta and density N(eta' x + tau, nu); omega, eta
-    (d,); base is of `insertion_base`. With A and B as there, f = A / (1 + A), h = B / (1 + B), the expert's
+    and scale (d,); base is of `insertion_base`. With A and B as there, f = A / (1 + A), h = B / (1 + B), the expert's
     responsibility e = B g_i N / p / (1 + A), and z, w as at the head of this file, its score is  t: f - h,  mu: e z,
     lam: e w,  and its Hessian
 
         t t    f (1 - f) - h (1 - h),   t mu  e (1 - f) z,   t lam  e (1 - f) w,
         mu mu  e ((1 - e) z^2 - 1/nu),  mu lam  e z ((1 - e) w - 1),  lam lam  e ((1 - e) w^2 - w - 1/2).
     """
-    return _insertion_information(X, y, kind2, base, expert, eps, weights)
+    return _insertion_information(X, y, kind2, scale, base, expert, eps, weights)

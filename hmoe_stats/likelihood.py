@@ -9,7 +9,7 @@ import numpy as np
 
 from . import kernels
 from .arguments import check_covariates, check_data, check_weighted_data, check_weights
-from .measure import as_measure
+from .measure import as_measure, as_wide
 
 
 def _checked(G, X, y):
@@ -115,7 +115,7 @@ def gate_weights(G, X):
 
 def predict(G, X):
     """Conditional mean of y given x, sum_j gate_j(x) (eta_j' x + tau_j): (n,). Parameters as `gate_weights`."""
-    G = as_measure("G", G)
+    G = as_wide("G", G)
     X = check_covariates(X, G.d)
     return np.einsum("nk,nk->n", kernels.gate_weights(X, G.kernel_args()), X @ G.eta.T + G.tau)
 
@@ -123,11 +123,13 @@ def predict(G, X):
 def score(G, X, y, weights=None):
     """Gradient of the log-likelihood in the unconstrained parameters, in `MixingMeasure.to_vector` order: (p,).
 
+    Of a measure that does not see all columns these are the entries of `MixingMeasure.wide` that it has.
+
     At a Laplace centre that coincides with a data point the norm has a kink; its subgradient 0 is taken.
     Parameters and errors as `log_likelihood`.
     """
     G, X, y, weights = _weighted(G, X, y, weights)
-    return kernels.score(X, y, G.kernel_args(), 0.0, weights=weights)[1]
+    return kernels.score(X, y, G.kernel_args(), 0.0, weights=weights)[1][G.wide_index()]
 
 
 def information(G, X, y, weights=None):
@@ -137,4 +139,5 @@ def information(G, X, y, weights=None):
     Parameters and errors as `log_likelihood`.
     """
     G, X, y, weights = _weighted(G, X, y, weights)
-    return kernels.information(X, y, G.kernel_args(), 0.0, weights=weights)[2]
+    index = G.wide_index()
+    return kernels.information(X, y, G.kernel_args(), 0.0, weights=weights)[2][index][:, index]

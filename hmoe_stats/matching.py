@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import gates
 from .identify import Support, at_edge, averages_out, gate_identified, support_of
 from .likelihood import gate_weights
-from .measure import MixingMeasure, as_measure
+from .measure import MixingMeasure, as_wide
 from .quadrature import Average
 from .sampling import as_law
 
@@ -65,7 +64,7 @@ class Cells:
         """Whether the fitted groups of true group j, two or more, split all of its experts, where no centres tell."""
         n_groups, G0 = len(self.groups_of(j)), self.true.measure
         sizes = np.bincount(self.expert, minlength=G0.n_experts)[experts_of(G0, j)]
-        told_apart = gates.of(G0.gating)[1].located
+        told_apart = G0.gates[1].located
         return bool(not told_apart and n_groups > 1 and len(sizes) > 1 and sizes.min() > n_groups)
 
     def gate_free(self, level, i=None):
@@ -115,7 +114,7 @@ def _recentred(G, centre, low, high):
 
     Intercepts of gates without centres are then log-probabilities at the centre.
     """
-    first, second = gates.of(G.gating)
+    first, second = G.gates
     a, b = first.about(G.a, G.b, first.features(centre))
     omega, beta = second.about(G.omega, G.beta, second.features(centre))
     return G.replace(a=a, b=b, omega=omega, beta=beta).canonical(support=(low, high))
@@ -123,7 +122,7 @@ def _recentred(G, centre, low, high):
 
 def _side(G, canonical, average):
     """Weights: gates at the centre, those with centres averaged over the covariates (centres have no scale)."""
-    first, second = gates.of(G.gating)
+    first, second = G.gates
     groups, experts = np.exp(canonical.b), np.exp(canonical.beta)
     if first.located or second.located:
         X, weights = average.points
@@ -138,12 +137,17 @@ def _side(G, canonical, average):
 
 def match(G, G0, x, any_gating=False):
     """Check the arguments and sort the components of G into the Voronoi cells of G0; gatings may differ if so said."""
-    G, G0 = as_measure("G", G), as_measure("G0", G0)
+    G, G0 = as_wide("G", G), as_wide("G0", G0)
     alike = G.gating == G0.gating
     if not alike and not any_gating:
         raise ValueError(f"G must have the gating of G0, {G0.gating!r}; got {G.gating!r}")
     if G.d != G0.d:
         raise ValueError(f"G must have as many covariates as G0, d = {G0.d}; got d = {G.d}")
+    if alike and not np.allclose(G.laplace_scale, G0.laplace_scale, rtol=1e-9, atol=0.0):
+        alike = False
+        if not any_gating:
+            scales = (H.laplace_scale.tolist() for H in (G0, G))
+            raise ValueError("G must have the laplace_scale of G0, all columns counted, {}; got {}".format(*scales))
     if G.k1 < G0.k1:
         raise ValueError(f"G must have at least as many groups as G0, k1 = {G0.k1}; got k1 = {G.k1}")
     law = as_law(x)

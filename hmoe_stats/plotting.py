@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, NullFormat
 
 from .arguments import check_data, check_flag, check_number, check_text, cut, shown
 from .likelihood import gate_weights, predict, responsibilities
-from .measure import as_measure
+from .measure import as_wide
 from .names import fraction, interval, of_data, visible
 from .rates import RateFit, fit_rate
 
@@ -297,7 +297,7 @@ def fit_plot(G, X, y, ax=None, *, gates=True):
         If `G` has more than one covariate, or the data do not fit.
     """
     x_name, y_name = _names(G, X, y)
-    G = as_measure("G", G)
+    G = as_wide("G", G)
     if G.d != 1:
         raise ValueError(f"G must have one covariate (d = 1) to be drawn; got d = {G.d}")
     X, y = check_data(X, y, 1)

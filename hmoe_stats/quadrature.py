@@ -61,7 +61,7 @@ def composite(low, high, breaks, order, panels):
 # -- rules over a covariate law ---------------------------------------------------------------------------------------
 def kinks(*measures):
     """Where in x the gates of some measures have kinks (d = 1)."""
-    levels = [level for G in measures for level in zip(gates.of(G.gating), (G.a, G.omega), strict=True)]
+    levels = [level for G in measures for level in zip(G.gates, (G.a, G.omega), strict=True)]
     return np.concatenate([gate.kinks(slopes) for gate, slopes in levels])
 
 
@@ -100,7 +100,7 @@ def _breaks(measures, law, crossings):
     found = [(at, width)]
     for G in measures:
         groups = [slice(lo, hi) for lo, hi in zip(G.offsets[:-1], G.offsets[1:], strict=True)]
-        first, second = gates.of(G.gating)
+        first, second = G.gates
         for gate, *level in [(first, G.a, G.b)] + [(second, G.omega[g], G.beta[g]) for g in groups]:
             breaks.append(gate.kinks(level[0]))
             found.append(gate.switches(*level))
@@ -327,7 +327,7 @@ def _lattice_nodes(law, G, fineness):
         raise ValueError(f"x must be an (n, d) array of covariates where G has d > 2; got a law, and d = {d}")
     line = bool(np.isinf(high - low).any())
     low, high = law.reach(d)
-    levels = zip(gates.of(G.gating), (G.a, G.omega), strict=True)
+    levels = zip(G.gates, (G.a, G.omega), strict=True)
     centres = np.concatenate([np.empty((0, d))] + [slopes for gate, slopes in levels if gate.kinked])
     centres = centres[((centres > low) & (centres < high)).all(axis=1)]
     if not len(centres):

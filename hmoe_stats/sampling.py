@@ -10,7 +10,7 @@ import numpy as np
 
 from . import kernels
 from .arguments import MOST_ROWS, as_floats, as_numbers, check_seed, check_whole, shown
-from .measure import as_measure
+from .measure import as_wide
 from .quadrature import REACH, composite, lattice
 
 MOST_ON_LATTICE = 10**12  # rows: beyond, sums of counts times differences of log-densities lose what fits need
@@ -237,7 +237,7 @@ def sample(G, n, x, seed):
     ValueError
         If `n` is not a positive integer, or the law does not fit the measure.
     """
-    G, n = as_measure("G", G), check_whole("n", n, 1, MOST_ROWS)
+    G, n = as_wide("G", G), check_whole("n", n, 1, MOST_ROWS)
     seed = check_seed(seed, np.random.SeedSequence, np.random.Generator)
     law, rng = as_law(x), np.random.default_rng(seed)
     X = np.ascontiguousarray(law.sample(rng, n, G.d))
@@ -246,6 +246,7 @@ def sample(G, n, x, seed):
 
 def respond(G, X, rng):
     """Draw y (n,) given covariates X (n, d), both as checked."""
+    G = G.wide()
     cumulative = np.cumsum(kernels.gate_weights(X, G.kernel_args()), axis=1)
     u = rng.random(len(X)) * cumulative[:, -1]
     leaf = np.minimum((cumulative <= u[:, None]).sum(axis=1), G.n_experts - 1)
@@ -306,7 +307,10 @@ def sample_lattice(G, n, x, seed, nu_min=0.04, fineness=1):
     1e-6 where d = 1: fitted centres that come so near the true ones still see points on both sides of them. The lattice
     in y covers 9 standard deviations of each expert: of 1e12 rows 2e-7 are expected beyond. Source: derived.
     """
-    G, n = as_measure("G", G), check_whole("n", n, 1, MOST_ON_LATTICE)
+    G, n = as_wide("G", G), check_whole("n", n, 1, MOST_ON_LATTICE)
+    if not G.laplace_scale.all():
+        wanted = "have Laplace gates that see all covariates, as the lattice is graded to their centres"
+        raise ValueError(f"G must {wanted}; got laplace_scale = {G.laplace_scale.tolist()} with all columns")
     rng = np.random.default_rng(check_seed(seed, np.random.SeedSequence, np.random.Generator))
     grid = lattice(as_law(x), G, nu_min, fineness)
     X, y = grid.rows

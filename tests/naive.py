@@ -2,8 +2,9 @@
 
     p_G(y | x) = sum_i g_i(x) sum_{j in group i} g_{j|i}(x) N(y | eta_j' x + tau_j, nu_j),
 
-softmax gates over the logits  a' x + b  (letter S),  -sqrt(||x - a||^2 + eps^2) + b  (letter L; eps = 0 is the model,
-eps > 0 smooths the kink at x = a)  or  sum_c a_c x_c^2 + b  (letter Q). Nothing here shares code with the package.
+softmax gates over the logits  a' x + b  (letter S),  -sqrt(||c (x - a)||^2 + eps^2) + b  (letter L; eps = 0 is the
+model, eps > 0 smooths the kink at x = a)  or  sum_c a_c x_c^2 + b  (letter Q), where x are in gates the columns that
+gates see, in means those that experts see. Nothing here shares code with the package.
 
 Every function but the decimal one also works for complex parameters. Derivatives are therefore taken by the complex
 step, f'(t) = Im f(t + ih) / h, which has no cancellation and, with h = 1e-30, no truncation error: they hold to
@@ -29,7 +30,19 @@ def groups(P):
     return [range(end - size, end) for size, end in zip(P.k2, ends, strict=True)]
 
 
-def logits(letter, X, slopes, intercepts, eps=0.0):
+def seen_by(P, X, which):
+    """The columns of X that "gate"s or "expert"s see."""
+    columns = getattr(P, f"{which}_columns", None)
+    return X if columns is None else X[:, list(columns)]
+
+
+def scale_of(P):
+    """The Laplace scale on the columns that gates see."""
+    scale = getattr(P, "laplace_scale", 1.0)
+    return scale if np.ndim(scale) == 0 else seen_by(P, np.array(scale)[None], "gate")[0]
+
+
+def logits(letter, X, slopes, intercepts, eps=0.0, scale=1.0):
     """(n, m) gate logits."""
     columns = []
     for slope, intercept in zip(slopes, intercepts, strict=True):
@@ -38,7 +51,7 @@ def logits(letter, X, slopes, intercepts, eps=0.0):
         elif letter == "Q":
             columns.append((X * X * slope).sum(axis=1) + intercept)
         else:
-            columns.append(-np.sqrt(((X - slope) ** 2).sum(axis=1) + eps**2) + intercept)
+            columns.append(-np.sqrt(((scale * (X - slope)) ** 2).sum(axis=1) + eps**2) + intercept)
     return np.stack(columns, axis=1)
 
 
@@ -56,10 +69,11 @@ def log_softmax(terms):
 
 def log_gates(P, X, eps=0.0):
     """Log gate probabilities of the groups (n, k1), and of the experts within their groups (n, K)."""
-    first = log_softmax(logits(P.gating[0], X, P.a, P.b, eps))
+    X, scale = seen_by(P, X, "gate"), scale_of(P)
+    first = log_softmax(logits(P.gating[0], X, P.a, P.b, eps, scale))
     second = []
     for leaves in groups(P):
-        inside = logits(P.gating[1], X, [P.omega[j] for j in leaves], [P.beta[j] for j in leaves], eps)
+        inside = logits(P.gating[1], X, [P.omega[j] for j in leaves], [P.beta[j] for j in leaves], eps, scale)
         second.append(log_softmax(inside))
     return first, np.concatenate(second, axis=1)
 
@@ -77,6 +91,7 @@ def gate_weights(P, X, eps=0.0):
 
 def means(P, X):
     """(n, K) expert means."""
+    X = seen_by(P, X, "expert")
     return np.stack([(X * eta).sum(axis=1) + tau for eta, tau in zip(P.eta, P.tau, strict=True)], axis=1)
 
 
@@ -128,7 +143,8 @@ def at(P, v):
         parts[name] = v[here : here + size].reshape(shape)
         here += size
     parts["nu"] = np.exp(parts["nu"])
-    return SimpleNamespace(gating=P.gating, k2=P.k2, **parts)
+    view = {name: getattr(P, name) for name in ("laplace_scale", "gate_columns", "expert_columns") if hasattr(P, name)}
+    return SimpleNamespace(gating=P.gating, k2=P.k2, **parts, **view)
 
 
 def complex_step(function, v):
@@ -146,33 +162,34 @@ def score(P, X, y, eps=0.0):
     return complex_step(lambda v: log_likelihood(at(P, v), X, y, eps), vector(P))
 
 
-def slope_derivative(letter, X, slope, eps=0.0):
+def slope_derivative(letter, X, slope, eps=0.0, scale=1.0):
     """(n, d) derivative of a logit in its slope or centre; 0 at a centre that meets a data point."""
     if letter == "S":
         return X
     if letter == "Q":
         return X * X
-    distance = np.sqrt(((X - slope) ** 2).sum(axis=1) + eps**2)
-    return (X - slope) / np.where(distance == 0, 1.0, distance)[:, None]
+    distance = np.sqrt(((scale * (X - slope)) ** 2).sum(axis=1) + eps**2)
+    return scale**2 * (X - slope) / np.where(distance == 0, 1.0, distance)[:, None]
 
 
 def score_by_sums(P, X, y, eps=0.0):
     """(p,) the score as posterior-weighted sums, expert by expert; complex parameters allowed."""
     first, second = (np.exp(part) for part in log_gates(P, X, eps))
     r, mean = responsibilities(P, X, y, eps), means(P, X)
+    of_gates, of_experts, scale = seen_by(P, X, "gate"), seen_by(P, X, "expert"), scale_of(P)
     blocks = {name: np.zeros(np.shape(getattr(P, name)), dtype=r.dtype) for name in FIELDS}
     for i, leaves in enumerate(groups(P)):
         inside = r[:, leaves].sum(axis=1)
         surprise = inside - first[:, i]
         blocks["b"][i] = surprise.sum()
-        blocks["a"][i] = surprise @ slope_derivative(P.gating[0], X, P.a[i], eps)
+        blocks["a"][i] = surprise @ slope_derivative(P.gating[0], of_gates, P.a[i], eps, scale)
         for j in leaves:
             surprise = r[:, j] - inside * second[:, j]
             blocks["beta"][j] = surprise.sum()
-            blocks["omega"][j] = surprise @ slope_derivative(P.gating[1], X, P.omega[j], eps)
+            blocks["omega"][j] = surprise @ slope_derivative(P.gating[1], of_gates, P.omega[j], eps, scale)
             residual = y - mean[:, j]
             blocks["tau"][j] = (r[:, j] * residual / P.nu[j]).sum()
-            blocks["eta"][j] = (r[:, j] * residual / P.nu[j]) @ X
+            blocks["eta"][j] = (r[:, j] * residual / P.nu[j]) @ of_experts
             blocks["nu"][j] = (r[:, j] * (residual**2 / P.nu[j] - 1.0) / 2.0).sum()
     return np.concatenate([blocks[name].ravel() for name in FIELDS])
 
@@ -258,19 +275,21 @@ def log_density_decimal(P, X, y):
 
 
 # -- random measures, random data, and other writings of the same density ---------------------------------------------
-def random_measure(rng, gating="SS", k2=(2, 3), d=1):
-    """A measure with overlapping experts and gates of moderate slope, centres inside [-2, 2]^d."""
+def random_measure(rng, gating="SS", k2=(2, 3), d=1, **view):
+    """A measure with overlapping experts and gates of moderate slope, centres inside [-2, 2]^d; with a `view` of x."""
     k1, K = len(k2), sum(k2)
+    d_gate, d_expert = (len(view[name]) if name in view else d for name in ("gate_columns", "expert_columns"))
 
     def place(letter, m):
-        spread = {"S": 0.8, "Q": 0.4}
-        return rng.normal(0.0, spread[letter], (m, d)) if letter in spread else rng.uniform(-2.0, 2.0, (m, d))
+        spread, shape = {"S": 0.8, "Q": 0.4}, (m, d_gate)
+        return rng.normal(0.0, spread[letter], shape) if letter in spread else rng.uniform(-2.0, 2.0, shape)
 
     return MixingMeasure(
         gating=gating, k2=k2,
         a=place(gating[0], k1), b=rng.normal(0.0, 0.5, k1),
         omega=place(gating[1], K), beta=rng.normal(0.0, 0.5, K),
-        eta=rng.normal(0.0, 0.7, (K, d)), tau=rng.normal(0.0, 2.0, K), nu=rng.uniform(0.2, 1.5, K),
+        eta=rng.normal(0.0, 0.7, (K, d_expert)), tau=rng.normal(0.0, 2.0, K), nu=rng.uniform(0.2, 1.5, K),
+        d=d, **view,
     )  # fmt: skip
 
 
@@ -288,7 +307,7 @@ def permuted(rng, G):
     leaves = [rng.permutation(list(groups(G)[i])) for i in order]
     flat = np.concatenate(leaves)
     inside = {name: getattr(G, name)[flat] for name in FIELDS[2:]}
-    return MixingMeasure(gating=G.gating, k2=tuple(len(leaf) for leaf in leaves), a=G.a[order], b=G.b[order], **inside)
+    return G.replace(k2=tuple(len(leaf) for leaf in leaves), a=G.a[order], b=G.b[order], **inside)
 
 
 def rewritten(rng, G, support=None):

@@ -141,6 +141,8 @@ BAD = {
     "share": NO_NUMBERS | {"negative": -1.0, "one": 1.0, "huge integer": 10**400},
     "flag": FOREIGN | TEXTS | {"one": 1, "word": "True", "nan": np.nan},
     "pair": FOREIGN | TEXTS | NUMBERS | {"far": (7, 7), "one": (0,), "texts": ("0", "0"), "wide": ((0, 0), (0, 0, 0))},
+    "columns": FOREIGN | TEXTS | NUMBERS | {"twice": (0, 0), "far": (7,), "negative": -1, "nested": ((0,),)}
+    | {"a float": (0.0,), "a truth": (False,), "range": range(10**12), "generator": (c for c in (0,))},
     "names": FOREIGN | TEXTS | NUMBERS | {"unknown": ("d/dx",), "nested": (["tau"],)},
     "bounds": FOREIGN | TEXTS | NUMBERS | {"long name": {"x" * 10**4: 1}, "array": {"a": np.arange(10**6)}}
     | {f"a {name}": {"a": v} for name, v in (ENTRIES | GAPS).items() if name not in ("huge decimal", "an array")}

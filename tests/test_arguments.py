@@ -44,8 +44,16 @@ DATA = {"G": "measure", "X": "array", "y": "array"}, {"G": G, "X": X, "y": Y}
 WEIGHED = DATA[0] | {"weights": "array?"}, DATA[1] | {"weights": np.ones(len(Y))}
 PAIR = {"G": "measure", "G0": "measure", "x": "law"}, {"G": G, "G0": G, "x": LAW}
 DRAWN = PAIR[0] | {"draws": "count", "seed": "seed"}, PAIR[1]
-FIT = WEIGHED[0] | {"gating": "name", "k2": "k2", "start": "measure?", "max_iter": "count from 1", "tol": "positive"}
-FIT = FIT | {"seed": "seed"}, {"X": X, "y": Y, "gating": "SS", "k2": (1,), "weights": np.ones(len(Y))}
+VIEW = (
+    {"laplace_scale": "array", "gate_columns": "columns?", "expert_columns": "columns?"},
+    {"laplace_scale": np.ones(1)},
+)
+FIT = (
+    VIEW[0]
+    | WEIGHED[0]
+    | {"gating": "name", "k2": "k2", "start": "measure?", "max_iter": "count from 1", "tol": "positive"}
+)
+FIT = FIT | {"seed": "seed"}, VIEW[1] | {"X": X, "y": Y, "gating": "SS", "k2": (1,), "weights": np.ones(len(Y))}
 del FIT[0]["G"]
 MORE = {"n_starts": "count from 1?", "bounds": "bounds?", "local": "flag", "effort": "name?"}
 RATE = {"n": "array", "statistic": "name", "n_boot": "count", "level": "share", "seed": "seed", "n_min": "number?"}
@@ -60,8 +68,8 @@ INTERACTING = {"order": "count from 1", "experts": "pair", "parameters": "names?
 SYSTEM = {"m": "count from 1", "order": "count from 1", "kind": "name"}
 TABLE = {
     hs.MixingMeasure: (
-        {"gating": "name", "k2": "k2"} | dict.fromkeys(PARAMETERS, "array"),
-        {"gating": "SS", "k2": (2, 2)} | PARAMETERS,
+        {"gating": "name", "k2": "k2", "d": "count from 1?"} | VIEW[0] | dict.fromkeys(PARAMETERS, "array"),
+        {"gating": "SS", "k2": (2, 2)} | VIEW[1] | PARAMETERS,
     ),
     hs.Uniform: (dict.fromkeys(("low", "high"), "array"), {"low": np.zeros(2), "high": np.ones(2)}),
     hs.Grid: (dict.fromkeys(("low", "high"), "array"), {"low": np.zeros(1), "high": np.ones(1)}),

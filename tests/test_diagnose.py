@@ -233,8 +233,8 @@ def test_unequal_variances():
 # -- the result -------------------------------------------------------------------------------------------------------
 def test_without_x_it_says_what_was_not_looked_for():
     (note,) = only(datasets.truth("C2"), "not looked for", x=None)
-    assert (note.severity, note.number) == ("note", 6.0)
-    for kind in ("Laplace centre", "close experts", "steep gate", "little mass", "exchangeable levels"):
+    assert (note.severity, note.number) == ("note", 7.0)
+    for kind in ("Laplace centre", "Laplace unit", "close experts", "steep gate", "little mass", "exchangeable levels"):
         assert kind in note.finding
     found = hs.diagnose(datasets.truth("C4"), (2, 2))
     assert found.kinds() == ("unidentified gate", "not looked for")

@@ -111,21 +111,21 @@ def test_sums_of_the_m_step(rng, n):
 
 
 @pytest.mark.parametrize("letter", ["S", "L", "Q"])
-@pytest.mark.parametrize("eps", [0.0, 0.5])
-def test_one_gate_of_the_m_step(rng, letter, eps):
+@pytest.mark.parametrize(("eps", "c"), [(0.0, (1.0, 1.0)), (0.5, (1.0, 1.0)), (0.5, (2.0, 0.3)), (0.0, (0.0, 0.7))])
+def test_one_gate_of_the_m_step(rng, letter, eps, c):
     """Value, gradient and information of a weighted gate; the information by differences of the exact gradient."""
     n, m, d = scale(300), 3, 2
     X, r, slopes, intercepts = rng.normal(size=(n, d)), rng.random((m, n)), rng.normal(size=(m, d)), rng.normal(size=m)
 
     def value(v):
-        u = naive.logits(letter, X, v[: m * d].reshape(m, d), v[m * d :], eps)
+        u = naive.logits(letter, X, v[: m * d].reshape(m, d), v[m * d :], eps, c)
         return (r.T * (u - naive.log_sum_exp(u)[:, None])).sum()
 
     def gradient(v):
         return naive.complex_step(value, v)
 
     v = np.concatenate([slopes.ravel(), intercepts])
-    got = kernels.gate_information(X, r, GATES[letter].code, slopes, intercepts, eps)
+    got = kernels.gate_information(X, r, GATES[letter].code, slopes, intercepts, np.array(c), eps)
     assert_near(got[0], value(v), 1e-12)
     assert_near(got[1], gradient(v), 1e-11)
     assert_near(got[2], -naive.central(gradient, v, step=1e-4), 1e-8)
@@ -445,7 +445,7 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
     """Equal input gives equal bits wherever it is in memory: sums must not depend on checks made at run time."""
     G = hs.datasets.truth("C2", gating)
     X, y = hs.sample(G, 250, x=hs.Uniform(-3, 3), seed=1)
-    G, kind = G.kernel_args(), G.kernel_args()[1]
+    G, kind, c = G.kernel_args(), G.kernel_args()[1], G.laplace_scale
     r = kernels.responsibilities(X, y, G, 0.0)[1]
     slopes, numbers = [rng.normal(size=(5, 1)) for _ in range(2)], [rng.normal(size=5) for _ in range(2)]
     experts = slopes[0], numbers[0], slopes[1], numbers[1], rng.uniform(0.1, 1.0, 5)
@@ -459,11 +459,11 @@ def test_kernels_do_not_depend_on_where_their_arrays_lie(gating, rng):
         kernels.gate_weights: (X, G),
         kernels.expert_sums: (X, y, r),
         kernels.residual_sums: (X, y, r, G[7], G[8]),
-        kernels.gate_information: (X, r[:2], kind, G[5][:2].copy(), G[6][:2].copy(), 0.01),
+        kernels.gate_information: (X, r[:2], kind, G[5][:2].copy(), G[6][:2].copy(), c, 0.01),
         kernels.insertion_base: (X, y, G, 0.01, 1),
-        kernels.insertion_gains: (X, y, kind, base, experts, (np.full(5, -4.0), np.full(5, 1.0)), 0.01),
-        kernels.insertion_changes: (X, y, kind, base, experts, 0.01),
-        kernels.insertion_information: (X, y, kind, base, tuple(v[0] for v in experts), 0.01),
+        kernels.insertion_gains: (X, y, kind, c, base, experts, (np.full(5, -4.0), np.full(5, 1.0)), 0.01),
+        kernels.insertion_changes: (X, y, kind, c, base, experts, 0.01),
+        kernels.insertion_information: (X, y, kind, c, base, tuple(v[0] for v in experts), 0.01),
     }
     for kernel, arguments in calls.items():
         seen, rubbish = set(), []
@@ -480,12 +480,14 @@ class Inserted:
 
     def __init__(self, gating, k2, i, d, rng):
         self.G, self.k2, self.i = naive.random_measure(rng, gating, k2, d), k2, i
+        if "L" in gating and d > 1:
+            self.G = self.G.replace(laplace_scale=rng.uniform(0.3, 2.0, d))
         self.X, self.y = naive.random_data(rng, self.G, scale(270, 20))  # more than one block
         slopes, numbers = rng.normal(size=(2, 3, d)), rng.normal(size=(2, 3))
         gate = GATES[gating[1]]
         slopes[0] *= 3.0 / np.abs(gate.features(self.X)).max()  # weights of e^20 are no small ones
         self.experts = slopes[0], numbers[0], slopes[1], numbers[1], rng.uniform(0.3, 1.0, 3)
-        self.kind = gate.code
+        self.kind, self.c = gate.code, self.G.laplace_scale
         self.base = kernels.insertion_base(self.X, self.y, self.G.kernel_args(), 0.0, i)
 
     def change(self, omega, beta, eta, tau, nu):
@@ -505,7 +507,7 @@ INSERTED = [((2, 1), 0, 1), ((2, 1), 1, 2), ((3,), 0, 2)]
 def test_insertion_gains_against_models_with_the_expert_in_them(gating, k2, i, d, rng):
     """The gain is that of a model that has the expert, at a weight in the box that hardly any other weight betters."""
     case = Inserted(gating, k2, i, d, rng)
-    data = case.X, case.y, case.kind, case.base
+    data = case.X, case.y, case.kind, case.c, case.base
     for low, high in ((-6.0, 3.0), (-1.0, -0.5), (0.5, 0.5)):
         limits = np.full(3, low), np.full(3, high)
         chosen, gains = kernels.insertion_gains(*data, case.experts, limits, 0.0)
@@ -522,7 +524,7 @@ def test_insertion_gains_against_models_with_the_expert_in_them(gating, k2, i, d
 @pytest.mark.parametrize(("k2", "i", "d"), INSERTED)
 def test_insertion_changes_are_derivatives_in_the_weight(gating, k2, i, d, rng):
     case = Inserted(gating, k2, i, d, rng)
-    changes = kernels.insertion_changes(case.X, case.y, case.kind, case.base, case.experts, 0.0)
+    changes = kernels.insertion_changes(case.X, case.y, case.kind, case.c, case.base, case.experts, 0.0)
     for c, (omega, beta, *line) in enumerate(zip(*case.experts, strict=True)):
         expected = case.change(omega, beta + np.log(1e-9), *line) / 1e-9
         np.testing.assert_allclose(changes[c], expected, rtol=1e-3, atol=1e-5)
@@ -539,7 +541,7 @@ def test_insertion_information_against_differences(gating, k2, i, d, rng):
         return omega, beta, eta, tau, np.exp(log_nu)
 
     def kernel(v):
-        return kernels.insertion_information(case.X, case.y, case.kind, case.base, at(v), 0.0)
+        return kernels.insertion_information(case.X, case.y, case.kind, case.c, case.base, at(v), 0.0)
 
     for omega, beta, eta, tau, nu in zip(*case.experts, strict=True):
         v = np.concatenate([omega, [beta], eta, [tau, np.log(nu)]])

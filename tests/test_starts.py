@@ -314,10 +314,10 @@ def test_help_is_promised_where_all_move_together(gating):
     group = group_of(gating, box=None)
     drawn = group.candidates(np.random.default_rng(0), 40)
     helped = group.helped(drawn)
-    X, y, kind, base = group._data()
+    X, y, kind, c, base = group._data()
     lines = drawn["eta"], drawn["tau"], drawn["nu"]
     pivot = -drawn["omega"] @ group.centre if kind == 0 else np.zeros(40)
-    change = kernels.insertion_changes(X, y, kind, base, (drawn["omega"], pivot, *lines), group.problem.smoothing)
+    change = kernels.insertion_changes(X, y, kind, c, base, (drawn["omega"], pivot, *lines), group.problem.smoothing)
     first, second = change.sum(axis=1), (change**2).sum(axis=1)
     weight, seen = np.exp(helped["beta"] - pivot), helped["gain"] > -np.inf
     assert (helped["gain"] >= weight * first - 0.5 * weight**2 * second - 1e-9)[seen].all()

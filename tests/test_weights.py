@@ -131,13 +131,13 @@ def test_weighted_sums_do_not_depend_on_where_their_arrays_lie(gating, rng):
     G = naive.random_measure(rng, gating)
     X, y = naive.random_data(rng, G, N)
     args, w = G.kernel_args(), rng.uniform(0.5, 2.0, N)
-    base, kind = kernels.insertion_base(X, y, args, 0.01, 1), args[1]
-    experts, ends = tuple(a[:3] for a in args[5:]), read_only(np.full(3, -4.0), np.full(3, 1.0))
+    base, kind, c = kernels.insertion_base(X, y, args, 0.01, 1), args[1], args[-1]
+    experts, ends = tuple(a[:3] for a in args[5:-1]), read_only(np.full(3, -4.0), np.full(3, 1.0))
     calls = {
         kernels.score: (X, y, args, 0.01),
         kernels.information: (X, y, args, 0.01),
-        kernels.insertion_gains: (X, y, kind, base, experts, ends, 0.01),
-        kernels.insertion_information: (X, y, kind, base, tuple(v[0] for v in experts), 0.01),
+        kernels.insertion_gains: (X, y, kind, c, base, experts, ends, 0.01),
+        kernels.insertion_information: (X, y, kind, c, base, tuple(v[0] for v in experts), 0.01),
     }
     for kernel, arguments in calls.items():
         seen, rubbish = set(), []
@@ -311,12 +311,12 @@ def test_an_expert_is_inserted_as_into_repeated_rows(rng, gating, d):
         judged = [getattr(group, ways)(experts) for group, experts in zip(groups, drawn, strict=True)]
         for name in judged[0]:
             np.testing.assert_allclose(judged[0][name], judged[1][name], rtol=1e-7, atol=1e-7)
-    (X, y, kind, base), (copies, values, _, whole) = (group._data() for group in groups)
+    (X, y, kind, unit, base), (copies, values, _, _, whole) = (group._data() for group in groups)
     for c in range(3):
         expert = drawn[0]["omega"][c], 0.3, *(drawn[0][name][c] for name in ("eta", "tau", "nu"))
-        got = kernels.insertion_information(X, y, kind, base, expert, 0.01, weights=w.astype(float))
+        got = kernels.insertion_information(X, y, kind, unit, base, expert, 0.01, weights=w.astype(float))
         for part, want in zip(
-            got, kernels.insertion_information(copies, values, kind, whole, expert, 0.01), strict=True
+            got, kernels.insertion_information(copies, values, kind, unit, whole, expert, 0.01), strict=True
         ):
             near(part, want, 1e-10)
 

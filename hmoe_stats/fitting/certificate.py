@@ -43,14 +43,15 @@ def flaw(problem, z):
 
 def doubts(problem, z):
     """What the data say against the experts at z, a string for each: handfuls of rows, and spurious experts."""
-    *_, nu = args = problem.kernel_args(z)
+    *_, nu, _ = args = problem.kernel_args(z)
     held = 0.0
     for rows in batches(problem.rows):
         r = kernels.responsibilities(problem.X[rows], problem.y[rows], args, 0.0)[1]
         held += total(r.T, weights_of(problem.weights, rows))
     said = {}
-    for j in np.flatnonzero(held < problem.d + 1 + FREEDOM):
-        said[j,] = f"too few for a variance of its own (at least {problem.d + 1 + FREEDOM})"
+    least = problem.d_expert + 1 + FREEDOM
+    for j in np.flatnonzero(held < least):
+        said[j,] = f"too few for a variance of its own (at least {least})"
     for experts, gain, bound, ratio in _spurious(problem, args):
         said[experts] = (
             f"1/{ratio:.0f} of that around, and the log-likelihood owes {gain:.1f} to it, where chance may give "
@@ -70,7 +71,7 @@ def _spurious(problem, args):
     Looked at are single experts, and each with all those that are as concentrated: copies of one would cover up for
     each other.
     """
-    *_, nu = args
+    *_, nu, _ = args
     chosen = []
     for j in np.flatnonzero(nu < PROPORTION * nu.max()):
         wide = nu * PROPORTION > nu[j]
@@ -90,7 +91,7 @@ def _spurious(problem, args):
             around[k] += heirs @ np.log(nu[wide])
     found = {}
     for k, (mask, _) in enumerate(chosen):
-        experts, bound = tuple(np.flatnonzero(mask).tolist()), mask.sum() * (2 * problem.d + 3) * np.log(problem.n)
+        experts, bound = tuple(np.flatnonzero(mask).tolist()), mask.sum() * problem.per_expert * np.log(problem.n)
         known = any(set(some) <= set(experts) for some in found)  # a set says no more than its member does
         if taken[k] > 0.5 * held[k] and gain[k] <= bound and not known:
             ratio = np.exp(around[k] / taken[k]) / nu[mask].max()
@@ -103,7 +104,7 @@ def _log_densities(gates, X, y, args):
 
     In logarithms, as the other experts' weights underflow in the rows that a steep gate gives to one.
     """
-    _, _, off, a, b, omega, beta, eta, tau, nu = args
+    _, _, off, a, b, omega, beta, eta, tau, nu, _ = args
     first = log_softmax(gates[0].scores(X, a) + b, axis=1)
     second = gates[1].scores(X, omega) + beta
     weight = np.empty_like(second)

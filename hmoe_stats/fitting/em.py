@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import kernels, names
 from ..arguments import check_positive, check_whole
+from ..measure import WIDE
 from . import certificate, starts
 from .answers import Data
 from .newton import spectrum
@@ -22,7 +23,10 @@ DEFICIENT = 1e-8  # ratio of the singular values of an expert's normal equations
 
 
 @one_thread
-def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weights=None):
+def fit_em(
+    X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weights=None,
+    laplace_scale=1.0, gate_columns=None, expert_columns=None,
+):  # fmt: skip
     """Fit an HMoE by EM from one start.
 
     Parameters
@@ -47,6 +51,8 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weight
         How many rows each row counts as, w >= 0, not only integers; without it each counts as one. n is their sum in
         everything that goes by the number of rows, and a weight of 0 is no row. Rows of positive weight, and the sum
         of weights, must be more than the model has free parameters.
+    laplace_scale, gate_columns, expert_columns : optional
+        As in `fit_mle`.
 
     Returns
     -------
@@ -61,13 +67,15 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weight
         If the data are not finite, do not vary, are too few, or an argument does not fit.
     """
     called = names.of_data(X, y)
-    X, y, gating, k2, weights = check_problem(X, y, gating, k2, weights)
+    X, y, gating, k2, weights, view = check_problem(
+        X, y, gating, k2, weights, laplace_scale, gate_columns, expert_columns
+    )
     max_iter, tol = check_whole("max_iter", max_iter), check_positive("tol", tol)
-    start = starts.check_start(start, gating, k2, X, y, weights)
+    start = starts.check_start(start, gating, k2, X, y, weights, view)
     rng = np.random.default_rng(starts.key(seed, gating, k2))
     if start is not None and start.k2 != k2:  # exact copies of an expert would stay copies for ever
         start = starts.split(start, k2, X, rng, 0, weights)[0]
-    problem = Problem(X, y, gating, k2, start=start, weights=weights)
+    problem = Problem(X, y, gating, k2, start=start, weights=weights, view=view)
     if start is None:
         start = starts.from_clusters(problem, rng)
         problem.refer_to(start)
@@ -89,33 +97,41 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weight
     path = [problem.absolute(value) for value in path]
     row = {"kind": "start", "log_likelihood": path[-1], "score_norm": norm, "status": status, "n_iter": len(path) - 1}
     row["note"] = flaw
-    return FitResult(
-        measure=problem.to_measure(z),
-        log_likelihood=path[-1],
-        score_norm=norm,
-        status=status,
-        n_iter=len(path) - 1,
-        path=np.array(path),
-        start_rows=[row],
-        eigenvalues=eigenvalues,
-        eigenvectors=eigenvectors,
-        message=messages[status],
-        warnings=certificate.warnings(problem, z),
-        data=Data(X, y, weights),
-        settings={"estimator": "fit_em", "tol": tol, "max_iter": max_iter},
-    ).named(*called)
+    return (
+        FitResult(
+            measure=problem.to_measure(z),
+            log_likelihood=path[-1],
+            score_norm=norm,
+            status=status,
+            n_iter=len(path) - 1,
+            path=np.array(path),
+            start_rows=[row],
+            eigenvalues=eigenvalues,
+            eigenvectors=eigenvectors,
+            message=messages[status],
+            warnings=certificate.warnings(problem, z),
+            data=Data(X, y, weights),
+            settings={"estimator": "fit_em", "tol": tol, "max_iter": max_iter},
+        )
+        .narrow(view["gate_columns"], view["expert_columns"])
+        .named(*called)
+    )
 
 
 def run(problem, z, eps, max_iter, tol):
     """EM from z: the last coordinates, and the value (see `Problem`) before the first and after every iteration."""
-    _, _, off, a, b, omega, beta, eta, tau, nu = problem.kernel_args(z)
+    _, _, off, a, b, omega, beta, eta, tau, nu, scale = problem.kernel_args(z)
+    in_first, in_second, in_experts = (np.flatnonzero(~problem.unseen[name]) for name in WIDE)
+    of_first, of_second, of_experts = (_taken(problem.X, columns) for columns in (in_first, in_second, in_experts))
     shift = problem.n * np.log(problem.y_scale)
-    (first, second), floor = problem.gates, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
+    first, second = (gate.on(seen) for gate, seen in zip(problem.gates, (in_first, in_second), strict=True))
+    floor = np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
     ceiling = VARIANCES[1] * problem.scale[problem.slices["tau"]] ** 2  # rounding of a far line may leave more
-    unit = np.append(np.where(problem.constant, 1.0, problem.spread), 1.0)
+    unit = np.append(_taken(np.where(problem.constant, 1.0, problem.spread)[None], in_experts)[0], 1.0)
+    unit = np.where(unit > 0, unit, 1.0)
     path = []
     for iteration in range(max_iter + 1):
-        parameters = *problem.kinds, off, *read_only(a, b, omega, beta, eta, tau, nu)
+        parameters = *problem.kinds, off, *read_only(a, b, omega, beta, eta, tau, nu, scale)
         args = problem.X, problem.y, parameters, eps
         value, r = kernels.responsibilities(*args)
         if problem.weights is None:
@@ -125,17 +141,29 @@ def run(problem, z, eps, max_iter, tol):
             r *= problem.weights
         if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
             break
-        eta, tau, nu = update_experts(problem.X, problem.y, r, eta, tau, nu, floor, ceiling, unit)
+        eta, a, omega, beta = eta.copy(), a.copy(), omega.copy(), beta.copy()
+        lines = _taken(eta, in_experts), tau, nu
+        new, tau, nu = update_experts(of_experts, problem.y, r, *lines, floor, ceiling, unit)
+        eta[:, in_experts] = new[:, : in_experts.size]
         if problem.k1 > 1:
             r_groups = np.add.reduceat(r, off[:-1], axis=0)
-            a, b = update_gate(problem.X, r_groups, first, a, b, eps, weights=problem.weights)
-        omega, beta = omega.copy(), beta.copy()
+            parts = first, _taken(a, in_first), b
+            new, b = update_gate(of_first, r_groups, *parts, eps, weights=problem.weights)
+            a[:, in_first] = new[:, : in_first.size]
         for lo, hi in zip(off[:-1], off[1:], strict=True):
             if hi - lo > 1:
-                parts = second, omega[lo:hi], beta[lo:hi]
-                omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], *parts, eps, weights=problem.weights)
+                parts = second, _taken(omega[lo:hi], in_second), beta[lo:hi]
+                new, beta[lo:hi] = update_gate(of_second, r[lo:hi], *parts, eps, weights=problem.weights)
+                omega[lo:hi, in_second] = new[:, : in_second.size]
     v = np.concatenate([part.ravel() for part in (a, b, omega, beta, eta, tau, np.log(nu))])
     return v / problem.scale, path
+
+
+def _taken(X, columns):
+    """Some columns, no copy of all; one of zeros instead of none, as kernels take one at least."""
+    if columns.size == X.shape[1]:
+        return X
+    return np.ascontiguousarray(X[:, columns]) if columns.size else np.zeros((len(X), 1))
 
 
 def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0):
@@ -184,14 +212,20 @@ def update_gate(X, r, gate, slopes, intercepts, eps, steps=5, weights=None):
     """
     (m, d), code = slopes.shape, gate.code
     n = len(X) if weights is None else weights.sum()
-    aim = max(eps, np.mean(np.sqrt(variance(X, weights))) / np.sqrt(n)) if gate.kinked else 0.0
-    slopes, intercepts = read_only(np.ascontiguousarray(slopes), np.ascontiguousarray(intercepts))
+    aim = max(eps, gate.run(np.sqrt(variance(X, weights))) / np.sqrt(n)) if gate.kinked else 0.0
+    arrays = slopes, intercepts, gate.scale_over(d)
+    slopes, intercepts, scale = read_only(*(np.ascontiguousarray(array) for array in arrays))
     # a change of logits by so much takes a gate from one end to the other; where it is saturated, curvature vanishes
-    limit = 1e3 + (np.linalg.norm(np.ptp(X, axis=0)) if gate.located else 0.0)
-    size_of_x = np.ones(d) if gate.located else np.abs(gate.features(X)).max(axis=0)
-    value, gradient, information = kernels.gate_information(X, r, code, slopes, intercepts, aim)
-    if aim != eps:
-        value = kernels.gate_information(X, r, code, slopes, intercepts, eps)[0]
+    limit = 1e3 + (np.linalg.norm(scale * np.ptp(X, axis=0)) if gate.located else 0.0)
+    size_of_x = scale if gate.located else np.abs(gate.features(X)).max(axis=0)
+
+    def judged(slopes, intercepts):
+        value, gradient, information = kernels.gate_information(X, r, code, slopes, intercepts, scale, aim)
+        if aim != eps:
+            value = kernels.gate_information(X, r, code, slopes, intercepts, scale, eps)[0]
+        return value, gradient, information
+
+    value, gradient, information = judged(slopes, intercepts)
     for _ in range(steps):
         values, vectors = np.linalg.eigh(information)
         size = np.abs(values)
@@ -208,9 +242,7 @@ def update_gate(X, r, gate, slopes, intercepts, eps, steps=5, weights=None):
             new_slopes, new_intercepts = read_only(
                 slopes + fraction * step[: m * d].reshape(m, d), intercepts + fraction * step[m * d :]
             )
-            new_value, gradient, information = kernels.gate_information(X, r, code, new_slopes, new_intercepts, aim)
-            if aim != eps:
-                new_value = kernels.gate_information(X, r, code, new_slopes, new_intercepts, eps)[0]
+            new_value, gradient, information = judged(new_slopes, new_intercepts)
             if new_value > value:
                 break
             fraction *= 0.3

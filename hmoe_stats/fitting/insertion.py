@@ -75,8 +75,13 @@ class Group:
         self.low, self.high = problem.X.min(axis=0), problem.X.max(axis=0)
         self.box = {}
         for name in PARTS:
-            where = problem.slices[name]
-            low, high = (float((bound * problem.scale)[where][0]) for bound in (problem.lower, problem.upper))
+            where = np.arange(problem.p)[problem.slices[name]]
+            if name in problem.unseen:  # there slopes rest at 0
+                where = where[~np.tile(problem.unseen[name], G.n_experts + 1)]
+            low, high = (
+                float((bound * problem.scale)[where][0]) if where.size else 0.0
+                for bound in (problem.lower, problem.upper)
+            )
             if name == "beta" or (name == "omega" and self.gate.translates):  # their differences are bounded
                 mine = getattr(self.G, name)[self.lo : self.hi]
                 low, high = mine.max(axis=0) - (high - low), mine.min(axis=0) + (high - low)
@@ -92,11 +97,12 @@ class Group:
         rows, sd = drawn(rng, self.problem.rows, self.problem.weights, count), np.sqrt(G.nu[j])
         steep = np.exp(rng.standard_normal(size))  # a few aligned points may ask for a line far steeper than G's
         eta = G.eta[j] + 1.2 * steep * sd[:, None] / self.spread * rng.standard_normal(size)
-        constant = self.problem.constant
+        constant = self.problem.columns["eta"].constant
         eta[:, constant] = G.eta[j][:, constant]
         if not self.gate.located:
             constant = self.problem.columns["omega"].constant
             omega[:, constant] = G.omega[j][:, constant]
+        omega[:, self.problem.unseen["omega"]] = 0.0
         near = (self.problem.X[rows] * G.eta[j]).sum(axis=1) + G.tau[j] + 1.5 * sd * rng.standard_normal(count)
         through = self.problem.y[rows] if self.problem.home is None else near
         tau = np.where(np.arange(count) % 4 < 2, near, through) - (self.problem.X[rows] * eta).sum(axis=1)
@@ -122,6 +128,8 @@ class Group:
 
     def _clip(self, experts):
         out = {name: np.clip(experts[name], *self.box[name]) for name in ("omega", "eta", "tau")}
+        for name in ("omega", "eta"):
+            out[name][:, self.problem.unseen[name]] = 0.0
         return out | {"nu": np.clip(experts["nu"], *np.exp(self.box["log_nu"]))}
 
     def alone(self, experts):
@@ -143,7 +151,7 @@ class Group:
     def helped(self, experts):
         """The experts with `beta` and `gain` as promised if all that G has makes way for them, to second order."""
         pivot, low, high = self._intercepts(experts)
-        X, y, kind, base, eps = *self._data(), self.problem.smoothing
+        X, y, kind, scale, base, eps = *self._data(), self.problem.smoothing
         all_args = read_only(experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"])
         first, second = np.zeros((2, pivot.size))
         cross, outer = np.zeros((pivot.size, self.G.to_vector().size)), 0.0
@@ -152,7 +160,7 @@ class Group:
             scores = kernels.row_scores(X[rows], y[rows], self.G.kernel_args(), eps, weights=weights)[1]
             weighted, scores = scores.T, scores if weights is None else scores / weights
             outer = outer + scores @ weighted
-            of_rows = X[rows], y[rows], kind, np.ascontiguousarray(base[:, rows])
+            of_rows = X[rows], y[rows], kind, scale, np.ascontiguousarray(base[:, rows])
             for start in range(0, pivot.size, TOGETHER):
                 part = slice(start, start + TOGETHER)
                 change = kernels.insertion_changes(*of_rows, tuple(values[part] for values in all_args), eps)
@@ -169,7 +177,7 @@ class Group:
         return self._judged(experts | {"beta": pivot + np.log(weight), "gain": gain})
 
     def _data(self):
-        return self.problem.X, self.problem.y, self.gate.code, self.base
+        return self.problem.X, self.problem.y, self.gate.code, *read_only(self.problem.scale_inside), self.base
 
     def _intercepts(self, experts):
         """(pivot, low, high): intercepts count from the pivot, where a score is 0 at the middle of its features."""
@@ -212,6 +220,8 @@ class _Place:
         self.lower, self.upper = (np.concatenate(side) / self.scale for side in zip(*box, strict=True))
         still = [group.problem.columns[name].constant for name in ("omega", "eta")]
         self.fixed = np.concatenate([still[0] & (not group.gate.located), [False], still[1], [False, False]])
+        unseen = [group.problem.unseen[name] for name in ("omega", "eta")]
+        self.fixed |= np.concatenate([unseen[0], [False], unseen[1], [False, False]])
         self.fixed |= self.lower == self.upper
         self.gauge_matrix = np.zeros((self.scale.size, self.scale.size))
 

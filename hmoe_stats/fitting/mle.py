@@ -55,7 +55,7 @@ REGROUPED = 5  # regroupings or shakes in a row at most
 @one_thread
 def fit_mle(
     X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False, effort=None,
-    weights=None,
+    weights=None, laplace_scale=1.0, gate_columns=None, expert_columns=None,
 ):  # fmt: skip
     """Maximum-likelihood fit of an HMoE in a box, with a certificate.
 
@@ -99,6 +99,14 @@ def fit_mle(
         How many rows each row counts as, w >= 0, not only integers; without it each counts as one. n is their sum in
         everything that goes by the number of rows, and a weight of 0 is no row. Rows of positive weight, and the sum
         of weights, must be more than the model has free parameters.
+    laplace_scale : float or array_like, (d,), optional
+        The scale c of Laplace gates, whose scores are ``-||c (x - a)||``, per unit of each column of X: part of the
+        model, not estimated. With c = 1, the default, fits depend on the units of X. With any other they are
+        equivariant: X in units u times as large and c times u are the same fit, centres u times as small. One in
+        standardised covariates is ``1 / X.std(axis=0)``.
+    gate_columns, expert_columns : sequence of int or str, optional
+        The columns of X that gates, and experts, see, by number or, where X is a DataFrame, by name; all of them by
+        default. () for none: constant gates, or experts without slopes.
 
     Returns
     -------
@@ -119,17 +127,19 @@ def fit_mle(
     say against its experts.
     """
     called = names.of_data(X, y)
-    X, y, gating, k2, weights = check_problem(X, y, gating, k2, weights)
+    X, y, gating, k2, weights, view = check_problem(
+        X, y, gating, k2, weights, laplace_scale, gate_columns, expert_columns
+    )
     if check_flag("local", local) and start is None:
         raise ValueError("local must be False without a start; got True")
-    start = starts.check_start(start, gating, k2, X, y, weights)
+    start = starts.check_start(start, gating, k2, X, y, weights, view)
     tol, max_iter = check_positive("tol", tol), check_whole("max_iter", max_iter)
     if n_starts is not None:
         n_starts = check_whole("n_starts", n_starts)
     if effort is not None:
         effort = check_known("effort", effort, tuple(moves.EFFORTS))
     effort = moves.effort_of(effort, n_starts)
-    search = Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local, weights)
+    search = Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local, weights, view)
     return search.fit(k2)[0].named(*called)
 
 
@@ -148,6 +158,7 @@ class Search:
     seed: int | np.random.SeedSequence
     local: bool
     weights: np.ndarray | None = None
+    view: dict | None = None  # the Laplace scale and the columns that are seen; measures here are written with all
     seen: dict = field(default_factory=dict)  # shape -> best optima
 
     def fit(self, k2):
@@ -156,7 +167,7 @@ class Search:
         smaller, leaders, inside = shapes.one_less(k2, self.start), [], self.start
         if smaller is not None:
             nested, leaders = self.fit(smaller)
-            inside = shapes.embed(nested.measure, k2, rng)  # the smaller fit, written in the larger shape
+            inside = shapes.embed(nested.measure.wide(), k2, rng)  # the smaller fit, written in the larger shape
         pool = Pool(self.problem(k2, inside), self.max_iter)
         pool.race(moves.growth(self, pool, rng, leaders) if leaders else moves.first(self, pool, rng))
         if self.regroups and len(k2) > 1:
@@ -167,7 +178,8 @@ class Search:
                 self.repeat(moves.regroupings if self.effort.regroups_again else moves.shakes, pool, rng)
         optima, finals = self.finals(pool, inside if leaders else None)
         result = _result(self, pool, optima, finals)
-        self.seen[k2] = [(result.log_likelihood, result.measure), *(run.entry for run in optima[1 : moves.LEADERS])]
+        best = result.log_likelihood, result.measure.wide()
+        self.seen[k2] = [best, *(run.entry for run in optima[1 : moves.LEADERS])]
         return result, self.seen[k2]
 
     @property
@@ -178,7 +190,7 @@ class Search:
     def problem(self, k2, inside=None):
         """The `Problem` of one size, its box wide enough for the measure `inside`."""
         home = self.start if self.local else None
-        problem = Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, self.weights)
+        problem = Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, self.weights, self.view)
         if inside is None:
             problem.refer_to(self.start)
         return problem
@@ -323,7 +335,7 @@ def _result(search, pool, optima, finals):
             "max_iter": search.max_iter,
             "local": search.local,
         },
-    )
+    ).narrow(*(search.view and search.view[name] for name in ("gate_columns", "expert_columns")))
 
 
 def _passed_over(run, final):

@@ -1,8 +1,8 @@
 """A fitting problem in coordinates fit for optimisation: standardised data, a box, and the gates' translations.
 
 Where the box is the default one, y is standardised, and x is centred and scaled, unless a gate is at work that is not
-the same gate in centred or scaled covariates (`hmoe_stats.gates`: Laplace distances have a fixed unit); fits are then
-equivariant under such changes of the data. Where the caller states a
+the same gate in centred or scaled covariates (`hmoe_stats.gates`: Laplace distances have a fixed unit where no scale is
+stated); fits are then equivariant under such changes of the data, and of the scale with them. Where the caller states a
 box, the data are left in the caller's units, so that the box means what it says. In both cases the optimiser moves
 z = v / scale, whose entries are of order one.
 """
@@ -17,12 +17,11 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from .. import gates, kernels
+from .. import gates, kernels, names
 from ..arguments import LARGEST, as_numbers, check_gating, check_k2, check_known, check_weighted_data, shown
-from ..measure import MixingMeasure, vector_slices
+from ..measure import WIDE, MixingMeasure, check_view, vector_slices
 from .rows import batches, drawn, mean, moments
 
-WIDE = ("a", "omega", "eta")
 VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of y
 # What a fit accepts; products and squares of such numbers stay far inside double precision and `LARGEST`.
 SPREADS = 1e-18, 1e18  # standard deviations of x and y
@@ -100,20 +99,27 @@ def one_thread(fit):
     return limited
 
 
-def free_parameters(k2, d):
-    """Number of parameters of a model that are free: gates but for their translations, and experts."""
-    return (sum(k2) - 1) * (d + 1) + sum(k2) * (d + 2)
+def free_parameters(k2, d, d_gate=None):
+    """Number of parameters of a model that are free: gates but for their translations, and experts.
 
-
-def check_problem(X, y, gating, k2, weights=None):
-    """Checked (X, y, gating, k2, weights) of a fit; `ValueError` where none makes sense (too few rows, constant y).
-
-    Rows of weight 0 are left out, and weights that are all 1 are None. Of the others there must be more than the model
-    has free parameters, and the weights must sum to more than that, too: a sum is a number of rows.
+    Experts see d columns, and gates as many or `d_gate`.
     """
+    return (sum(k2) - 1) * ((d if d_gate is None else d_gate) + 1) + sum(k2) * (d + 2)
+
+
+def check_problem(X, y, gating, k2, weights=None, laplace_scale=1.0, gate_columns=None, expert_columns=None):
+    """Checked (X, y, gating, k2, weights, view) of a fit; `ValueError` where none makes sense.
+
+    The view is that of `measure.check_view`. Rows must not be too few, nor y constant. Rows of weight 0 are left out,
+    and weights that are all 1 are None. Of the others there must be more than the model has free parameters, and the
+    weights must sum to more than that, too: a sum is a number of rows.
+    """
+    x_names, _ = names.of_data(X, y)
     X, y, weights = check_weighted_data(X, y, weights)
-    gating, k2 = check_gating(gating), check_k2(k2)
-    free = free_parameters(k2, X.shape[1])
+    gating, k2, d = check_gating(gating), check_k2(k2), X.shape[1]
+    view = check_view(gating, d, laplace_scale, gate_columns, expert_columns, x_names)
+    d_gate, d_expert = (d if view[name] is None else len(view[name]) for name in ("gate_columns", "expert_columns"))
+    free = free_parameters(k2, d_expert, d_gate)
     if y.size <= free:
         of_weight = "" if weights is None else " of positive weight"
         wanted = f"more rows{of_weight} than the model has free parameters, {free}"
@@ -129,11 +135,12 @@ def check_problem(X, y, gating, k2, weights=None):
         if wrong.any():
             wanted = f"between {SPREADS[0]:g} and {SPREADS[1]:g}"
             raise ValueError(f"{name} must have a standard deviation {wanted}, rescale it; got {spread[wrong][0]:g}")
-    return X, y, gating, k2, weights
+    return X, y, gating, k2, weights, view
 
 
 def check_reach(start, X, y, weights=None):
     """Raise a `ValueError` where a start is so far from the data that squares of residuals would overflow."""
+    start = start.wide()
     of_x, (y_mean, y_spread, _) = moments(X, weights), moments(y[:, None], weights)
     centre, spread, varies = of_x
     sx = np.where(varies, spread, 0.0)
@@ -159,7 +166,10 @@ def read_only(*arrays):
 
 
 class Columns(NamedTuple):
-    """What a matrix of covariates, or of a gate's features, looks like, (d,) each."""
+    """What a matrix of covariates, or of a gate's features, looks like, (d,) each.
+
+    To slopes that do not see a column it is constant, at its mean.
+    """
 
     constant: np.ndarray  # bool
     spread: np.ndarray  # standard deviations, 0 on constant columns
@@ -172,6 +182,14 @@ class Columns(NamedTuple):
         """The columns of F, (n, d)."""
         _, spread, varies = moments(F, weights)
         return cls(~varies, np.where(varies, spread, 0.0), np.where(varies, 0.0, F[0]), F.min(axis=0), F.max(axis=0))
+
+    def seen(self, F, unseen, weights=None):
+        """The same, to slopes that do not see some columns, (d,) bool."""
+        if not unseen.any():
+            return self
+        hidden = np.where(unseen, mean(F, weights), 0.0)
+        spread, low, high = (np.where(unseen, 0.0, part) for part in (self.spread, self.low, self.high))
+        return Columns(self.constant | unseen, spread, np.where(unseen, hidden, self.level), low, high)
 
 
 class Problem:
@@ -188,6 +206,9 @@ class Problem:
         A measure of this shape; the default box is widened to contain it.
     home : MixingMeasure, optional
         Of any shape: the measure that a local estimator stays with, see `is_home`.
+    view : dict, optional
+        The Laplace scale and the columns that gates and experts see, as of `measure.check_view`. All measures here are
+        `wide` ones, whose slopes on columns that are not seen rest at 0.
 
     Attributes
     ----------
@@ -201,13 +222,24 @@ class Problem:
         one into a log-likelihood. Without weights values are log-likelihoods.
     """
 
-    def __init__(self, X, y, gating, k2, bounds=None, start=None, home=None, weights=None):
+    def __init__(self, X, y, gating, k2, bounds=None, start=None, home=None, weights=None, view=None):
         self.gating, self.k2, self.weights = gating, k2, weights
         self.k1, self.K, (self.rows, self.d) = len(k2), sum(k2), X.shape
         self.n = self.rows if weights is None else weights.sum()
         self.large = bool(self.n > LARGE)
         self.offsets = np.concatenate([[0], np.cumsum(k2)])
-        self.gates = gates.of(gating)
+        view = check_view(gating, self.d) if view is None else view
+        self.laplace_scale, self.unseen = view["laplace_scale"], {}
+        for name in WIDE:
+            self.unseen[name] = np.zeros(self.d, dtype=bool)
+            if view[WIDE[name]] is not None:
+                self.unseen[name][np.delete(np.arange(self.d), view[WIDE[name]])] = True
+        for name, letter in zip(("a", "omega"), gating, strict=True):
+            self.unseen[name] |= (letter == "L") & (self.laplace_scale == 0)
+        self.used = np.flatnonzero(~(self.unseen["a"] & self.unseen["eta"]))  # columns that something sees
+        self.d_gate, self.d_expert = (self.d - int(self.unseen[name].sum()) for name in ("omega", "eta"))
+        self.per_expert = self.d_gate + self.d_expert + 3  # parameters of an expert and its gate
+        self.gates = gates.of(gating, None if (self.laplace_scale == 1.0).all() else self.laplace_scale)
         self.kinds = tuple(gate.code for gate in self.gates)
         self.slices = vector_slices(self.k1, self.K, self.d)
         self.p = self.slices["log_nu"].stop
@@ -225,23 +257,28 @@ class Problem:
         self.x_scale = spread if own_box and all(gate.scales for gate in at_work) else np.ones(self.d)
         self.y_shift, self.y_scale = (y_mean, y_spread) if own_box else (0.0, 1.0)
         # in a stated box the data are used as they are: no copy of what may be large
+        stated = any(gate.located and gate.scales for gate in self.gates)
+        self.scale_inside = self.laplace_scale * self.x_scale if stated else self.laplace_scale
+        self.gates = tuple(gate.over(self.x_scale) for gate in self.gates)
         self.X = np.ascontiguousarray((X - self.x_shift) / self.x_scale) if own_box else np.ascontiguousarray(X)
         self.y = (y - self.y_shift) / self.y_scale if own_box else y
         self.spread = width / self.x_scale  # of the columns of self.X
         level = np.where(self.constant, self.X[0], 0.0)
         own = Columns(self.constant, self.spread, level, self.X.min(axis=0), self.X.max(axis=0))
-        self.columns = {"eta": own}
+        self.columns = {"eta": own.seen(self.X, self.unseen["eta"], weights)}
         for name, gate in zip(("a", "omega"), self.gates, strict=True):
             features = gate.features(self.X)
-            self.columns[name] = own if features is self.X else Columns.of(features, self.weights)
-        self.smoothing = float(np.mean(self.spread)) / np.sqrt(self.n) if self.kinked else 0.0
+            columns = own if features is self.X else Columns.of(features, self.weights)
+            self.columns[name] = columns.seen(features, self.unseen[name], weights)
+        rise = max(gate.run(self.spread) for gate in self.gates if gate.kinked) if self.kinked else 0.0
+        self.smoothing = rise / np.sqrt(self.n)
 
         # natural size of each coordinate, in the units of self.X and self.y
         sx, sy = spread / self.x_scale, y_spread / self.y_scale
         self.scale = np.ones(self.p)
         for name, gate in zip(("a", "omega"), self.gates, strict=True):
             columns = self.columns[name]
-            run = sx if columns is own else np.where(columns.constant, 1.0, columns.spread)
+            run = sx if gate.features(self.X) is self.X else np.where(columns.constant, 1.0, columns.spread)
             self._wide(self.scale, name)[:] = gate.unit(run)
         self._wide(self.scale, "eta")[:] = sy / sx
         self.scale[self.slices["tau"]] = sy
@@ -277,7 +314,7 @@ class Problem:
         return zip(("a", "omega"), ("b", "beta"), self.gates, strict=True)
 
     def _make_gates(self):
-        """Coordinates that do nothing (gates of one component, slopes on constant columns); translations of gates.
+        """Coordinates that do nothing (gates of one component, slopes on constant or unseen columns); translations.
 
         The former rest at 0, or where a box excludes 0 at its nearest edge.
         """
@@ -285,6 +322,8 @@ class Problem:
         multiply = ["eta", *(name for name, gate in zip(("a", "omega"), self.gates, strict=True) if not gate.located)]
         for name in multiply:
             self._wide(self.fixed, name)[:, self.columns[name].constant] = True
+        for name, unseen in self.unseen.items():
+            self._wide(self.fixed, name)[:, unseen] = True
         self.gauges = []
         parts = [("a", "b", 0, self.k1, self.gates[0])]
         ends = zip(self.offsets[:-1], self.offsets[1:], strict=True)
@@ -344,6 +383,8 @@ class Problem:
             elif name in slopes and (deep := np.abs(np.clip(0.0, *pair) * levels[name]).max()) > LARGEST / 10.0:
                 wanted = f"allow slopes below {LARGEST / 10.0:g} over a constant column of X"
                 raise ValueError(f"bounds[{name!r}] must {wanted}; got {deep:g}")
+        for name, unseen in self.unseen.items():
+            self._wide(low, name)[:, unseen] = self._wide(high, name)[:, unseen] = 0.0
         self.lower, self.upper = low / self.scale, high / self.scale
         self.rest = np.clip(0.0, self.lower, self.upper)
         self.fixed |= self.lower == self.upper
@@ -358,9 +399,11 @@ class Problem:
         out = {}
         for name, where in self.slices.items():
             a, b = (low * unit)[where], (high * unit)[where]
+            if name in WIDE:
+                a, b = (end.reshape(-1, self.d)[:, ~self.unseen[name]] for end in (a, b))
             if name == "log_nu":
                 a, b = np.exp(a) * self.y_scale**2, np.exp(b) * self.y_scale**2
-            if np.isfinite(a).all() and np.isfinite(b).all():
+            if a.size and np.isfinite(a).all() and np.isfinite(b).all():
                 out["nu" if name == "log_nu" else name] = (float(a.min()), float(b.max()))
         return out
 
@@ -396,18 +439,20 @@ class Problem:
         wide = {name: part[name].reshape(-1, self.d) for name in WIDE}
         gates = wide["a"], part["b"], wide["omega"], part["beta"]
         arrays = *gates, wide["eta"], part["tau"], np.exp(part["log_nu"])
-        return *self.kinds, self.offsets, *read_only(*arrays)
+        return *self.kinds, self.offsets, *read_only(*arrays, self.scale_inside)
 
     def to_measure(self, z):
         """The `MixingMeasure` at z, in the units of the data."""
-        *_, a, b, omega, beta, eta, tau, nu = self.kernel_args(z)
+        *_, a, b, omega, beta, eta, tau, nu, _ = self.kernel_args(z)
         a, b = self.gates[0].outward(a, b, self.x_shift, self.x_scale)
         omega, beta = self.gates[1].outward(omega, beta, self.x_shift, self.x_scale)
+        a, omega = (np.where(self.unseen[name], 0.0, places) for name, places in (("a", a), ("omega", omega)))
         eta = eta * self.y_scale / self.x_scale
         tau = self.y_shift + self.y_scale * tau - eta @ self.x_shift
         return MixingMeasure(
-            gating=self.gating, k2=self.k2, a=a, b=b, omega=omega, beta=beta, eta=eta, tau=tau, nu=nu * self.y_scale**2
-        )
+            gating=self.gating, k2=self.k2, a=a, b=b, omega=omega, beta=beta, eta=eta, tau=tau,
+            nu=nu * self.y_scale**2, laplace_scale=self.laplace_scale,
+        )  # fmt: skip
 
     def inside(self, G):
         """The measure G, of any shape and in the units of the data, in those of the problem."""
@@ -418,7 +463,7 @@ class Problem:
         eta = G.eta * self.x_scale / self.y_scale
         tau = (G.tau + G.eta @ self.x_shift - self.y_shift) / self.y_scale
         eta, tau = self._fold("eta", eta, tau)
-        return G.replace(**fields, eta=eta, tau=tau, nu=G.nu / self.y_scale**2)
+        return G.replace(**fields, eta=eta, tau=tau, nu=G.nu / self.y_scale**2, laplace_scale=self.scale_inside)
 
     def _fold(self, name, slopes, intercepts):
         """Set slopes on constant columns to where they rest, and move what they did into the intercepts."""
@@ -459,7 +504,7 @@ class Problem:
         """True unless a group has experts nearest to experts of different groups of `home`."""
         if self.home is None:
             return True
-        *_, eta, tau, nu = self.kernel_args(z)
+        *_, eta, tau, nu, _ = self.kernel_args(z)
         nearest = self.nearest(eta, tau, nu)
         return (nearest == nearest[self.offsets[np.repeat(np.arange(self.k1), self.k2)]]).all()
 

@@ -16,4 +16,5 @@ def refit(settings, start, X, y, weights, seed, n_starts):
     if estimator is fit_mle:
         keywords["n_starts"] = n_starts
     G = start
+    keywords |= {name: value for name, value in G.view.items() if name != "d"}
     return estimator(X, y, G.gating, G.k2, start=G, seed=seed, weights=weights, **keywords)

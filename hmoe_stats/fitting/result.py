@@ -127,6 +127,12 @@ class FitResult(Answers):
         active = tuple(words.get(name, name) for name in self.active_bounds)
         return replace(self, x_names=x_names, y_name=y_name, active_bounds=active)
 
+    def narrow(self, gate_columns, expert_columns):
+        """This result with its measure written for gates and experts that see these columns only."""
+        measure = self.measure.narrow(gate_columns, expert_columns)
+        rows = self.eigenvectors[measure.wide_index()]
+        return replace(self, measure=measure, eigenvectors=rows)
+
     @cached_property
     def starts(self):
         """One row a start of the last stage of growth: a `pandas.DataFrame`.

@@ -5,9 +5,7 @@ All are maps of measures to measures; nothing is looked up in data.
 
 import numpy as np
 
-from .. import gates
 from ..arguments import check_k2
-from ..measure import MixingMeasure
 
 EXPERT = ("omega", "eta", "tau", "nu")
 
@@ -96,10 +94,7 @@ def embedding(G, k2, rng, choice=None, shares=None):
         leaves += [mine[j] for j in range(hi - lo) for _ in range(count[j])]
         beta += list(np.concatenate(parts))
     leaves = np.array(leaves)
-    measure = MixingMeasure(
-        gating=G.gating, k2=k2, a=G.a[groups], b=b, omega=G.omega[leaves], beta=beta,
-        eta=G.eta[leaves], tau=G.tau[leaves], nu=G.nu[leaves],
-    )  # fmt: skip
+    measure = G.replace(k2=k2, a=G.a[groups], b=b, beta=beta, **{name: getattr(G, name)[leaves] for name in EXPERT})
     return measure, groups, leaves
 
 
@@ -112,7 +107,7 @@ def strata(k2, smaller):
 
 def about(G, middle, first, second):
     """G with intercepts as seen from the middle of x, and of the features of the gates of either level, (d,) each."""
-    one, two = gates.of(G.gating)
+    one, two = G.gates
     a, b = one.about(G.a, G.b, first)
     omega, beta = two.about(G.omega, G.beta, second)
     return G.replace(a=a, b=b, omega=omega, beta=beta, tau=G.tau + G.eta @ middle)

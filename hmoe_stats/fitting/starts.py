@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import gates
 from ..arguments import check_seed, shown
-from ..measure import as_measure
+from ..measure import as_measure, check_view
 from .problem import check_reach
 from .rows import drawn, moments, variance
 from .shapes import about, contains, embedding, strata
@@ -30,8 +30,11 @@ def key(seed, gating, k2):
     return np.random.SeedSequence(seed.entropy, spawn_key=spawn)
 
 
-def check_start(start, gating, k2, X, y, weights=None):
-    """Return `start`, of a fit its measure; a `ValueError` unless it is None or a start of this model on these data."""
+def check_start(start, gating, k2, X, y, weights=None, view=None):
+    """Return `start`, of a fit its measure; a `ValueError` unless it is None or a start of this model on these data.
+
+    It is written with all columns, and must see those of the model's `view` (`measure.check_view`).
+    """
     if start is None:
         return None
     d, start = X.shape[1], as_measure("start", start)
@@ -39,8 +42,17 @@ def check_start(start, gating, k2, X, y, weights=None):
         raise ValueError(f"start must have gating {gating!r} and d = {d}; got {start.gating!r} and d = {start.d}")
     if start.k2 != k2 and not contains(k2, start.k2):
         raise ValueError(f"start must have k2 = {shown(k2)} or fit inside it group by group; got {shown(start.k2)}")
+    view = check_view(gating, d) if view is None else view
+    for name, value in view.items():
+        mine = getattr(start, name)
+        if not np.array_equal(mine, value) if name == "laplace_scale" else mine != value:
+            raise ValueError(f"start must have {name} = {_written(value)}; got {_written(mine)}")
     check_reach(start, X, y, weights)
-    return start
+    return start.wide()
+
+
+def _written(value):
+    return shown(getattr(value, "tolist", lambda: value)())
 
 
 def centre_and_units(X, weights=None):
@@ -60,11 +72,11 @@ class Frame(NamedTuple):
     units: tuple  # of the slopes of either gate
 
 
-def frame(gating, X, weights=None):
-    """The `Frame` of covariates X (n, d) for a gating."""
+def frame(G, X, weights=None):
+    """The `Frame` of covariates X (n, d) for the gates of a measure."""
     middle, _, run = centre_and_units(X, weights)
     middles, units = [middle], []
-    for gate in gates.of(gating):
+    for gate in G.gates:
         features = gate.features(X)
         at, of_centres, of_slopes = centre_and_units(features, weights)
         middles.append(at)
@@ -77,7 +89,7 @@ def jitter(G, X, rng, size, weights=None):
 
     Slopes turn about the centre of the covariates X (n, d), so that starts do not depend on the origin of x.
     """
-    middles, run, unit = frame(G.gating, X, weights)
+    middles, run, unit = frame(G, X, weights)
     G = about(G, *middles)
     noise = lambda *shape: size * rng.standard_normal(shape)  # noqa: E731
     sd = np.sqrt(G.nu)
@@ -98,7 +110,7 @@ def recentre(G, X, rng, apart=False, weights=None):
 
     With `apart` each goes to a row of its own instead.
     """
-    first, second = gates.of(G.gating)
+    first, second = G.gates
     found = [("a", slice(0, G.k1))] if first.located and G.k1 > 1 else []
     if second.located:
         found += [("omega", slice(G.offsets[i], G.offsets[i + 1])) for i in range(G.k1) if G.k2[i] > 1]
@@ -115,7 +127,7 @@ def scatter(G, X, rng, weights=None):
     """G with all centres of its gates at rows drawn from X."""
     rows = X[drawn(rng, len(X), weights, G.k1 + G.n_experts)]
     fields = {"a": rows[: G.k1], "omega": rows[G.k1 :]}
-    located = [gate.located for gate in gates.of(G.gating)]
+    located = [gate.located for gate in G.gates]
     return G.replace(**{name: fields[name] for name, moves in zip(fields, located, strict=True) if moves})
 
 
@@ -138,7 +150,7 @@ def split(G, k2, X, rng, number, weights=None):
     """
     n_strata = strata(k2, G.k2)
     kind = KINDS[(number // n_strata) % len(KINDS)]
-    middles, run, gate_unit = frame(G.gating, X, weights)
+    middles, run, gate_unit = frame(G, X, weights)
     G = about(G, *middles)
     measure, groups, leaves = embedding(G, k2, rng, number % n_strata, lambda m: rng.dirichlet(np.full(m, 4.0)))
     fields = {name: getattr(measure, name).copy() for name in ("a", "b", "omega", "eta", "tau", "nu")}
@@ -167,7 +179,7 @@ def near_split(G, problem, X, rng, number):
     (slope, of_slope), (location, of_location) = NEAR[(number // n_strata) % len(NEAR)]
     size = {"location": location * n ** (-of_location / 2), "slope": slope * n ** (-of_slope / 2)}
     size |= {"gate": 3.0 * n**-0.25, "scale": 3.0 * n**-0.25}
-    middles, run, gate_unit = frame(G.gating, X, problem.weights)
+    middles, run, gate_unit = frame(G, X, problem.weights)
     G = about(G, *middles)
     measure, _, leaves = embedding(G, problem.k2, rng, number % n_strata, lambda m: rng.dirichlet(np.full(m, 2.0)))
     fields = {name: getattr(measure, name).copy() for name in ("omega", "eta", "tau", "nu")}
@@ -205,7 +217,7 @@ def _pull(rng, weight, d):
 
 def from_clusters(problem, rng):
     """k-means++ clusters of standardised (x, y), a regression in each; clusters near in x share a group."""
-    X, y, K = problem.X, problem.y, problem.K
+    X, y, K = problem.X[:, problem.used], problem.y, problem.K
     spread, y_spread = (np.sqrt(variance(values, problem.weights)) for values in (X, y))
     spread = np.where(spread > 0, spread, 1.0)
     points = np.column_stack([X / spread, y / y_spread * rng.uniform(0.5, 3.0)])
@@ -227,7 +239,7 @@ def from_clusters(problem, rng):
 
 def random(problem, rng):
     """Experts through random subsets of d + 2 rows, gates random."""
-    X, y, K = problem.X, problem.y, problem.K
+    X, y, K = problem.X[:, problem.used], problem.y, problem.K
     weights = np.full((K, len(y)), 1e-3)
     for j in range(K):
         near = drawn(rng, len(y), problem.weights)
@@ -245,19 +257,21 @@ def random(problem, rng):
 
 
 def from_weights(problem, weights):
-    """Experts by weighted regression; gates flat, or with their centres at the experts' covariates.
+    """Experts by weighted regression on what they see; gates flat, or with their centres at the experts' covariates.
 
     Weights (K, rows) of the experts come on top of those of the rows.
     """
     K, d, k1 = problem.K, problem.d, problem.k1
     if problem.weights is not None:
         weights = weights * (problem.weights / problem.weights.mean())
-    design = np.column_stack([problem.X, np.ones(problem.rows)])
-    lines, nu = np.empty((K, d + 1)), np.empty(K)
+    seen = np.flatnonzero(np.append(~problem.unseen["eta"], True))
+    design = np.column_stack([problem.X, np.ones(problem.rows)])[:, seen]
+    lines, nu = np.zeros((K, d + 1)), np.empty(K)
     for j, weight in enumerate(weights):
         root = np.sqrt(weight)
-        lines[j] = np.linalg.lstsq(design * root[:, None], problem.y * root, rcond=1e-10)[0]
-        nu[j] = weight @ (problem.y - design @ lines[j]) ** 2 / weight.sum()
+        line = np.linalg.lstsq(design * root[:, None], problem.y * root, rcond=1e-10)[0]
+        lines[j, seen] = line
+        nu[j] = weight @ (problem.y - design @ line) ** 2 / weight.sum()
     nu = np.maximum(nu, 1e-3 * variance(problem.y, problem.weights))
     centres = (weights @ problem.X) / weights.sum(axis=1)[:, None]
     off = problem.offsets

@@ -15,8 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .. import gates
-from ..measure import MixingMeasure, vector_slices
+from ..measure import WIDE, MixingMeasure
 from ..names import given
 
 BOUND, BEYOND = "on a bound", "beyond the data"
@@ -38,8 +37,8 @@ class Coordinates:
         Combinations of parameters that bounds hold.
     held : dict
         Name of a parameter -> `BOUND` or `BEYOND`.
-    support : pair of ndarray, (d,)
-        Where Laplace centres are written for d = 1: the range of x and a little more.
+    support : pair of ndarray, (d_gate,)
+        Where Laplace centres are written if gates see one column: the range of x and a little more.
     """
 
     measure: MixingMeasure
@@ -64,7 +63,7 @@ class Coordinates:
     def experts(self):
         """(q,) the expert that each parameter is of; -1 for those of level 1."""
         G = self.measure
-        places = vector_slices(G.k1, G.n_experts, G.d)
+        places = G.slices
         sizes = {name: places[name].stop - places[name].start for name in places}
         owners = [np.full(sizes["a"] + sizes["b"], -1)]
         owners += [np.arange(sizes[name]) // (sizes[name] // G.n_experts) for name in list(places)[2:]]
@@ -78,14 +77,16 @@ class Coordinates:
 def coordinates(fit, X):
     """The `Coordinates` of a fit on covariates X (n, d)."""
     low, high = X.min(axis=0), X.max(axis=0)
-    G, constant = fit.measure, low == high
+    G, constant, seen = fit.measure, low == high, fit.measure.columns("a")
+    still, of_gates = constant[G.columns("eta")], constant[seen]
+    low, high = low[seen], high[seen]
     pad = JUST * (high - low)
     support = low - pad, high + pad
     names = np.array(G.parameter_names(given(fit.x_names)))
     parts, kept, translated = _parts(G), np.ones(names.size, dtype=bool), []
-    where = {name: np.arange(names.size)[place] for name, place in vector_slices(G.k1, G.n_experts, G.d).items()}
-    wide = {name: where[name].reshape(-1, G.d) for name in ("a", "omega", "eta")}
-    kept[wide["eta"][:, constant]] = False
+    where = {name: np.arange(names.size)[place] for name, place in G.slices.items()}
+    wide = {name: where[name].reshape(getattr(G, name).shape) for name in WIDE}
+    kept[wide["eta"][:, still]] = False
     for name, (least, most) in fit.bounds.items():
         kept[where["log_nu" if name == "nu" else name]] &= least < most
     for slopes, intercepts, lo, hi, gate in parts:
@@ -95,8 +96,10 @@ def coordinates(fit, X):
         if hi - lo == 1:
             kept[a] = False
         elif gate.translates:
-            kept[a[-1]] = kept[a[:, constant]] = False
+            kept[a[-1]] = kept[a[:, of_gates]] = False
             translated += list(a.T)
+        else:
+            kept[a[:, gate.scale_over(len(seen)) == 0]] = False
     index = np.flatnonzero(kept)
 
     beyond = _beyond(G, low, high)
@@ -130,24 +133,25 @@ def centring(G, index, X_mean, feature_means):
     ----------
     G : MixingMeasure
     index : ndarray of int, (q,)
-    X_mean : ndarray, (d,)
-    feature_means : pair of ndarray, (d,)
+    X_mean : ndarray, (d_expert,)
+        Of the columns that experts see.
+    feature_means : pair of ndarray, (d_gate,)
         Means of the features of the gates of either level.
     """
     p = G.n_parameters
     out, places = np.eye(p), np.arange(p)
-    where = {name: places[place] for name, place in vector_slices(G.k1, G.n_experts, G.d).items()}
+    where = {name: places[place] for name, place in G.slices.items()}
     levels = [("a", "b", m) for m in feature_means[:1]] + [("omega", "beta", m) for m in feature_means[1:]]
-    for (slopes, intercepts, middle), gate in zip(levels, gates.of(G.gating), strict=True):
+    for (slopes, intercepts, middle), gate in zip(levels, G.gates, strict=True):
         if not gate.located:
-            out[where[intercepts][:, None], where[slopes].reshape(-1, G.d)] = -middle
-    out[where["tau"][:, None], where["eta"].reshape(-1, G.d)] = -X_mean
+            out[where[intercepts][:, None], where[slopes].reshape(getattr(G, slopes).shape)] = -middle
+    out[where["tau"][:, None], where["eta"].reshape(G.eta.shape)] = -X_mean
     return out[np.ix_(index, index)]
 
 
 def _parts(G):
     """Each gate: names of its slopes and intercepts, the first and the last of its components, and its kind."""
-    first, second = gates.of(G.gating)
+    first, second = G.gates
     return [("a", "b", 0, G.k1, first), *(("omega", "beta", *ends, second) for ends in pairwise(G.offsets.tolist()))]
 
 

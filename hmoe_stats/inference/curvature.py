@@ -20,9 +20,9 @@ Parameters on a bound are held there. Quantities keep their intervals if that ta
 that they would have without the bound.
 
 An expert *may be chance* if without it, the others taking its gate weight in proportion to theirs, the log-likelihood
-falls by no more than log n for each of its 2d + 3 parameters, which a search over rows finds where nothing is (see
-`fitting.certificate`). It is where it is because it was looked for, and no curvature tells how far it would move: its
-own parameters have no standard errors. What experts say together keeps its own.
+falls by no more than log n for each of its parameters, its gate's among them, which a search over rows finds where
+nothing is (see `fitting.certificate`). It is where it is because it was looked for, and no curvature tells how far it
+would move: its own parameters have no standard errors. What experts say together keeps its own.
 
 Laplace gates have kinks. Their second derivatives are taken away from these; what the kinks would add has mean 0 under
 the model, and at an optimum, which sits on kinks, is nothing but bias.
@@ -35,7 +35,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import null_space
 
-from .. import gates, kernels
+from .. import kernels
 from ..fitting.result import in_words
 from ..fitting.rows import batches, mean, total, weights_of
 from ..matching import expert_distances
@@ -154,7 +154,7 @@ class Curvature:
     @property
     def chance(self):
         """(K,) bool: experts that may be chance."""
-        return self.gains <= (2 * self.coordinates.measure.d + 3) * np.log(self.nobs)
+        return self.gains <= self.coordinates.measure.per_expert * np.log(self.nobs)
 
     def factor(self, kind):
         """(q, s) L, with L L' the covariance of the parameters, singular directions left out."""
@@ -195,7 +195,7 @@ class Curvature:
                     text += f"; two standard errors along the first it falls by {low} and {high}, a parabola by 2"
                 said.append(text)
         if self.chance.any():
-            bound = (2 * self.coordinates.measure.d + 3) * np.log(self.nobs)
+            bound = self.coordinates.measure.per_expert * np.log(self.nobs)
             which = [f"expert {j} (it adds {self.gains[j] + 0.0:.1f})" for j in np.flatnonzero(self.chance)]
             said.append(
                 f"an expert may be chance where it adds at most {bound:.1f} to the log-likelihood: {some(which)}"
@@ -214,15 +214,15 @@ def curvature(fit):
     X, y, weights = fit.known_data()
     place = coordinates(fit, X)
     G, index = place.measure, place.index
-    args, p = G.kernel_args(), G.n_parameters
+    args, p, seen = G.kernel_args(), G.n_parameters, G.wide_index()
     nobs = y.size if weights is None else float(weights.sum())
     information, opg, score, entropy = np.zeros((p, p)), np.zeros((p, p)), np.zeros(p), 0.0
     gains = np.zeros(G.n_experts)
     for rows in batches(y.size):
         data, w = (X[rows], y[rows]), weights_of(weights, rows)
-        information += kernels.information(*data, args, 0.0, weights=w)[2]
-        score += kernels.score(*data, args, fit.smoothing, weights=w)[1]
-        S = kernels.row_scores(*data, args, 0.0)[1]
+        information += kernels.information(*data, args, 0.0, weights=w)[2][seen][:, seen]
+        score += kernels.score(*data, args, fit.smoothing, weights=w)[1][seen]
+        S = kernels.row_scores(*data, args, 0.0)[1][seen]
         opg += (S if w is None else S * w) @ S.T
         r = kernels.responsibilities(*data, args, 0.0)[1]
         of_rows = -(r * np.log(np.maximum(r, 1e-300))).sum(axis=0)
@@ -236,8 +236,9 @@ def curvature(fit):
         now = f"{log_likelihood:.12g} instead of {fit.log_likelihood:.12g}"
         raise ValueError(f"the data must be those of the fit; got others, with a log-likelihood of {now}")
 
-    features = [mean(gate.features(X), weights) for gate in gates.of(G.gating)]
-    M = centring(G, index, mean(X, weights), features)
+    of_gates, of_experts = G.columns("a"), G.columns("eta")
+    features = [mean(gate.features(X), weights)[of_gates] for gate in G.gates]
+    M = centring(G, index, mean(X, weights)[of_experts], features)
     inner, outer = (M.T @ part[np.ix_(index, index)] @ M for part in (information, opg))
     unit = _own(inner, outer)
     scaled = unit[:, None] * inner * unit
@@ -300,7 +301,7 @@ def _drops(place, steps, good, X, y, weights):
 
 def _close(G, X):
     law = Empirical(X[:: max(1, len(X) // FEW)])
-    distance = expert_distances(G, G, law)
+    distance = expert_distances(G.wide(), G.wide(), law)
     distance = np.minimum(distance, distance.T)
     return tuple(
         f"experts {e} and {f} are {distance[e, f]:.2g} standard deviations apart"

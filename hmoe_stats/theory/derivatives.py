@@ -18,12 +18,11 @@ import numpy as np
 from numpy.polynomial import hermite_e
 from scipy.special import softmax
 
-from ..gates import of
 from ..likelihood import responsibilities
+from ..measure import WIDE
 
 FORMS = ("split", "numerator", "density")
 PARAMETERS = ("b", "a", "beta", "omega", "eta", "tau", "nu")
-_WIDE = ("a", "omega", "eta")  # one entry a covariate
 
 
 class Parameter(NamedTuple):
@@ -63,7 +62,7 @@ def list_derivatives(G, experts, names, order, form):
         free, single = {}, {}
         for name, j in product(names, chosen):
             at = int(G.group[j]) if name in ("a", "b") else j
-            for c in range(G.d if name in _WIDE else 1):
+            for c in G.columns(name) if name in WIDE else [0]:
                 once = form != "density" and name in ("b", "beta")
                 (single if once else free)[Parameter(name, at, c)] = None
         tuples = [t for q in range(1, order + 1) for t in combinations_with_replacement(free, q)]
@@ -140,14 +139,12 @@ def kink(G, D, low, high):
     """Whether the derivative is not in L2: two derivatives in a Laplace centre inside [low, high], with d = 1 or 2.
 
     For d = 1 the second derivative of -|x - omega| is a point mass at the centre; for d = 2 the square of that of
-    -||x - omega|| has an infinite (logarithmic) integral there.
+    -||x - omega|| has an infinite (logarithmic) integral there. Columns that the gate does not see do not count.
     """
-    if G.d > 2:
-        return False
-    for level, name, slopes in ((0, "a", G.a), (1, "omega", G.omega)):
-        moved = [p.at for p in D.parameters if p.name == name]
-        for at in {m for m in moved if moved.count(m) > 1}:
-            if of(G.gating)[level].kinked and (slopes[at] > low).all() and (slopes[at] < high).all():
+    for gate, name, slopes in zip(G.gates, ("a", "omega"), (G.a, G.omega), strict=True):
+        moved, seen = [p.at for p in D.parameters if p.name == name], gate.scale_over(G.d) > 0
+        for at in {m for m in moved if moved.count(m) > 1} if gate.kinked and seen.sum() <= 2 else ():
+            if ((slopes[at] > low) & (slopes[at] < high))[seen].all():
                 return True
     return False
 
@@ -167,7 +164,7 @@ def _expert_part(X, D):
 # -- gates ------------------------------------------------------------------------------------------------------------
 def gates(G, X):
     """Gate probabilities of the groups (n, k1), and of the experts within their groups (n, K)."""
-    one, two = of(G.gating)
+    one, two = G.gates
     first = softmax(one.scores(X, G.a) + G.b, axis=1)
     scores = two.scores(X, G.omega) + G.beta
     parts = [softmax(scores[:, lo:hi], axis=1) for lo, hi in zip(G.offsets[:-1], G.offsets[1:], strict=True)]
@@ -183,7 +180,7 @@ def _gate_powers(G, X, D):
     out = {}
     for (level, at), columns in moved.items():
         slope = (G.a if level == 1 else G.omega)[at]
-        scores = _score_powers(of(G.gating)[level - 1], X, slope, [c for c in columns if c is not None])
+        scores = _score_powers(G.gates[level - 1], X, slope, [c for c in columns if c is not None])
         out[level, at] = {r + columns.count(None): c for r, c in scores.items()}
     return out
 

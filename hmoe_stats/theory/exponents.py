@@ -13,7 +13,7 @@ import numpy as np
 from .. import identify
 from ..arguments import check_gating, check_k2, check_known, shown
 from ..gates import of
-from ..measure import as_measure
+from ..measure import as_seeing_all
 from .cells import Shared, covering, kinds, regime
 from .functions import function_rows
 from .kappa import Row, eta_attained, kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau, order_source
@@ -108,7 +108,7 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
     Not in the table: fitted groups that cover no true one (they must lose their weight), and writings of the truth in
     which groups do not cover, as a flat truth of two experts fitted with k2 = (1, 1) under SS or LL.
     """
-    G0 = as_measure("G0", G0)
+    G0 = as_seeing_all("G0", G0)
     gating = check_gating(G0.gating if gating is None else gating)
     k2 = check_k2(k2)
     check_known("form", form, ("sharp", "published"), '"sharp" or "published"')

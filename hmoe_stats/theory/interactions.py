@@ -7,8 +7,10 @@ term of one expert, e^{omega' x} N(y | eta' x + tau, nu) up to factors, softmax 
 
 and Laplace gates only the second: there d^2 u / domega dtau = sign(x - omega) du / dtau for d = 1. Quadratic gates,
 e^{omega' (x^2)}, have the second, and d^3 u / domega_c dtau^2 = d^2 u / deta_c^2, derived here. The same holds of a and
-tau at level 1. Here this is computed and not assumed: derivatives relative to the density, D / p_0, have the Gram
-matrix E_0[(D / p_0) (D' / p_0)] in L2(P_0), P_0 the joint law of (x, y), and its null directions are the identities.
+tau at level 1. Gates and experts without a common covariate do not interact: d^2 u / domega_c dtau is x_c du / dtau
+for a covariate c that experts have no slope on. Here this is computed and not assumed: derivatives relative to the
+density, D / p_0, have the Gram matrix E_0[(D / p_0) (D' / p_0)] in L2(P_0), P_0 the joint law of (x, y), and its null
+directions are the identities.
 The identities: arXiv 2305.03288 (flat softmax), arXiv 2410.02935 (hierarchical, as reported); angles are derived here.
 """
 
@@ -155,7 +157,7 @@ class Interactions:
             If X (n, d) and y (n,) do not fit the measure or each other.
         """
         X, y = check_data(X, y, self.measure.d)
-        return values(self.measure, X, y, self._derivatives, self.form)
+        return values(self.measure.wide(), X, y, self._derivatives, self.form)
 
     def __repr__(self):
         frame = self.to_frame()
@@ -227,20 +229,21 @@ def interactions(G0, order=2, x=None, experts=(0, 0), parameters=None, form="spl
     seen separately, and the interaction of omega and tau is paid by the barycentre of eta alone; see `rates`.
     """
     G0 = as_measure("G0", G0)
+    wide = G0.wide()
     chosen = check_experts(G0, experts)
     names = _check_choice(G0, order, parameters, form)
     tol = check_number("tol", tol, "a number between 0 and 0.5", lambda v: 0 < v < 0.5)
-    X, weights = nodes(as_law(x), (G0,), draws, seed)
+    X, weights = nodes(as_law(x), (wide,), draws, seed)
     low, high = as_law(x).support(G0.d)
     missing, kept, parts = {}, [], []
     for D in list_derivatives(G0, chosen, names, order, form):
-        part = coefficients(G0, X, D, form)
-        if part and any(c.any() for c in part.values()) and kink(G0, D, low, high):
+        part = coefficients(wide, X, D, form)
+        if part and any(c.any() for c in part.values()) and kink(wide, D, low, high):
             missing[_name(G0, D, form, len(chosen))] = "kink at its Laplace centre"
         else:
             kept.append(D)
             parts.append(part)
-    root = _root(G0, X, np.full(len(X), 1.0 / len(X)) if weights is None else weights, parts)
+    root = _root(wide, X, np.full(len(X), 1.0 / len(X)) if weights is None else weights, parts)
     labels = tuple(_name(G0, D, form, len(chosen)) for D in kept)
     orders = np.array([D.order for D in kept])
     found = _identities(root, labels, tol)

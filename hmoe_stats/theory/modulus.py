@@ -23,7 +23,7 @@ import numpy as np
 from .. import identify
 from ..arguments import as_floats, check_k2, check_known, check_seed, check_whole, shown
 from ..gates import GATES
-from ..measure import as_measure
+from ..measure import as_seeing_all
 from ..sampling import as_law
 from .exponents import rates
 from .nearest import Nearest, cover
@@ -203,7 +203,7 @@ def modulus(G0, k2, discrepancy="tau", cell=(0, 0), x=None, m=2, *, distance="ch
 
 
 def _checked(G0, k2, discrepancy, cell, x, m, distance):
-    G0 = as_measure("G0", G0)
+    G0 = as_seeing_all("G0", G0)
     if G0.d != 1:
         raise ValueError(f"G0 must have one covariate (d = 1); got d = {G0.d}")
     check_known("discrepancy", discrepancy, DISCREPANCIES)
@@ -354,7 +354,7 @@ def certificates(G0, k2, x, *, cell=None, discrepancies=None, **options):
     ValueError
         As `modulus`, at once: before the first is computed.
     """
-    G0, k2 = as_measure("G0", G0), check_k2(k2)
+    G0, k2 = as_seeing_all("G0", G0), check_k2(k2)
     if cell is None:
         room = [i for i in range(min(len(k2), G0.k1)) if k2[i] > G0.k2[i]]
         cell = (room[0] if room and len(k2) == G0.k1 else 0, 0)

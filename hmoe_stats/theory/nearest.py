@@ -20,8 +20,7 @@ from scipy.linalg import lapack, lstsq
 
 from .. import kernels
 from ..arguments import shown
-from ..gates import of
-from ..measure import MixingMeasure, vector_slices
+from ..measure import vector_slices
 from .rows import Rows
 
 _LOG_RATIO = 1.3  # box of each logit in a split cell: weights there differ by at most exp(2.6)
@@ -85,7 +84,7 @@ class Nearest:
         self.group = np.repeat(np.arange(len(k2)), k2)
         at = vector_slices(len(k2), self.group.size, 1)
         self.at = {name.removeprefix("log_"): where for name, where in at.items()}
-        self.gates = of(G0.gating)
+        self.gates = G0.gates
         self.x0, self.x_sd = float(law.mean(1)[0]), float(np.sqrt(law.cov(1)[0, 0]))
         self.gate_units = tuple(gate.unit(self._spread(gate)) for gate in self.gates)
         self.rows = Rows(G0, law)
@@ -167,12 +166,12 @@ class Nearest:
         b = part["b"] - self._gate_at_x0(0, part["a"])
         beta = part["beta"] - self._gate_at_x0(1, part["omega"])
         arrays = part["a"][:, None], b, part["omega"][:, None], beta, part["eta"][:, None], part["tau"], part["nu"]
-        return *(gate.code for gate in self.gates), self.offsets, *arrays
+        return *(gate.code for gate in self.gates), self.offsets, *arrays, self.G0.laplace_scale
 
     def measure(self, z):
         """A point as a `MixingMeasure`."""
-        arrays = dict(zip(self.at, self.kernel_args(z)[3:], strict=True))
-        return MixingMeasure(gating=self.G0.gating, k2=self.k2, **arrays)
+        arrays = dict(zip(self.at, self.kernel_args(z)[3:-1], strict=True))
+        return self.G0.replace(k2=self.k2, **arrays)
 
     # -- the constraint -----------------------------------------------------------------------------------------------
     def shares(self, z):

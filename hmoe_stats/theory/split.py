@@ -18,7 +18,7 @@ import numpy as np
 
 from ..arguments import check_data, shown
 from ..likelihood import information, score
-from ..measure import as_measure, vector_slices
+from ..measure import as_seeing_all, vector_slices
 from .derivatives import Parameter, kink, list_derivatives, values
 from .interactions import check_experts
 
@@ -98,7 +98,7 @@ def split_information(G, X, y, expert=(0, 0)):
     0, that gain is already had by moving single parameters of G, and at its maximum the quotient is 0: the likelihood
     is then flat along the move to fourth order (tau: the rate n^(-1/8)).
     """
-    G = as_measure("G", G)
+    G = as_seeing_all("G", G)
     X, y = check_data(X, y, G.d)
     chosen = check_experts(G, expert, "expert")
     if len(chosen) != 1:
