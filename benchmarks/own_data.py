@@ -14,7 +14,6 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-import argparse  # noqa: E402
 import importlib.util  # noqa: E402
 import io  # noqa: E402
 import tarfile  # noqa: E402

@@ -100,7 +100,7 @@ def fit_em(X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weight
         eigenvalues=eigenvalues,
         eigenvectors=eigenvectors,
         message=messages[status],
-        warnings=certificate.warnings(problem, z),
+        warnings=certificate.warnings(problem, z, gradient),
         data=Data(X, y, weights),
         settings={"estimator": "fit_em", "tol": tol, "max_iter": max_iter},
     ).named(*called)

@@ -277,7 +277,7 @@ def _result(search, pool, optima, finals):
 
     parameters = np.array(measure.parameter_names())
     on_bound = tuple(parameters[active].tolist())
-    if problem.penalty is None or not search.penalty.ridge:
+    if problem.penalty is None or not problem.penalty.holds_gates:
         on_bound += certificate.separated(problem, best.z)
     binds = (active & problem.stated).any() if search.own else on_bound
     eigenvalues, eigenvectors = spectrum(problem, best.z, best.gradient, best.information)
@@ -327,7 +327,7 @@ def _result(search, pool, optima, finals):
         smoothing=problem.smoothing * FINAL_SMOOTHING,
         bounds=problem.bounds,
         message=message,
-        warnings=certificate.warnings(problem, best.z),
+        warnings=certificate.warnings(problem, best.z, best.gradient),
         effort=str(search.effort),
         data=Data(search.X, search.y, search.weights),
         settings=_settings(search, problem),

@@ -80,6 +80,11 @@ class Terms(NamedTuple):
     middle: np.ndarray  # (p,)
     log_nu: slice
 
+    @property
+    def holds_gates(self):
+        """Whether there is a ridge: no gate then runs to a step."""
+        return bool(self.precision.any())
+
     def value(self, v):
         """What is taken off at v."""
         away, ratio = v - self.middle, self.s2 * np.exp(-v[self.log_nu])

@@ -73,7 +73,8 @@ class FitResult(Answers):
         The status in words.
     warnings : tuple of str
         What should make a reader pause, with numbers, whatever the box: experts on a handful of rows, experts of tiny
-        variance that chance may have found, softmax gates whose slopes run to infinity.
+        variance that chance may have found, or of less than a hundredth of the mean variance of rows; softmax gates
+        that separate the data; bounds of the default box that matter; experts less than a standard deviation apart.
     effort : str
         How widely optima were sought: the preset and its starts.
     x_names : tuple of str, (d,)
@@ -206,7 +207,7 @@ class FitResult(Answers):
             + (f", smoothing {self.smoothing:.1e}" if self.smoothing else ""),
         ]
         if self.penalty:
-            lines.insert(2, f"  penalised {self.penalised_log_likelihood:.6f}, {self.penalty}")
+            lines.insert(2, f"  penalised log-likelihood {self.penalised_log_likelihood:.6f}, {self.penalty}")
         if self.active_bounds:
             lines.append("  on a bound: " + visible(", ".join(self.active_bounds)))
         lines += [f"  warning: {text}" for text in self.warnings if text not in self.message]

@@ -25,8 +25,8 @@ falls by no more than log n for each of its 2d + 3 parameters, which a search ov
 own parameters have no standard errors. What experts say together keeps its own.
 
 The log-likelihood of a penalised fit (`hmoe_stats.fit`) is the penalised one all along: I, what falls two standard
-errors away and how far the fit lies from the top are those of the log-likelihood less the penalty, while J, of the rows,
-knows no penalty. A ridge is information: where the data say little of a gate, its standard errors are the ridge's.
+errors away and how far the fit lies from the top are those of the log-likelihood less the penalty, while J, of the
+rows, knows no penalty. A ridge is information: where the data say little of a gate, its standard errors are the ridge's.
 
 Laplace gates have kinks. Their second derivatives are taken away from these; what the kinks would add has mean 0 under
 the model, and at an optimum, which sits on kinks, is nothing but bias.
@@ -40,10 +40,9 @@ import numpy as np
 from scipy.linalg import null_space
 
 from .. import gates, kernels
+from ..fitting.certificate import close
 from ..fitting.result import in_words
 from ..fitting.rows import batches, mean, total, weights_of
-from ..matching import expert_distances
-from ..sampling import Empirical
 from .coordinates import BEYOND, BOUND, Coordinates, centring, coordinates
 
 KINDS = ("hessian", "opg", "sandwich")
@@ -57,8 +56,6 @@ SHARE = 0.1  # a standard error is then at most 5 % too small or too large for i
 SHORT = 0.25  # standard errors between the fit and the optimum: 95 % are then still 94.3 %
 CHANGED = 1e-9  # of a log-likelihood: rounding is 1e-13 of it
 REACH = 30.0  # steps by which log nu changes more are not looked at: they end nowhere
-CLOSE = 1.0  # distance of two experts, in standard deviations, at which they are named
-FEW = 2000  # covariates that distances of experts are averaged over
 
 
 ESTIMATED, NOT_IDENTIFIED, NOT_QUADRATIC = "estimated", "not identified", "not quadratic"
@@ -269,7 +266,7 @@ def curvature(fit):
         drops=_drops(place, steps, good, X, y, weights, penalty),
         short=float(np.linalg.norm(steps[:, good].T @ score[index])),
         gains=gains,
-        close=_close(G, X),
+        close=close(G, X),
         response=zlib.crc32(y.tobytes() + (b"" if weights is None else weights.tobytes())),
     )
 
@@ -307,14 +304,3 @@ def _drops(place, steps, good, X, y, weights, penalty):
                     out[k, side] += penalty.value(place.at(values + sign * steps[:, k]).to_vector())
                     out[k, side] -= penalty.value(place.measure.to_vector())
     return out
-
-
-def _close(G, X):
-    law = Empirical(X[:: max(1, len(X) // FEW)])
-    distance = expert_distances(G, G, law)
-    distance = np.minimum(distance, distance.T)
-    return tuple(
-        f"experts {e} and {f} are {distance[e, f]:.2g} standard deviations apart"
-        for e, f in zip(*np.triu_indices(G.n_experts, 1), strict=True)
-        if distance[e, f] < CLOSE
-    )
