@@ -113,6 +113,7 @@ def run(problem, z, eps, max_iter, tol):
     (first, second), floor = problem.gates, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
     ceiling = VARIANCES[1] * problem.scale[problem.slices["tau"]] ** 2  # rounding of a far line may leave more
     unit = np.append(np.where(problem.constant, 1.0, problem.spread), 1.0)
+    added = (0.0, 0.0) if problem.penalty is None else problem.penalty.rows
     path = []
     for iteration in range(max_iter + 1):
         parameters = *problem.kinds, off, *read_only(a, b, omega, beta, eta, tau, nu)
@@ -125,7 +126,7 @@ def run(problem, z, eps, max_iter, tol):
             r *= problem.weights
         if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
             break
-        eta, tau, nu = update_experts(problem.X, problem.y, r, eta, tau, nu, floor, ceiling, unit)
+        eta, tau, nu = update_experts(problem.X, problem.y, r, eta, tau, nu, floor, ceiling, unit, added)
         if problem.k1 > 1:
             r_groups = np.add.reduceat(r, off[:-1], axis=0)
             a, b = update_gate(problem.X, r_groups, first, a, b, eps, weights=problem.weights)
@@ -138,10 +139,11 @@ def run(problem, z, eps, max_iter, tol):
     return v / problem.scale, path
 
 
-def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0):
+def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0, added=(0.0, 0.0)):
     """Weighted least squares of each expert, weights r (K, n): new eta (K, d), tau (K,), nu (K,) in [floor, ceiling].
 
-    `unit` (d + 1,) are the sizes of the columns of X and of the constant, for judging rank.
+    `unit` (d + 1,) are the sizes of the columns of X and of the constant, for judging rank; `added`, a number of rows
+    and the sum of their squared residuals, is what a penalty on variances adds to each expert.
     An expert that holds no weight keeps its parameters; a rank-deficient one takes the least-norm solution, and where
     rounding spoils that, it keeps its line.
     """
@@ -161,7 +163,8 @@ def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0):
         before = kernels.residual_sums(X, y, r, *read_only(*old))
         worse = deficient & (squares > before)
         eta[worse], tau[worse], squares[worse] = old[0][worse], old[1][worse], before[worse]
-    nu[held] = np.clip(squares / np.where(held, weight, 1.0), floor, ceiling)[held]
+    rows, residual = added
+    nu[held] = np.clip((squares + residual) / (np.where(held, weight, 1.0) + rows), floor, ceiling)[held]
     return eta, tau, nu
 
 

@@ -18,19 +18,19 @@ def fit(
     The likelihood of a Gaussian mixture is unbounded, and on real data its best maxima are experts that shrank onto a
     few rows, and gates that run to steps. What is maximised here is the log-likelihood less
 
-        a sum_j (s2 / nu_j + log(nu_j / s2) - 1)  +  rho / 2 sum over gates, components and columns of (t - mean t)^2
+        A / n sum_j (s2 / nu_j + log(nu_j / s2) - 1)  +  rho / 2 sum over gates, components, columns of (t - mean t)^2
 
-    where s2 is the residual variance of the linear regression of y on X over K^2, K being the number of experts, and t
-    are the slopes of gates per standard deviation of what they multiply; of Laplace gates, which have no mean taken
-    off, the distances of their centres from the mean of x in standard deviations. The penalty does not grow with n, and
-    the estimator is consistent where the maximum-likelihood estimator in a box is.
+    where s2 is the residual variance of the linear regression of y on X, and t are the slopes of gates per standard
+    deviation of what they multiply; of Laplace gates, which have no mean taken off, the distances of their centres from
+    the mean of x in standard deviations. Beside the log-likelihood of n rows that vanishes, and the estimator is
+    consistent where the maximum-likelihood estimator in a box is.
 
     Parameters
     ----------
     X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, effort, weights
         As in `fit_mle`.
     penalty : {"default"}, Penalty, dict or None
-        A `Penalty(variance=a, ridge=rho)`, or a dict with one or both of these, the other as by default; 0 switches one
+        A `Penalty(variance=A, ridge=rho)`, or a dict with one or both of these, the other as by default; 0 switches one
         off. None is no penalty: the maximum-likelihood estimator.
 
     Returns

@@ -1,14 +1,13 @@
 """What a penalised fit takes off the log-likelihood: for variances that collapse, and for gates that run to steps.
 
-    a sum_j (s2 / nu_j + log(nu_j / s2) - 1)  +  rho / 2 sum over gates, components and columns of (t - mean of t)^2
+    A / n sum_j (s2 / nu_j + log(nu_j / s2) - 1)  +  rho / 2 sum over gates, components and columns of (t - mean of t)^2
 
-The first is of the kind that Chen, Tan and Zhang (2008, Statistica Sinica 18) prove to make the maximum-likelihood
-estimator of a Gaussian mixture exist and be consistent: it goes to infinity as a variance goes to 0, and beside a
-log-likelihood of n rows it vanishes. s2 is the residual variance of the linear regression of y on x over K^2, as K
-experts share what there is (Fraley and Raftery 2007, Journal of Classification 24): nothing changes if a linear
-function of x is added to y. In the second, a ridge, t are slopes per standard deviation of what
-they multiply, less their mean over the components of the gate, which the likelihood does not see; of Laplace gates,
-whose scores do not translate, they are the distances of the centres from the mean of x in standard deviations.
+The first is the penalty of Chen, Tan and Zhang (2008, Statistica Sinica 18), which makes the maximum-likelihood
+estimator of a Gaussian mixture exist and be consistent: it goes to infinity as a variance goes to 0, and vanishes
+beside the log-likelihood of n rows. s2 is the residual variance of the linear regression of y on x, so that nothing changes if
+a linear function of x is added to y. In the second, a ridge, t are slopes per standard deviation of what they multiply,
+less their mean over the components of the gate, which the likelihood does not see; of Laplace gates, whose scores do
+not translate, they are the distances of the centres from the mean of x in standard deviations.
 """
 
 from dataclasses import asdict, dataclass
@@ -32,7 +31,7 @@ class Penalty:
     Attributes
     ----------
     variance : float
-        a, of the penalty on variances; 0 for none.
+        A, of the penalty on variances; 0 for none.
     ridge : float
         rho, of the ridge on the slopes of gates; 0 for none.
 
@@ -66,9 +65,11 @@ class Penalty:
                 if gate.located:
                     middle[part] = centre[column]
                 shared = 1.0 / part.size if gate.translates else 0.0
-                precision[np.ix_(part, part)] = (np.eye(part.size) - shared) / gate.unit(spread)[column] ** 2
-        s2 = _residual_variance(X, y, weights) / K**2
-        return Terms(self.variance, s2, self.ridge * precision, middle, where["log_nu"])
+                precision[np.ix_(part, part)] = (np.eye(part.size) - shared) / gate.unit(spread, varies)[column] ** 2
+        n = len(y) if weights is None else weights.sum()
+        return Terms(
+            self.variance / n, _residual_variance(X, y, weights), self.ridge * precision, middle, where["log_nu"]
+        )
 
 
 class Terms(NamedTuple):
@@ -85,17 +86,27 @@ class Terms(NamedTuple):
         """Whether there is a ridge: no gate then runs to a step."""
         return bool(self.precision.any())
 
+    @property
+    def rows(self):
+        """The number of rows that the penalty on variances is worth to each expert, and the sum of their squares."""
+        return 2.0 * self.a, 2.0 * self.a * self.s2
+
+    def of_variances(self, log_nu):
+        """What is taken off for each variance, and its first and second derivative in log nu."""
+        ratio = self.s2 * np.exp(-log_nu)
+        return self.a * (ratio - np.log(ratio) - 1.0), self.a * (1.0 - ratio), self.a * ratio
+
     def value(self, v):
         """What is taken off at v."""
-        away, ratio = v - self.middle, self.s2 * np.exp(-v[self.log_nu])
-        return self.a * np.sum(ratio - np.log(ratio) - 1.0) + 0.5 * away @ self.precision @ away
+        away = v - self.middle
+        return self.of_variances(v[self.log_nu])[0].sum() + 0.5 * away @ self.precision @ away
 
     def derivatives(self, v):
         """Gradient (p,) and Hessian (p, p) of `value` at v."""
         gradient, hessian = self.precision @ (v - self.middle), self.precision.copy()
-        ratio = self.s2 * np.exp(-v[self.log_nu])
-        gradient[self.log_nu] += self.a * (1.0 - ratio)
-        hessian[self.log_nu, self.log_nu] += np.diag(self.a * ratio)
+        _, slope, bend = self.of_variances(v[self.log_nu])
+        gradient[self.log_nu] += slope
+        hessian[self.log_nu, self.log_nu] += np.diag(bend)
         return gradient, hessian
 
 
@@ -110,7 +121,7 @@ def _residual_variance(X, y, weights):
     return max(float(rest @ rest) / (len(y) if weights is None else weights.sum()), LEAST * of_y)
 
 
-DEFAULT = Penalty(variance=0.2, ridge=0.1)
+DEFAULT = Penalty(variance=7.5, ridge=0.1)
 
 
 def check_penalty(penalty):

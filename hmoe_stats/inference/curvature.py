@@ -26,7 +26,7 @@ own parameters have no standard errors. What experts say together keeps its own.
 
 The log-likelihood of a penalised fit (`hmoe_stats.fit`) is the penalised one all along: I, what falls two standard
 errors away and how far the fit lies from the top are those of the log-likelihood less the penalty, while J, of the
-rows, knows no penalty. A ridge is information: where the data say little of a gate, its standard errors are the ridge's.
+rows, knows no penalty. A ridge is information: where the data say little of a gate, its errors are the ridge's.
 
 Laplace gates have kinks. Their second derivatives are taken away from these; what the kinks would add has mean 0 under
 the model, and at an optimum, which sits on kinks, is nothing but bias.
