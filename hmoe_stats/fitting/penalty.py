@@ -4,10 +4,10 @@
 
 The first is the penalty of Chen, Tan and Zhang (2008, Statistica Sinica 18), which makes the maximum-likelihood
 estimator of a Gaussian mixture exist and be consistent: it goes to infinity as a variance goes to 0, and vanishes
-beside the log-likelihood of n rows. s2 is the residual variance of the linear regression of y on x, so that nothing changes if
-a linear function of x is added to y. In the second, a ridge, t are slopes per standard deviation of what they multiply,
-less their mean over the components of the gate, which the likelihood does not see; of Laplace gates, whose scores do
-not translate, they are the distances of the centres from the mean of x in standard deviations.
+beside the log-likelihood of n rows. s2 is the residual variance of the linear regression of y on x, so that nothing
+changes if a linear function of x is added to y. In the second, a ridge, t are slopes per standard deviation of what
+they multiply, less their mean over the components of the gate, which the likelihood does not see; of Laplace gates,
+whose scores do not translate, they are the distances of the centres from the mean of x in standard deviations.
 """
 
 from dataclasses import asdict, dataclass
