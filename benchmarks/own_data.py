@@ -81,8 +81,8 @@ def data(name, gating, split):
     _, read, covariates, response = SETS[name]
     table = read()[[*covariates, response]].dropna()
     X, y = table[covariates].to_numpy(float), table[response].to_numpy(float)
-    order = rng.permutation(y.size)
-    out, kept = np.split(order, [y.size // 5])
+    out, kept = np.split(rng.permutation(y.size), [y.size // 5])
+    X = (X - X[kept].mean(axis=0)) / X[kept].std(axis=0)  # distances of Laplace gates have the unit of x
     return X[kept], y[kept], X[out], y[out]
 
 

@@ -26,6 +26,9 @@
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
    fit never ends below the smaller model it contains.
+
+With a penalty (`own.fit`) all values are penalised ones, and a fit never ends below the *penalised* value of the
+smaller one as written in the larger shape, where the penalty is another.
 """
 
 from dataclasses import asdict, dataclass, field, replace

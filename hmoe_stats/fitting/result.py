@@ -33,9 +33,10 @@ class FitResult(Answers):
         Laplace gates it is the score of the smoothed log-likelihood, at `smoothing`.
     status : {"converged", "boundary", "max_iter", "degenerate"}
         "converged": first-order conditions hold inside the box. "boundary": they hold on the box, with the bounds of
-        `active_bounds`. "degenerate": no estimate, for the reason that `message` gives: a variance on the default
-        floor, an expert on a handful of rows, or one whose tiny variance chance may have found; under bounds on the
-        variances none of these is asked, see `warnings`. "max_iter": the conditions do not hold to the tolerance.
+        `active_bounds`; of `fit` only where one of these was stated. "degenerate": no estimate, for the reason that
+        `message` gives: a variance on the default floor, an expert on a handful of rows, or one whose tiny variance
+        chance may have found; under bounds on the variances none of these is asked, see `warnings`. "max_iter": the
+        conditions do not hold to the tolerance.
         They hold if `score_norm`, in standardised units, is at most `tol`, and what the next Newton step promises,
 
             max g's - s' I s / 2  over steps s of length 1 at most, in standardised units and in the box,
