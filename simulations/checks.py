@@ -101,7 +101,7 @@ def _model(study, truth, k2):
         yield f"data: no {study.data} under {truth.gating}{floor}: {error}"
         return
     try:
-        X, y, gating, k2, weights = check_problem(*data[:2], truth.gating, k2, data[2])
+        X, y, gating, k2, weights, _ = check_problem(*data[:2], truth.gating, k2, data[2])
         check_start(start, gating, k2, X, y, weights)
         Problem(X, y, gating, k2, bounds or None, weights=weights)
     except ValueError as error:

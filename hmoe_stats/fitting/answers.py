@@ -66,8 +66,11 @@ class Answers:
 
     @property
     def df(self):
-        """Number of free parameters: translations of gates, gates of one component and constant columns left out."""
-        return len(self.curvature.coordinates.names)
+        """Number of free parameters: translations of gates, gates of one component and constant columns left out.
+
+        The scale of Laplace gates is one if it was profiled.
+        """
+        return len(self.curvature.coordinates.names) + ("profile" in self.settings)
 
     @property
     def nobs(self):

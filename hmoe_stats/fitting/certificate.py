@@ -1,4 +1,4 @@
-"""What an optimum is worth: why it may be no estimate, and which gates run to infinity.
+"""What an optimum is worth: why it may be no estimate, which gates run to infinity, and what else to pause over.
 
 The likelihood of a Gaussian mixture is unbounded, and beside its poles it has *spurious* maxima: an expert that found a
 few rows near a line and shrank onto them (McLachlan and Peel 2000, section 3.10). Nothing in their first-order
@@ -20,9 +20,16 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from .. import kernels
+from ..matching import expert_distances
+from ..sampling import Empirical
 from .rows import batches, total, weights_of
 
 PROPORTION = 0.1  # of their variances: on a row that is not its own such an expert loses 3 nats and more
+SMALL = 0.01  # of the mean variance of rows: such an expert is named in a warning, however good its reasons
+STEP = 8.0  # in log-odds, between the two likeliest components in every row: a gate that separates the data
+PRESSING = 0.1  # log-likelihood that a standard unit beyond a bound of the default box promises, to be worth a warning
+CLOSE = 1.0  # distance of two experts, in standard deviations, at which they are named
+FEW = 2000  # covariates that distances of experts are averaged over
 FREEDOM = 4  # degrees of freedom of a variance: with fewer it comes out below a tenth of its value in 1 of 25 cases
 
 
@@ -43,6 +50,11 @@ def flaw(problem, z):
 
 def doubts(problem, z):
     """What the data say against the experts at z, a string for each: handfuls of rows, and spurious experts."""
+    return list(_doubted(problem, z)[0].values())
+
+
+def _doubted(problem, z):
+    """The `doubts`, by the experts that they name, and the rows (K,) that each expert holds."""
     *_, nu, _ = args = problem.kernel_args(z)
     held = 0.0
     for rows in batches(problem.rows):
@@ -57,12 +69,16 @@ def doubts(problem, z):
             f"1/{ratio:.0f} of that around, and the log-likelihood owes {gain:.1f} to it, where chance may give "
             f"{bound:.1f}"
         )
-    unit = problem.y_scale**2
-    return [
-        f"expert{'s' * (len(experts) > 1)} {', '.join(map(str, experts))} with {held[list(experts)].sum():.1f} of "
-        f"{problem.n:.12g} rows and variance {' '.join(f'{unit * v:.3g}' for v in nu[list(experts)])}: {why}"
-        for experts, why in sorted(said.items())
-    ]
+    return {experts: f"{_of(problem, experts, held, nu)}: {why}" for experts, why in sorted(said.items())}, held
+
+
+def _of(problem, experts, held, nu):
+    """Some experts in words, with their rows and variances."""
+    some, unit = list(experts), problem.y_scale**2
+    return (
+        f"expert{'s' * (len(some) > 1)} {', '.join(map(str, some))} with {held[some].sum():.1f} of {problem.n:.12g} "
+        f"rows and variance {' '.join(f'{unit * v:.3g}' for v in nu[some])}"
+    )
 
 
 def _spurious(problem, args):
@@ -114,24 +130,73 @@ def _log_densities(gates, X, y, args):
     return weight, weight - 0.5 * (residual**2 / nu + np.log(2.0 * np.pi * nu))
 
 
-def warnings(problem, z):
-    """All that should make a reader pause over the optimum at z, whatever its box: a tuple of sentences."""
-    steep = (f"{name}: softmax slopes are as large as the box lets them be" for name in separated(problem, z))
-    return (*doubts(problem, z), *steep)
+def warnings(problem, z, gradient):
+    """All that should make a reader pause over the optimum at z, whatever its box: a tuple of sentences.
+
+    Experts that the data speak against (`doubts`), or of small variance; gates that separate the data; bounds that
+    nobody stated and that matter, by the gradient at z; experts that nearly coincide.
+    """
+    said, held = _doubted(problem, z)
+    *_, nu, _ = problem.kernel_args(z)
+    named, usual = {expert for experts in said for expert in experts}, held @ nu / held.sum()
+    small = [j for j in np.flatnonzero(nu < SMALL * usual) if j not in named]
+    ridge = problem.penalty is not None and problem.penalty.holds_gates
+    why = (
+        "the penalty alone keeps its slopes finite" if ridge else "softmax slopes are as large as the box lets them be"
+    )
+    return (
+        *said.values(),
+        *(f"{_of(problem, [j], held, nu)}: 1/{usual / nu[j]:.0f} of the mean variance of rows" for j in small),
+        *(
+            f"{name}: {why}, with log-odds of {lead:.1f} or more in every row"
+            for name, lead in _leads(problem, z).items()
+            if lead > STEP
+        ),
+        *_pressed(problem, z, gradient),
+        *close(problem.inside(problem.to_measure(z)), problem.X),
+    )
+
+
+def _pressed(problem, z, gradient):
+    """Bounds of the default box that matter, in words."""
+    matter = problem.active(z, gradient) & ~problem.stated & (np.abs(gradient) > PRESSING)
+    names, values = problem.to_measure(z).parameter_names(), problem.to_measure(z).to_vector()
+    return [
+        f"{names[k]} = {values[k]:.4g} lies on the default box, and the log-likelihood still rises there, by "
+        f"{abs(gradient[k]):.2g} over a standard unit"
+        for k in np.flatnonzero(matter)
+    ]
+
+
+def close(G, X):
+    """Pairs of experts of G that nearly coincide on covariates X (n, d), in words."""
+    law = Empirical(X[:: max(1, len(X) // FEW)])
+    G = G.wide()
+    distance = expert_distances(G, G, law)
+    distance = np.minimum(distance, distance.T)
+    return tuple(
+        f"experts {e} and {f} are {distance[e, f]:.2g} standard deviations apart"
+        for e, f in zip(*np.triu_indices(G.n_experts, 1), strict=True)
+        if distance[e, f] < CLOSE
+    )
 
 
 def separated(problem, z):
     """Names of gates whose slopes cut the data cleanly: they run to infinity, and the box alone stops them."""
+    return tuple(name for name, lead in _leads(problem, z).items() if lead > STEP)
+
+
+def _leads(problem, z):
+    """By what the likeliest component of each gate with slopes leads in log-odds, in the row where it leads least."""
     (first, second), (_, _, off, a, b, omega, beta, *_) = problem.gates, problem.kernel_args(z)
     parts = [("a", first, a, b)]
     parts += [(f"omega, group {i}", second, omega[lo:hi], beta[lo:hi]) for i, (lo, hi) in enumerate(pairwise(off))]
-    out = []
+    out = {}
     for name, gate, slopes, intercepts in parts:
         if not gate.located and intercepts.size > 1:
             lead = np.inf
             for rows in batches(problem.rows):
                 top_two = np.sort(gate.scores(problem.X[rows], slopes) + intercepts, axis=1)[:, -2:]
                 lead = min(lead, (top_two[:, 1] - top_two[:, 0]).min())
-            if lead > 8.0:
-                out.append(f"{name} (the gate separates the data)")
-    return tuple(out)
+            out[f"{name} (the gate separates the data)"] = lead
+    return out

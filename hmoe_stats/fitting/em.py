@@ -109,7 +109,7 @@ def fit_em(
             eigenvalues=eigenvalues,
             eigenvectors=eigenvectors,
             message=messages[status],
-            warnings=certificate.warnings(problem, z),
+            warnings=certificate.warnings(problem, z, gradient),
             data=Data(X, y, weights),
             settings={"estimator": "fit_em", "tol": tol, "max_iter": max_iter},
         )
@@ -129,6 +129,7 @@ def run(problem, z, eps, max_iter, tol):
     ceiling = VARIANCES[1] * problem.scale[problem.slices["tau"]] ** 2  # rounding of a far line may leave more
     unit = np.append(_taken(np.where(problem.constant, 1.0, problem.spread)[None], in_experts)[0], 1.0)
     unit = np.where(unit > 0, unit, 1.0)
+    added = (0.0, 0.0) if problem.penalty is None else problem.penalty.rows
     path = []
     for iteration in range(max_iter + 1):
         parameters = *problem.kinds, off, *read_only(a, b, omega, beta, eta, tau, nu, scale)
@@ -143,7 +144,7 @@ def run(problem, z, eps, max_iter, tol):
             break
         eta, a, omega, beta = eta.copy(), a.copy(), omega.copy(), beta.copy()
         lines = _taken(eta, in_experts), tau, nu
-        new, tau, nu = update_experts(of_experts, problem.y, r, *lines, floor, ceiling, unit)
+        new, tau, nu = update_experts(of_experts, problem.y, r, *lines, floor, ceiling, unit, added)
         eta[:, in_experts] = new[:, : in_experts.size]
         if problem.k1 > 1:
             r_groups = np.add.reduceat(r, off[:-1], axis=0)
@@ -166,10 +167,11 @@ def _taken(X, columns):
     return np.ascontiguousarray(X[:, columns]) if columns.size else np.zeros((len(X), 1))
 
 
-def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0):
+def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0, added=(0.0, 0.0)):
     """Weighted least squares of each expert, weights r (K, n): new eta (K, d), tau (K,), nu (K,) in [floor, ceiling].
 
-    `unit` (d + 1,) are the sizes of the columns of X and of the constant, for judging rank.
+    `unit` (d + 1,) are the sizes of the columns of X and of the constant, for judging rank; `added`, a number of rows
+    and the sum of their squared residuals, is what a penalty on variances adds to each expert.
     An expert that holds no weight keeps its parameters; a rank-deficient one takes the least-norm solution, and where
     rounding spoils that, it keeps its line.
     """
@@ -189,7 +191,8 @@ def update_experts(X, y, r, eta, tau, nu, floor, ceiling=np.inf, unit=1.0):
         before = kernels.residual_sums(X, y, r, *read_only(*old))
         worse = deficient & (squares > before)
         eta[worse], tau[worse], squares[worse] = old[0][worse], old[1][worse], before[worse]
-    nu[held] = np.clip(squares / np.where(held, weight, 1.0), floor, ceiling)[held]
+    rows, residual = added
+    nu[held] = np.clip((squares + residual) / (np.where(held, weight, 1.0) + rows), floor, ceiling)[held]
     return eta, tau, nu
 
 

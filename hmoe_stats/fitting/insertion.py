@@ -138,7 +138,7 @@ class Group:
         args = read_only(experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"])
         eps, weights = self.problem.smoothing, self.problem.weights
         chosen, gain = kernels.insertion_gains(*self._data(), args, read_only(low, high), eps, weights=weights)
-        return self._judged(experts | {"beta": pivot + chosen, "gain": gain})
+        return self._judged(experts | {"beta": pivot + chosen, "gain": gain - self._taken_off(experts)})
 
     def climb(self, experts):
         """Each of the experts `alone` at the maximum of the gain near it."""
@@ -174,7 +174,12 @@ class Group:
         own = np.where(tells, own, 1.0)
         weight = np.clip(first / own, np.exp(low), np.exp(high))
         gain = np.where(tells & (first > 0), weight * first - 0.5 * weight**2 * own, -np.inf)
-        return self._judged(experts | {"beta": pivot + np.log(weight), "gain": gain})
+        return self._judged(experts | {"beta": pivot + np.log(weight), "gain": gain - self._taken_off(experts)})
+
+    def _taken_off(self, experts):
+        """What the penalty on variances takes off for each of the experts."""
+        penalty = self.problem.penalty
+        return 0.0 if penalty is None else penalty.of_variances(np.log(experts["nu"]))[0]
 
     def _data(self):
         return self.problem.X, self.problem.y, self.gate.code, *read_only(self.problem.scale_inside), self.base
@@ -240,4 +245,11 @@ class _Place:
         value, gradient, information = kernels.insertion_information(
             *self.group._data(), tuple(self.read(z).values()), eps, weights=self.group.problem.weights
         )
+        if self.group.problem.penalty is not None:
+            taken_off, slope, bend = self.group.problem.penalty.of_variances(z[-1])
+            value, gradient[-1], information[-1, -1] = (
+                value - taken_off,
+                gradient[-1] - slope,
+                information[-1, -1] + bend,
+            )
         return value, gradient * self.scale, information * (self.scale[:, None] * self.scale)

@@ -26,9 +26,12 @@
    put kinks into it, so distances are smoothed on the way, sqrt(||x - a||^2 + eps^2), with eps = n^(-1/2) standard
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
    fit never ends below the smaller model it contains.
+
+With a penalty (`own.fit`) all values are penalised ones, and a fit never ends below the *penalised* value of the
+smaller one as written in the larger shape, where the penalty is another.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -38,6 +41,7 @@ from ..measure import MixingMeasure
 from . import certificate, moves, shapes, starts
 from .answers import Data
 from .newton import begin, maximise, polish, promise, spectrum
+from .penalty import Penalty
 from .problem import Problem, check_problem, one_thread
 from .race import AGREE, Pool, Run, same, sound
 from .result import FitResult
@@ -126,7 +130,18 @@ def fit_mle(
     With variances in `bounds` every point of the box is an estimate; `FitResult.warnings` says of any fit what the data
     say against its experts.
     """
-    called = names.of_data(X, y)
+    search, shape = prepared(
+        X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, local, effort, weights, laplace_scale,
+        gate_columns, expert_columns,
+    )  # fmt: skip
+    return search.fit(shape)[0].named(*names.of_data(X, y))
+
+
+def prepared(
+    X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, local, effort, weights, laplace_scale, gate_columns,
+    expert_columns,
+):  # fmt: skip
+    """The `Search` that these arguments of `fit_mle` ask for, which are checked here, and the shape to be fitted."""
     X, y, gating, k2, weights, view = check_problem(
         X, y, gating, k2, weights, laplace_scale, gate_columns, expert_columns
     )
@@ -139,8 +154,7 @@ def fit_mle(
     if effort is not None:
         effort = check_known("effort", effort, tuple(moves.EFFORTS))
     effort = moves.effort_of(effort, n_starts)
-    search = Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local, weights, view)
-    return search.fit(k2)[0].named(*called)
+    return Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local, weights, view), k2
 
 
 @dataclass
@@ -159,6 +173,8 @@ class Search:
     local: bool
     weights: np.ndarray | None = None
     view: dict | None = None  # the Laplace scale and the columns that are seen; measures here are written with all
+    penalty: Penalty | None = None
+    own: bool = False  # data of a person's own: only bounds that were stated are a status
     seen: dict = field(default_factory=dict)  # shape -> best optima
 
     def fit(self, k2):
@@ -178,8 +194,10 @@ class Search:
                 self.repeat(moves.regroupings if self.effort.regroups_again else moves.shakes, pool, rng)
         optima, finals = self.finals(pool, inside if leaders else None)
         result = _result(self, pool, optima, finals)
-        best = result.log_likelihood, result.measure.wide()
-        self.seen[k2] = [best, *(run.entry for run in optima[1 : moves.LEADERS])]
+        self.seen[k2] = [
+            (result.penalised_log_likelihood, result.measure.wide()),
+            *(run.entry for run in optima[1 : moves.LEADERS]),
+        ]
         return result, self.seen[k2]
 
     @property
@@ -190,7 +208,8 @@ class Search:
     def problem(self, k2, inside=None):
         """The `Problem` of one size, its box wide enough for the measure `inside`."""
         home = self.start if self.local else None
-        problem = Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, self.weights, self.view)
+        more = self.weights, self.view, self.penalty
+        problem = Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, *more)
         if inside is None:
             problem.refer_to(self.start)
         return problem
@@ -248,7 +267,7 @@ class Search:
         finals = [self.finish(problem, run, eps) for run in optima[:FINISHED]]
         if inside is not None:
             z = problem.from_measure(inside)
-            value = problem.log_likelihood(z, 0.0)
+            value = problem.value(z, 0.0)
             if all(run.flaw for run in finals) or value > max(run.exact for run in sound(finals)):
                 whole = begin(problem, z, eps)
                 embedded = Run(problem, "embedded", whole, certificate.flaw(problem, whole.z))
@@ -278,7 +297,10 @@ def _result(search, pool, optima, finals):
     score = problem.data_score(np.where(active | problem.fixed, 0.0, best.gradient))
 
     parameters = np.array(measure.parameter_names())
-    on_bound = tuple(parameters[active].tolist()) + certificate.separated(problem, best.z)
+    on_bound = tuple(parameters[active].tolist())
+    if problem.penalty is None or not problem.penalty.holds_gates:
+        on_bound += certificate.separated(problem, best.z)
+    binds = (active & problem.stated).any() if search.own else on_bound
     eigenvalues, eigenvectors = spectrum(problem, best.z, best.gradient, best.information)
     left, noise = promise(problem, best), problem.rounding(best.value)
     saddle = not best.converged and eigenvalues.size and eigenvalues[0] < -1e-6 * np.abs(eigenvalues).max()
@@ -291,10 +313,11 @@ def _result(search, pool, optima, finals):
     elif left > max(LEFT, noise):
         status = "max_iter"
         message = f"one more step promises {left:.1e} in log-likelihood, {np.sqrt(2.0 * left):.1e} standard errors away"
-    elif on_bound:
+    elif binds:
         status, message = "boundary", "first-order conditions hold on the box"
     else:
-        status, message = "converged", "first-order conditions hold inside the box"
+        where = "at bounds of the default box" if search.own and active.any() else "inside the box"
+        status, message = "converged", f"first-order conditions hold {where}"
     rows = [
         {
             "kind": run.kind,
@@ -306,11 +329,11 @@ def _result(search, pool, optima, finals):
         }
         for run in pool.runs
     ]
+    args = search.X, search.y, measure.kernel_args(), 0.0
     return FitResult(
         measure=measure,
-        log_likelihood=float(
-            kernels.log_likelihood(search.X, search.y, measure.kernel_args(), 0.0, weights=search.weights)
-        ),
+        log_likelihood=float(kernels.log_likelihood(*args, weights=search.weights)),
+        taken_off=0.0 if problem.penalty is None else float(problem.penalty.value(best.z * problem.scale)),
         score_norm=float(np.abs(score).max()) / problem.n,
         status=status,
         n_iter=best.n_iter,
@@ -325,17 +348,23 @@ def _result(search, pool, optima, finals):
         smoothing=problem.smoothing * FINAL_SMOOTHING,
         bounds=problem.bounds,
         message=message,
-        warnings=certificate.warnings(problem, best.z),
+        warnings=certificate.warnings(problem, best.z, best.gradient),
         effort=str(search.effort),
         data=Data(search.X, search.y, search.weights),
-        settings={
-            "estimator": "fit_mle",
-            "bounds": None if search.bounds is None else problem.bounds,
-            "tol": tol,
-            "max_iter": search.max_iter,
-            "local": search.local,
-        },
+        settings=_settings(search, problem),
     ).narrow(*(search.view and search.view[name] for name in ("gate_columns", "expert_columns")))
+
+
+def _settings(search, problem):
+    """The estimator and what keeps it the same on other data; see `FitResult.settings`."""
+    shared = {
+        "bounds": None if search.bounds is None else problem.bounds,
+        "tol": search.tol,
+        "max_iter": search.max_iter,
+    }
+    if search.own:
+        return {"estimator": "fit"} | shared | {"penalty": search.penalty and asdict(search.penalty)}
+    return {"estimator": "fit_mle"} | shared | {"local": search.local}
 
 
 def _passed_over(run, final):

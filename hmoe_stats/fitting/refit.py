@@ -2,8 +2,9 @@
 
 from .em import fit_em
 from .mle import fit_mle
+from .own import PROFILED, fit_scaled
 
-ESTIMATORS = {"fit_mle": fit_mle, "fit_em": fit_em}
+ESTIMATORS = {"fit": fit_scaled, "fit_mle": fit_mle, "fit_em": fit_em}
 
 
 def refit(settings, start, X, y, weights, seed, n_starts):
@@ -11,9 +12,9 @@ def refit(settings, start, X, y, weights, seed, n_starts):
 
     `n_starts` are the starts of an estimator that takes several, around the measure.
     """
-    keywords = dict(settings)
+    keywords = {name: value for name, value in settings.items() if name != PROFILED}
     estimator = ESTIMATORS[keywords.pop("estimator")]
-    if estimator is fit_mle:
+    if estimator is not fit_em:
         keywords["n_starts"] = n_starts
     G = start
     keywords |= {name: value for name, value in G.view.items() if name != "d"}

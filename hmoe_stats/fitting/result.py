@@ -10,13 +10,14 @@ from ..arguments import check_number
 from ..measure import MixingMeasure
 from ..names import default_x_names, given, visible
 from .answers import Answers, Data
+from .penalty import Penalty
 
 STATUSES = ("converged", "boundary", "max_iter", "degenerate")
 
 
 @dataclass(frozen=True, eq=False)
 class FitResult(Answers):
-    """Result of `fit_mle` or `fit_em`, with its certificate.
+    """Result of `fit`, `fit_mle` or `fit_em`, with its certificate.
 
     Attributes
     ----------
@@ -32,9 +33,10 @@ class FitResult(Answers):
         Laplace gates it is the score of the smoothed log-likelihood, at `smoothing`.
     status : {"converged", "boundary", "max_iter", "degenerate"}
         "converged": first-order conditions hold inside the box. "boundary": they hold on the box, with the bounds of
-        `active_bounds`. "degenerate": no estimate, for the reason that `message` gives: a variance on the default
-        floor, an expert on a handful of rows, or one whose tiny variance chance may have found; under bounds on the
-        variances none of these is asked, see `warnings`. "max_iter": the conditions do not hold to the tolerance.
+        `active_bounds`; of `fit` only where one of these was stated. "degenerate": no estimate, for the reason that
+        `message` gives: a variance on the default floor, an expert on a handful of rows, or one whose tiny variance
+        chance may have found; under bounds on the variances none of these is asked, see `warnings`. "max_iter": the
+        conditions do not hold to the tolerance.
         They hold if `score_norm`, in standardised units, is at most `tol`, and what the next Newton step promises,
 
             max g's - s' I s / 2  over steps s of length 1 at most, in standardised units and in the box,
@@ -72,7 +74,8 @@ class FitResult(Answers):
         The status in words.
     warnings : tuple of str
         What should make a reader pause, with numbers, whatever the box: experts on a handful of rows, experts of tiny
-        variance that chance may have found, softmax gates whose slopes run to infinity.
+        variance that chance may have found, or of less than a hundredth of the mean variance of rows; softmax gates
+        that separate the data; bounds of the default box that matter; experts less than a standard deviation apart.
     effort : str
         How widely optima were sought: the preset and its starts.
     x_names : tuple of str, (d,)
@@ -87,6 +90,9 @@ class FitResult(Answers):
         The estimator, and its keywords that a fit to other data of the same kind would take.
     known : Curvature or None
         `curvature`, of a fit that was loaded.
+    taken_off : float
+        What the penalty of `fit` takes off the log-likelihood: `penalised_log_likelihood` is the rest. `path` and the
+        log-likelihoods of `starts`, `gap` and the score are those of the penalised log-likelihood.
     """
 
     measure: MixingMeasure
@@ -112,6 +118,7 @@ class FitResult(Answers):
     data: Data | None = None
     settings: dict = field(default_factory=dict)
     known: object = None
+    taken_off: float = 0.0
 
     def __post_init__(self):
         if not self.x_names:
@@ -145,6 +152,17 @@ class FitResult(Answers):
         import pandas as pd
 
         return pd.DataFrame(self.start_rows)
+
+    @property
+    def penalised_log_likelihood(self):
+        """What `fit` maximises: `log_likelihood` less the penalty; of fits without one `log_likelihood`."""
+        return self.log_likelihood - self.taken_off
+
+    @property
+    def penalty(self):
+        """The `Penalty` of the fit; None without one."""
+        numbers = self.settings.get("penalty")
+        return numbers and Penalty(**numbers)
 
     @property
     def converged(self):
@@ -195,6 +213,8 @@ class FitResult(Answers):
             f"  smallest eigenvalue {self.smallest_eigenvalue:.1e}"
             + (f", smoothing {self.smoothing:.1e}" if self.smoothing else ""),
         ]
+        if self.penalty:
+            lines.insert(2, f"  penalised log-likelihood {self.penalised_log_likelihood:.6f}, {self.penalty}")
         if self.active_bounds:
             lines.append("  on a bound: " + visible(", ".join(self.active_bounds)))
         lines += [f"  warning: {text}" for text in self.warnings if text not in self.message]

@@ -24,6 +24,10 @@ falls by no more than log n for each of its parameters, its gate's among them, w
 nothing is (see `fitting.certificate`). It is where it is because it was looked for, and no curvature tells how far it
 would move: its own parameters have no standard errors. What experts say together keeps its own.
 
+The log-likelihood of a penalised fit (`hmoe_stats.fit`) is the penalised one all along: I, what falls two standard
+errors away and how far the fit lies from the top are those of the log-likelihood less the penalty, while J, of the
+rows, knows no penalty. A ridge is information: where the data say little of a gate, its errors are the ridge's.
+
 Laplace gates have kinks. Their second derivatives are taken away from these; what the kinks would add has mean 0 under
 the model, and at an optimum, which sits on kinks, is nothing but bias.
 """
@@ -36,10 +40,9 @@ import numpy as np
 from scipy.linalg import null_space
 
 from .. import kernels
+from ..fitting.certificate import close
 from ..fitting.result import in_words
 from ..fitting.rows import batches, mean, total, weights_of
-from ..matching import expert_distances
-from ..sampling import Empirical
 from .coordinates import BEYOND, BOUND, Coordinates, centring, coordinates
 
 KINDS = ("hessian", "opg", "sandwich")
@@ -53,8 +56,6 @@ SHARE = 0.1  # a standard error is then at most 5 % too small or too large for i
 SHORT = 0.25  # standard errors between the fit and the optimum: 95 % are then still 94.3 %
 CHANGED = 1e-9  # of a log-likelihood: rounding is 1e-13 of it
 REACH = 30.0  # steps by which log nu changes more are not looked at: they end nowhere
-CLOSE = 1.0  # distance of two experts, in standard deviations, at which they are named
-FEW = 2000  # covariates that distances of experts are averaged over
 
 
 ESTIMATED, NOT_IDENTIFIED, NOT_QUADRATIC = "estimated", "not identified", "not quadratic"
@@ -231,6 +232,11 @@ def curvature(fit):
             lost = np.log1p(-kernels.gate_weights(X[rows], args)) - np.log1p(-np.minimum(r.T, 1.0))
         gains += total(np.where(np.isfinite(lost), lost, np.inf), w)
 
+    of_view = G.wide().gates, G.k2, X, y, weights, G.columns("a"), G.columns("eta")
+    penalty = fit.penalty and fit.penalty.on(*of_view)
+    if penalty:
+        gradient, hessian = penalty.derivatives(G.wide().to_vector())
+        information, score = information + hessian[seen][:, seen], score - gradient[seen]
     log_likelihood = kernels.log_likelihood(X, y, args, 0.0, weights=weights)
     if abs(log_likelihood - fit.log_likelihood) > CHANGED * (abs(log_likelihood) + nobs):
         now = f"{log_likelihood:.12g} instead of {fit.log_likelihood:.12g}"
@@ -259,10 +265,10 @@ def curvature(fit):
         steps=steps,
         scores=scores,
         unheld=unheld,
-        drops=_drops(place, steps, good, X, y, weights),
+        drops=_drops(place, steps, good, X, y, weights, penalty),
         short=float(np.linalg.norm(steps[:, good].T @ score[index])),
         gains=gains,
-        close=_close(G, X),
+        close=close(G, X),
         response=zlib.crc32(y.tobytes() + (b"" if weights is None else weights.tobytes())),
     )
 
@@ -285,7 +291,7 @@ def _free(constraints):
     return null_space(constraints / np.linalg.norm(constraints, axis=1, keepdims=True))
 
 
-def _drops(place, steps, good, X, y, weights):
+def _drops(place, steps, good, X, y, weights, penalty):
     out = np.full((steps.shape[1], 2), np.nan)
     values, args = place.values, place.measure.kernel_args()
     top = kernels.log_density(X, y, args, 0.0)
@@ -296,15 +302,7 @@ def _drops(place, steps, good, X, y, weights):
                 moved = place.at(values + sign * steps[:, k]).kernel_args()
                 loss = top - kernels.log_density(X, y, moved, 0.0)
                 out[k, side] = np.sum(loss if weights is None else weights * loss)
+                if penalty:
+                    out[k, side] += penalty.value(place.at(values + sign * steps[:, k]).wide().to_vector())
+                    out[k, side] -= penalty.value(place.measure.wide().to_vector())
     return out
-
-
-def _close(G, X):
-    law = Empirical(X[:: max(1, len(X) // FEW)])
-    distance = expert_distances(G.wide(), G.wide(), law)
-    distance = np.minimum(distance, distance.T)
-    return tuple(
-        f"experts {e} and {f} are {distance[e, f]:.2g} standard deviations apart"
-        for e, f in zip(*np.triu_indices(G.n_experts, 1), strict=True)
-        if distance[e, f] < CLOSE
-    )

@@ -86,12 +86,14 @@ class Summary:
     notes : tuple of str
         The parametrisation; what is refused, and why.
     level : float
+    title : str
     """
 
     facts: dict
     rows: dict
     notes: tuple
     level: float
+    title: str = "HMoE maximum likelihood"
 
     @property
     def columns(self):
@@ -117,7 +119,7 @@ class Summary:
             cells += [" " * 11 * (len(numbers) - len(cells))]
             lines.append(f"{visible(name):{wide}}" + "".join(cells) + ("" if status == ESTIMATED else f"  {status}"))
         rule = "=" * max(len(lines[0]), 72)
-        head = ["HMoE maximum likelihood".center(len(rule)).rstrip(), rule, *(f"{a}   {b}".rstrip() for a, b in pairs)]
+        head = [self.title.center(len(rule)).rstrip(), rule, *(f"{a}   {b}".rstrip() for a, b in pairs)]
         notes = [fill(visible(f"[{k}] {note}"), len(rule), subsequent_indent="    ", break_on_hyphens=False)
                  for k, note in enumerate(self.notes, 1)]  # fmt: skip
         return "\n".join([*head, rule, lines[0], "-" * len(rule), *(line.rstrip() for line in lines[1:]), rule, *notes])
@@ -153,7 +155,17 @@ def summary(fit, level=0.95, kind="hessian"):
     notes = [f"{how}; log_nu is the logarithm of an expert's variance."]
     notes += [f"No standard errors: {why}."] if why else [f"{said[0].upper()}{said[1:]}." for said in
                                                          fit.curvature.doubts]  # fmt: skip
-    return Summary(facts, rows, (*notes, *(f"Warning: {text}." for text in fit.warnings)), level)
+    title = Summary.title
+    if fit.penalty is not None:
+        title = title.replace("maximum", "penalised maximum")
+        value = f"penalised log-likelihood {fit.penalised_log_likelihood:.4f}"
+        notes.insert(0, f"Penalty: {fit.penalty}; {value}, information and errors are of that.")
+    if (G.laplace_scale != 1.0).any() and "L" in G.gating:
+        scales = " ".join(f"{c:.4g}" for c in G.laplace_scale)
+        chosen = "profiled, which errors do not know" if "profile" in fit.settings else "stated, not estimated"
+        notes.insert(0, f"Laplace scale {scales} per unit of the covariates: {chosen}.")
+    new = [text for text in fit.warnings if not any(text in note for note in notes)]
+    return Summary(facts, rows, (*notes, *(f"Warning: {text}." for text in new)), level, title)
 
 
 def compare(fits):
