@@ -109,11 +109,12 @@ def check_problem(X, y, gating, k2, weights=None):
     """Checked (X, y, gating, k2, weights) of a fit; `ValueError` where none makes sense (too few rows, constant y).
 
     Rows of weight 0 are left out, and weights that are all 1 are None. Of the others there must be more than the model
-    has free parameters, and the weights must sum to more than that, too: a sum is a number of rows.
+    has free parameters, slopes on constant columns left out, and the weights must sum to more than that, too: a sum is
+    a number of rows.
     """
     X, y, weights = check_weighted_data(X, y, weights)
     gating, k2 = check_gating(gating), check_k2(k2)
-    free = free_parameters(k2, X.shape[1])
+    free = free_parameters(k2, int(moments(X, weights)[2].sum()))
     if y.size <= free:
         of_weight = "" if weights is None else " of positive weight"
         wanted = f"more rows{of_weight} than the model has free parameters, {free}"
