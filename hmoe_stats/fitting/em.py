@@ -110,7 +110,7 @@ def run(problem, z, eps, max_iter, tol):
     """EM from z: the last coordinates, and the value (see `Problem`) before the first and after every iteration."""
     _, _, off, a, b, omega, beta, eta, tau, nu = problem.kernel_args(z)
     shift = problem.n * np.log(problem.y_scale)
-    (first, second), floor = problem.gates, np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
+    floor = np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
     ceiling = VARIANCES[1] * problem.scale[problem.slices["tau"]] ** 2  # rounding of a far line may leave more
     unit = np.append(np.where(problem.constant, 1.0, problem.spread), 1.0)
     path = []
@@ -126,14 +126,7 @@ def run(problem, z, eps, max_iter, tol):
         if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
             break
         eta, tau, nu = update_experts(problem.X, problem.y, r, eta, tau, nu, floor, ceiling, unit)
-        if problem.k1 > 1:
-            r_groups = np.add.reduceat(r, off[:-1], axis=0)
-            a, b = update_gate(problem.X, r_groups, first, a, b, eps, weights=problem.weights)
-        omega, beta = omega.copy(), beta.copy()
-        for lo, hi in zip(off[:-1], off[1:], strict=True):
-            if hi - lo > 1:
-                parts = second, omega[lo:hi], beta[lo:hi]
-                omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], *parts, eps, weights=problem.weights)
+        a, b, omega, beta = update_gates(problem, r, a, b, omega, beta, eps)
     v = np.concatenate([part.ravel() for part in (a, b, omega, beta, eta, tau, np.log(nu))])
     return v / problem.scale, path
 
@@ -173,6 +166,19 @@ def least_squares(xx, xy, unit):
         if not deficient:
             break
     return solution / size, deficient
+
+
+def update_gates(problem, r, a, b, omega, beta, eps, steps=5):
+    """Raise the gates of a problem by `update_gate`, all of them, for weights r (K, n): new a, b, omega, beta."""
+    (first, second), off = problem.gates, problem.offsets
+    if problem.k1 > 1:
+        a, b = update_gate(problem.X, np.add.reduceat(r, off[:-1], axis=0), first, a, b, eps, steps, problem.weights)
+    omega, beta = omega.copy(), beta.copy()
+    for lo, hi in zip(off[:-1], off[1:], strict=True):
+        if hi - lo > 1:
+            parts = second, omega[lo:hi], beta[lo:hi]
+            omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], *parts, eps, steps, problem.weights)
+    return a, b, omega, beta
 
 
 def update_gate(X, r, gate, slopes, intercepts, eps, steps=5, weights=None):
