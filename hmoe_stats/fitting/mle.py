@@ -118,7 +118,49 @@ def fit_mle(
     With variances in `bounds` every point of the box is an estimate; `FitResult.warnings` says of any fit what the data
     say against its experts.
     """
-    called = names.of_data(X, y)
+    search, k2 = searched(X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, local, effort, weights)
+    return search.fit(k2)[0].named(*names.of_data(X, y))
+
+
+def fit_nested(X, y, gating, shapes, **options):
+    """Fits of several shapes to one data set, each as `fit_mle` makes it alone; what they grow through is fitted once.
+
+    Parameters
+    ----------
+    X, y, gating
+        As in `fit_mle`.
+    shapes : sequence of (sequence of int, or int)
+    **options
+        As in `fit_mle`.
+
+    Returns
+    -------
+    list of FitResult or ValueError
+        In the place of a shape that the data do not suffice for, the error that says so.
+
+    Raises
+    ------
+    ValueError
+        If no shape can be fitted.
+    """
+    out, seen, called = [], {}, names.of_data(X, y)
+    for shape in shapes:
+        try:
+            search, k2 = searched(X, y, gating, shape, **options)
+            search.seen = seen
+            out.append(one_thread(search.fit)(k2)[0].named(*called))
+        except ValueError as error:
+            out.append(error)
+    if out and all(isinstance(one, ValueError) for one in out):
+        raise out[0]
+    return out
+
+
+def searched(
+    X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False, effort=None,
+    weights=None,
+):  # fmt: skip
+    """The `Search` of a fit, its arguments checked, and the shape."""
     X, y, gating, k2, weights = check_problem(X, y, gating, k2, weights)
     if check_flag("local", local) and start is None:
         raise ValueError("local must be False without a start; got True")
@@ -129,8 +171,7 @@ def fit_mle(
     if effort is not None:
         effort = check_known("effort", effort, tuple(moves.EFFORTS))
     effort = moves.effort_of(effort, n_starts)
-    search = Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local, weights)
-    return search.fit(k2)[0].named(*called)
+    return Search(X, y, gating, start, effort, bounds, tol, max_iter, seed, local, weights), k2
 
 
 @dataclass
@@ -148,10 +189,15 @@ class Search:
     seed: int | np.random.SeedSequence
     local: bool
     weights: np.ndarray | None = None
-    seen: dict = field(default_factory=dict)  # shape -> best optima
+    seen: dict = field(default_factory=dict)  # shape -> what `fit` returns
 
     def fit(self, k2):
         """The result, and the best optima as (log-likelihood, measure), the best first."""
+        if k2 not in self.seen:
+            self.seen[k2] = self._grown(k2)
+        return self.seen[k2]
+
+    def _grown(self, k2):
         rng = np.random.default_rng(starts.key(self.seed, self.gating, k2))
         smaller, leaders, inside = shapes.one_less(k2, self.start), [], self.start
         if smaller is not None:
@@ -167,8 +213,7 @@ class Search:
                 self.repeat(moves.regroupings if self.effort.regroups_again else moves.shakes, pool, rng)
         optima, finals = self.finals(pool, inside if leaders else None)
         result = _result(self, pool, optima, finals)
-        self.seen[k2] = [(result.log_likelihood, result.measure), *(run.entry for run in optima[1 : moves.LEADERS])]
-        return result, self.seen[k2]
+        return result, [(result.log_likelihood, result.measure), *(run.entry for run in optima[1 : moves.LEADERS])]
 
     @property
     def regroups(self):
