@@ -147,14 +147,14 @@ def _compared(data, whole, kind, seed, number, options):
         "statuses": ", ".join(fit.status for fit in fits),
         "leaves": adjusted_rand(*leaves, weights),
         "groups": adjusted_rand(*groups, weights) if tree else np.nan,
-        "groups_null": _by_chance(groups[0], leaves[1], second.group, weights, rng) if tree else np.nan,
+        "groups_null": by_chance(groups[0], leaves[1], second.group, weights, rng) if tree else np.nan,
         "effective_experts": sizes[0],
         "effective_groups": sizes[1],
         "reason": "",
     }
 
 
-def _by_chance(groups, leaves, owner, weights, rng):
+def by_chance(groups, leaves, owner, weights, rng):
     """The mean index of groups and of leaves that are put into groups of the sizes of `owner` at random."""
     table = contingency(groups, leaves, weights, len(owner))
     deals = (rng.permutation(owner) for _ in range(DEALS))

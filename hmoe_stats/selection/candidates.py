@@ -141,8 +141,12 @@ class Selection:
 
 
 def model(gating, k2):
-    """What names a model: gates of one component say nothing, nor does the order of groups."""
-    return (gating if len(k2) > 1 else gating[1] if k2 != (1,) else ""), tuple(sorted(k2, reverse=True))
+    """What names a model: gates of one component say nothing, nor does the order of groups; groups of one are flat."""
+    if sum(k2) == 1:
+        return "", (1,)
+    if max(k2) == 1:
+        return gating[0], (len(k2),)
+    return (gating if len(k2) > 1 else gating[1]), tuple(sorted(k2, reverse=True))
 
 
 def select(

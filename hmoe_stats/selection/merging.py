@@ -11,11 +11,11 @@ cell, c, become one, whose line and variance are the projections
     (eta, tau) = argmin E sum_j W_j (mu_j - eta'X - tau)^2,    nu = E sum_j W_j (nu_j + (mu_j - mu)^2) / m,
 
 with m = E sum_j W_j: mass, barycentre and second moment of y in the cell stay what they are. Gates are those nearest to
-the sums W_c of the weights in a cell, in mean Kullback-Leibler divergence: for softmax and quadratic gates the means of
-W_c, and of W_c times the features, stay what they are; for Laplace gates the mean of W_c. By the expansion behind the
-exponents of `theory` the sums of W_j, W_j d mu_j and W_j (d mu_j^2 + d nu_j) over a true expert's cell are known to
-n^(-1/2) under every gating, and all of these are smooth in them: cells that are merged rightly have errors of n^(-1/2),
-though their members have n^(-1/8) and worse.
+the sums W_c of the weights in a cell, in mean Kullback-Leibler divergence, level by level: the means of the groups'
+weights stay what they are, and those of the experts' within the groups' weights; under softmax and quadratic gates
+those of weights times features, too. By the expansion behind the exponents of `theory` the sums of W_j, W_j d mu_j and
+W_j (d mu_j^2 + d nu_j) over a true expert's cell are known to n^(-1/2) under every gating, and all of these are smooth
+in them: cells that are merged rightly have errors of n^(-1/2), though their members have n^(-1/8) and worse.
 
 *Heights.* Merging i and j costs, in nats a row,
 
