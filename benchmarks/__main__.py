@@ -10,7 +10,7 @@ what a study costs a cell besides its fits, and how fast `hmoe status` answers. 
 `rates` on 1e5 stored cells. figure: what the tables show.
 Tables go to the screen and to benchmarks/<name>.csv, whose last column says on what machine.
 `python -m benchmarks.optimum` asks whether fits find the optimum, `python -m benchmarks.coverage` whether intervals
-hold the truth.
+hold the truth, `python -m benchmarks.selection` how often criteria find the right number of experts.
 """
 
 import os

@@ -39,7 +39,7 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
     k2 : tuple of int, or int
         Number of experts in each group; an integer: of the only one.
     n_starts, effort, bounds
-        As in `hmoe_stats.fit_mle`.
+        As in `hmoe_stats.fit_mle`, but that effort is "quick": searches over grids make many fits.
     few_rows : {"shrink", "raise"}
         What to do where the model has as many free parameters as there are different rows, or more: fit the largest
         model on the way down to a single expert that has fewer, or, if none has, a normal law of y without covariates,
@@ -79,7 +79,7 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
         k2=(2, 2),
         *,
         n_starts=None,
-        effort=None,
+        effort="quick",
         bounds=None,
         few_rows="shrink",
         options=None,
