@@ -8,7 +8,7 @@ import importlib
 
 from .diagnose import diagnose
 from .divergence import chi_square, hellinger, total_variation
-from .fitting import FitResult, fit_em, fit_mle
+from .fitting import FitResult, Penalty, fit, fit_em, fit_mle
 from .functionals import functional_errors
 from .inference import compare
 from .likelihood import (
@@ -36,11 +36,13 @@ __all__ = [
     "Grid",
     "MixingMeasure",
     "Normal",
+    "Penalty",
     "Uniform",
     "chi_square",
     "compare",
     "compare_rates",
     "diagnose",
+    "fit",
     "fit_em",
     "fit_mle",
     "fit_rate",

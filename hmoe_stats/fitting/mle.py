@@ -28,7 +28,7 @@
    fit never ends below the smaller model it contains.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -38,6 +38,7 @@ from ..measure import MixingMeasure
 from . import certificate, moves, shapes, starts
 from .answers import Data
 from .newton import begin, maximise, polish, promise, spectrum
+from .penalty import Penalty
 from .problem import Problem, check_problem, one_thread
 from .race import AGREE, Pool, Run, same, sound
 from .result import FitResult
@@ -118,49 +119,12 @@ def fit_mle(
     With variances in `bounds` every point of the box is an estimate; `FitResult.warnings` says of any fit what the data
     say against its experts.
     """
-    search, k2 = searched(X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, local, effort, weights)
-    return search.fit(k2)[0].named(*names.of_data(X, y))
+    search, shape = prepared(X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, local, effort, weights)
+    return search.fit(shape)[0].named(*names.of_data(X, y))
 
 
-def fit_nested(X, y, gating, shapes, **options):
-    """Fits of several shapes to one data set, each as `fit_mle` makes it alone; what they grow through is fitted once.
-
-    Parameters
-    ----------
-    X, y, gating
-        As in `fit_mle`.
-    shapes : sequence of (sequence of int, or int)
-    **options
-        As in `fit_mle`.
-
-    Returns
-    -------
-    list of FitResult or ValueError
-        In the place of a shape that the data do not suffice for, the error that says so.
-
-    Raises
-    ------
-    ValueError
-        If no shape can be fitted.
-    """
-    out, seen, called = [], {}, names.of_data(X, y)
-    for shape in shapes:
-        try:
-            search, k2 = searched(X, y, gating, shape, **options)
-            search.seen = seen
-            out.append(one_thread(search.fit)(k2)[0].named(*called))
-        except ValueError as error:
-            out.append(error)
-    if out and all(isinstance(one, ValueError) for one in out):
-        raise out[0]
-    return out
-
-
-def searched(
-    X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False, effort=None,
-    weights=None,
-):  # fmt: skip
-    """The `Search` of a fit, its arguments checked, and the shape."""
+def prepared(X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, local, effort, weights):
+    """The `Search` that these arguments of `fit_mle` ask for, which are checked here, and the shape to be fitted."""
     X, y, gating, k2, weights = check_problem(X, y, gating, k2, weights)
     if check_flag("local", local) and start is None:
         raise ValueError("local must be False without a start; got True")
@@ -189,6 +153,8 @@ class Search:
     seed: int | np.random.SeedSequence
     local: bool
     weights: np.ndarray | None = None
+    penalty: Penalty | None = None
+    own: bool = False  # data of a person's own: only bounds that were stated are a status
     seen: dict = field(default_factory=dict)  # shape -> what `fit` returns
 
     def fit(self, k2):
@@ -213,7 +179,10 @@ class Search:
                 self.repeat(moves.regroupings if self.effort.regroups_again else moves.shakes, pool, rng)
         optima, finals = self.finals(pool, inside if leaders else None)
         result = _result(self, pool, optima, finals)
-        return result, [(result.log_likelihood, result.measure), *(run.entry for run in optima[1 : moves.LEADERS])]
+        return result, [
+            (result.penalised_log_likelihood, result.measure),
+            *(run.entry for run in optima[1 : moves.LEADERS]),
+        ]
 
     @property
     def regroups(self):
@@ -223,7 +192,7 @@ class Search:
     def problem(self, k2, inside=None):
         """The `Problem` of one size, its box wide enough for the measure `inside`."""
         home = self.start if self.local else None
-        problem = Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, self.weights)
+        problem = Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, self.weights, self.penalty)
         if inside is None:
             problem.refer_to(self.start)
         return problem
@@ -281,7 +250,7 @@ class Search:
         finals = [self.finish(problem, run, eps) for run in optima[:FINISHED]]
         if inside is not None:
             z = problem.from_measure(inside)
-            value = problem.log_likelihood(z, 0.0)
+            value = problem.value(z, 0.0)
             if all(run.flaw for run in finals) or value > max(run.exact for run in sound(finals)):
                 whole = begin(problem, z, eps)
                 embedded = Run(problem, "embedded", whole, certificate.flaw(problem, whole.z))
@@ -311,7 +280,10 @@ def _result(search, pool, optima, finals):
     score = problem.data_score(np.where(active | problem.fixed, 0.0, best.gradient))
 
     parameters = np.array(measure.parameter_names())
-    on_bound = tuple(parameters[active].tolist()) + certificate.separated(problem, best.z)
+    on_bound = tuple(parameters[active].tolist())
+    if problem.penalty is None or not search.penalty.ridge:
+        on_bound += certificate.separated(problem, best.z)
+    binds = (active & problem.stated).any() if search.own else on_bound
     eigenvalues, eigenvectors = spectrum(problem, best.z, best.gradient, best.information)
     left, noise = promise(problem, best), problem.rounding(best.value)
     saddle = not best.converged and eigenvalues.size and eigenvalues[0] < -1e-6 * np.abs(eigenvalues).max()
@@ -324,10 +296,11 @@ def _result(search, pool, optima, finals):
     elif left > max(LEFT, noise):
         status = "max_iter"
         message = f"one more step promises {left:.1e} in log-likelihood, {np.sqrt(2.0 * left):.1e} standard errors away"
-    elif on_bound:
+    elif binds:
         status, message = "boundary", "first-order conditions hold on the box"
     else:
-        status, message = "converged", "first-order conditions hold inside the box"
+        where = "at bounds of the default box" if search.own and active.any() else "inside the box"
+        status, message = "converged", f"first-order conditions hold {where}"
     rows = [
         {
             "kind": run.kind,
@@ -339,11 +312,11 @@ def _result(search, pool, optima, finals):
         }
         for run in pool.runs
     ]
+    args = search.X, search.y, measure.kernel_args(), 0.0
     return FitResult(
         measure=measure,
-        log_likelihood=float(
-            kernels.log_likelihood(search.X, search.y, measure.kernel_args(), 0.0, weights=search.weights)
-        ),
+        log_likelihood=float(kernels.log_likelihood(*args, weights=search.weights)),
+        taken_off=0.0 if problem.penalty is None else float(problem.penalty.value(best.z * problem.scale)),
         score_norm=float(np.abs(score).max()) / problem.n,
         status=status,
         n_iter=best.n_iter,
@@ -361,14 +334,20 @@ def _result(search, pool, optima, finals):
         warnings=certificate.warnings(problem, best.z),
         effort=str(search.effort),
         data=Data(search.X, search.y, search.weights),
-        settings={
-            "estimator": "fit_mle",
-            "bounds": None if search.bounds is None else problem.bounds,
-            "tol": tol,
-            "max_iter": search.max_iter,
-            "local": search.local,
-        },
+        settings=_settings(search, problem),
     )
+
+
+def _settings(search, problem):
+    """The estimator and what keeps it the same on other data; see `FitResult.settings`."""
+    shared = {
+        "bounds": None if search.bounds is None else problem.bounds,
+        "tol": search.tol,
+        "max_iter": search.max_iter,
+    }
+    if search.own:
+        return {"estimator": "fit"} | shared | {"penalty": search.penalty and asdict(search.penalty)}
+    return {"estimator": "fit_mle"} | shared | {"local": search.local}
 
 
 def _passed_over(run, final):

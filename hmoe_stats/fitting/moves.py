@@ -168,7 +168,7 @@ def crosses(search, problem, leaders, count, rng):
 def likeliest(search, problem, pairs, count):
     """The measures A with group i of B instead of their own: the likeliest `count`, or all where all are crossed."""
     made = [problem.from_measure(shapes.transplant(A, B, i)) for A, B, i in pairs]
-    value = np.array([problem.log_likelihood(z, problem.smoothing) for z in made])
+    value = np.array([problem.value(z, problem.smoothing) for z in made])
     kept = None if search.effort.crossed is None else count
     return [made[k] for k in np.argsort(-value, kind="stable")[:kept]]
 

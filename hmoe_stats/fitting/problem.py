@@ -189,6 +189,8 @@ class Problem:
         A measure of this shape; the default box is widened to contain it.
     home : MixingMeasure, optional
         Of any shape: the measure that a local estimator stays with, see `is_home`.
+    penalty : Penalty, optional
+        What `value` takes off the log-likelihood.
 
     Attributes
     ----------
@@ -202,7 +204,7 @@ class Problem:
         one into a log-likelihood. Without weights values are log-likelihoods.
     """
 
-    def __init__(self, X, y, gating, k2, bounds=None, start=None, home=None, weights=None):
+    def __init__(self, X, y, gating, k2, bounds=None, start=None, home=None, weights=None, penalty=None):
         self.gating, self.k2, self.weights = gating, k2, weights
         self.k1, self.K, (self.rows, self.d) = len(k2), sum(k2), X.shape
         self.n = self.rows if weights is None else weights.sum()
@@ -252,6 +254,7 @@ class Problem:
         if home is not None:
             self.x_mean = mean(self.X, weights)
             self.x_cov = sum(self._products(rows) for rows in batches(self.rows)) / self.n
+        self.penalty = None if penalty is None else penalty.on(gating, k2, self.X, self.y, weights)
         self.refer_to(start)
 
     def _products(self, rows):
@@ -328,6 +331,7 @@ class Problem:
             low, high = np.minimum(low, v), np.maximum(high, v)
         if bounds is not None and not isinstance(bounds, dict):
             raise ValueError(f"bounds must be a dict, parameter -> half-width or (low, high); got {shown(bounds)}")
+        self.stated = np.zeros(self.p, dtype=bool)  # coordinates that the caller bounds
         self.bounds_variances = bounds is not None and "nu" in bounds  # the caller does
         slopes = {"eta", *(wide for wide, _, gate in self._levels() if not gate.located)}
         levels = {name: columns.level for name, columns in self.columns.items()}
@@ -335,6 +339,7 @@ class Problem:
             pair = _check_bound(name, value)
             where = self.slices["log_nu" if name == "nu" else name]
             low[where], high[where] = np.log(pair) if name == "nu" else pair
+            self.stated[where] = True
             if name == "nu":
                 if not VARIANCES[0] <= pair[0] / sy**2 <= VARIANCES[1]:
                     wanted = f"low between {VARIANCES[0]:g} and {VARIANCES[1]:g} times the variance of y, {sy**2:g}"
@@ -480,22 +485,28 @@ class Problem:
             return kernels.log_likelihood(*args) - self.n * np.log(self.y_scale)
         return self.relative(kernels.log_density(*args))
 
+    def value(self, z, eps):
+        """What is maximised, at z: `log_likelihood` less the penalty."""
+        value = self.log_likelihood(z, eps)
+        return value if self.penalty is None else value - self.penalty.value(z * self.scale)
+
     def relative(self, log_density):
         """The value under weights of the log-densities of the rows."""
         return float(np.sum(self.weights * (log_density - self.reference)))  # pairwise
 
     def derivatives(self, z, eps):
-        """`log_likelihood` at z, its gradient in z and minus its Hessian in z."""
+        """`value` at z, its gradient in z and minus its Hessian in z."""
         args = self.X, self.y, self.kernel_args(z), eps
         log_p, gradient, information = kernels.information(*args, weights=self.weights)
-        return (
-            log_p - self.n * np.log(self.y_scale) if self.weights is None else self.relative(log_p),
-            gradient * self.scale,
-            information * (self.scale[:, None] * self.scale),
-        )
+        value = log_p - self.n * np.log(self.y_scale) if self.weights is None else self.relative(log_p)
+        if self.penalty is not None:
+            slope, hessian = self.penalty.derivatives(z * self.scale)
+            value -= self.penalty.value(z * self.scale)
+            gradient, information = gradient - slope, information + hessian
+        return value, gradient * self.scale, information * (self.scale[:, None] * self.scale)
 
     def absolute(self, value):
-        """The log-likelihood that a value stands for."""
+        """The log-likelihood, or penalised one, that a value stands for."""
         return value if self.weights is None else value + self.offset
 
     def rounding(self, value, unit=1e-15):

@@ -49,8 +49,8 @@ class Run:
 
     @property
     def exact(self):
-        """Log-likelihood of the model itself, distances unsmoothed."""
-        return self.problem.log_likelihood(self.optimum.z, 0.0)
+        """The value of the model itself, distances unsmoothed."""
+        return self.problem.value(self.optimum.z, 0.0)
 
 
 def race(problem, entries, max_iter, lead=-np.inf):

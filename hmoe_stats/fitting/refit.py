@@ -2,8 +2,9 @@
 
 from .em import fit_em
 from .mle import fit_mle
+from .own import fit
 
-ESTIMATORS = {"fit_mle": fit_mle, "fit_em": fit_em}
+ESTIMATORS = {"fit": fit, "fit_mle": fit_mle, "fit_em": fit_em}
 
 
 def refit(settings, start, X, y, weights, seed, n_starts):
@@ -13,7 +14,7 @@ def refit(settings, start, X, y, weights, seed, n_starts):
     """
     keywords = dict(settings)
     estimator = ESTIMATORS[keywords.pop("estimator")]
-    if estimator is fit_mle:
+    if estimator is not fit_em:
         keywords["n_starts"] = n_starts
     G = start
     return estimator(X, y, G.gating, G.k2, start=G, seed=seed, weights=weights, **keywords)

@@ -10,13 +10,14 @@ from ..arguments import check_number
 from ..measure import MixingMeasure
 from ..names import default_x_names, given, visible
 from .answers import Answers, Data
+from .penalty import Penalty
 
 STATUSES = ("converged", "boundary", "max_iter", "degenerate")
 
 
 @dataclass(frozen=True, eq=False)
 class FitResult(Answers):
-    """Result of `fit_mle` or `fit_em`, with its certificate.
+    """Result of `fit`, `fit_mle` or `fit_em`, with its certificate.
 
     Attributes
     ----------
@@ -87,6 +88,9 @@ class FitResult(Answers):
         The estimator, and its keywords that a fit to other data of the same kind would take.
     known : Curvature or None
         `curvature`, of a fit that was loaded.
+    taken_off : float
+        What the penalty of `fit` takes off the log-likelihood: `penalised_log_likelihood` is the rest. `path` and the
+        log-likelihoods of `starts`, `gap` and the score are those of the penalised log-likelihood.
     """
 
     measure: MixingMeasure
@@ -112,6 +116,7 @@ class FitResult(Answers):
     data: Data | None = None
     settings: dict = field(default_factory=dict)
     known: object = None
+    taken_off: float = 0.0
 
     def __post_init__(self):
         if not self.x_names:
@@ -139,6 +144,17 @@ class FitResult(Answers):
         import pandas as pd
 
         return pd.DataFrame(self.start_rows)
+
+    @property
+    def penalised_log_likelihood(self):
+        """What `fit` maximises: `log_likelihood` less the penalty; of fits without one `log_likelihood`."""
+        return self.log_likelihood - self.taken_off
+
+    @property
+    def penalty(self):
+        """The `Penalty` of the fit; None without one."""
+        numbers = self.settings.get("penalty")
+        return numbers and Penalty(**numbers)
 
     @property
     def converged(self):
@@ -189,6 +205,8 @@ class FitResult(Answers):
             f"  smallest eigenvalue {self.smallest_eigenvalue:.1e}"
             + (f", smoothing {self.smoothing:.1e}" if self.smoothing else ""),
         ]
+        if self.penalty:
+            lines.insert(2, f"  penalised {self.penalised_log_likelihood:.6f}, {self.penalty}")
         if self.active_bounds:
             lines.append("  on a bound: " + visible(", ".join(self.active_bounds)))
         lines += [f"  warning: {text}" for text in self.warnings if text not in self.message]
