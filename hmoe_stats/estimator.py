@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import conditional, likelihood
 from .arguments import check_gating, check_k2, check_known, check_weighted_data, check_weights
-from .fitting import fit_mle, shapes
+from .fitting import fit as fit_own
+from .fitting import shapes
 from .fitting.answers import Data
 from .fitting.problem import free_parameters
 from .fitting.rows import moments
@@ -29,7 +30,7 @@ NODES = 96
 class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin, BaseEstimator):
     """A two-level Gaussian mixture of experts as a regressor of scikit-learn.
 
-    It is fitted by `hmoe_stats.fit_mle`. Predictions are means of y given x; densities, quantiles and the leaves of the
+    It is fitted by `hmoe_stats.fit`. Predictions are means of y given x; densities, quantiles and the leaves of the
     tree have methods of their own, and `transform` gives the gate's probabilities of the experts.
 
     Parameters
@@ -38,8 +39,8 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
         Gates of level 1 and 2, two letters of S softmax, L Laplace, Q quadratic.
     k2 : tuple of int, or int
         Number of experts in each group; an integer: of the only one.
-    n_starts, effort, bounds
-        As in `hmoe_stats.fit_mle`, but that effort is "quick": searches over grids make many fits.
+    penalty, n_starts, effort, bounds
+        As in `hmoe_stats.fit`, but that effort is "quick": searches over grids make many fits.
     few_rows : {"shrink", "raise"}
         What to do where the model has as many free parameters as there are different rows, or more: fit the largest
         model on the way down to a single expert that has fewer, or, if none has, a normal law of y without covariates,
@@ -78,6 +79,7 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
         gating="LL",
         k2=(2, 2),
         *,
+        penalty="default",
         n_starts=None,
         effort="quick",
         bounds=None,
@@ -87,6 +89,7 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
     ):
         self.gating = gating
         self.k2 = k2
+        self.penalty = penalty
         self.n_starts = n_starts
         self.effort = effort
         self.bounds = bounds
@@ -121,8 +124,9 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
         self.k2_, blank = self._affordable(check_k2(self.k2), fitted)
         if blank:
             data = fitted = fitted._replace(X=np.zeros_like(fitted.X))
-        options = {"n_starts": self.n_starts, "effort": self.effort, "bounds": self.bounds} | (self.options or {})
-        fit = fit_mle(fitted.X, fitted.y, gating, self.k2_, seed=self._seed(), weights=fitted.weights, **options)
+        options = {name: getattr(self, name) for name in ("penalty", "n_starts", "effort", "bounds")}
+        options |= {"seed": self._seed(), "weights": fitted.weights} | (self.options or {})
+        fit = fit_own(fitted.X, fitted.y, gating, self.k2_, **options)
         fit = replace(fit, data=Data(*check_weighted_data(*data)))  # in the order of the caller
         if hasattr(self, "feature_names_in_"):
             fit = fit.named(tuple(self.feature_names_in_.tolist()), "")

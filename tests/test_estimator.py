@@ -72,7 +72,7 @@ def test_it_names_its_columns_where_output_is_set(fitted):
 # -- what it says is what the fit says --------------------------------------------------------------------------------
 def test_it_is_the_fit_of_the_function(fitted):
     model, X, y = fitted
-    fit = hs.fit_mle(X, y, "SS", (2, 2), n_starts=1, effort="quick", seed=0)
+    fit = hs.fit(X, y, "SS", (2, 2), n_starts=1, effort="quick", seed=0)
     assert model.fit_result_.measure == fit.measure
     np.testing.assert_array_equal(model.predict(X), fit.predict(X))
     np.testing.assert_array_equal(model.predict_quantile(X, (0.1, 0.9)), fit.predict_quantile(X, (0.1, 0.9)))

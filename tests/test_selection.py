@@ -28,7 +28,7 @@ CASES = [("C2", "SS", (3, 3)), ("C2", "LL", (3, 2)), ("C2", "QL", (2, 2, 1)), ("
 def merged(request):
     name, gating, k2 = request.param
     X, y = sample(name, gating)
-    fit = hs.fit_mle(X, y, gating, k2, n_starts=1)
+    fit = hs.fit(X, y, gating, k2, n_starts=1)
     return fit, dendrogram(fit), hs.gate_weights(fit, X)
 
 
@@ -99,7 +99,7 @@ def test_the_cheapest_pair_is_merged_first(merged):
 def test_costs_bound_the_divergence_of_the_merged_model():
     """With gates that are sums of weights, sum of heights >= E KL(p(y | x) || p of the merged experts)."""
     X, y = sample("C2", n=200)
-    fit = hs.fit_mle(X, y, "SS", (2, 2), n_starts=1)
+    fit = hs.fit(X, y, "SS", (2, 2), n_starts=1)
     tree, W, G = dendrogram(fit), hs.gate_weights(fit, X), fit.measure
     t = np.linspace(-25, 25, 4001)
 
@@ -139,7 +139,7 @@ def test_copies_cost_nothing_within_a_group_and_across_groups():
         beta=G.beta[order] + [np.log(0.4), np.log(0.6), 0.0, -2.0, 0.0, 0.0],
         eta=G.eta[order], tau=G.tau[order], nu=G.nu[order],
     )  # fmt: skip
-    fit = hs.fit_mle(X, y, "SS", (2, 2), start=G, n_starts=1)
+    fit = hs.fit(X, y, "SS", (2, 2), start=G, n_starts=1)
     tree = dendrogram(replace(fit, measure=H))
     assert {frozenset(sum(step, ())) for step in tree.steps[:2]} == {frozenset({0, 1}), frozenset({2, 3})}
     np.testing.assert_allclose(tree.heights[:2], 0.0, atol=1e-12)
@@ -151,18 +151,18 @@ def test_copies_cost_nothing_within_a_group_and_across_groups():
 
 def test_a_group_ends_with_its_only_expert():
     X, y = sample("C4", n=200)
-    tree = dendrogram(hs.fit_mle(X, y, "SL", (2, 1), n_starts=1))
+    tree = dendrogram(hs.fit(X, y, "SL", (2, 1), n_starts=1))
     assert tree.shapes[-1] == (1,)
     assert tree.shapes[-2] in ((1, 1), (2,))
 
 
 def test_heights_do_not_depend_on_units_nor_weights_on_how_rows_are_written():
     X, y = sample("C2", n=250)
-    tree = dendrogram(hs.fit_mle(X, y, "SS", (3, 2), n_starts=1))
-    scaled = dendrogram(hs.fit_mle(100 * X + 5, 0.01 * y - 3, "SS", (3, 2), n_starts=1))
+    tree = dendrogram(hs.fit(X, y, "SS", (3, 2), n_starts=1))
+    scaled = dendrogram(hs.fit(100 * X + 5, 0.01 * y - 3, "SS", (3, 2), n_starts=1))
     np.testing.assert_allclose(scaled.heights, tree.heights, rtol=1e-4)
     assert scaled.steps == tree.steps
-    fit = hs.fit_mle(X, y, "SS", (3, 2), n_starts=1, weights=np.full(250, 2.0))
+    fit = hs.fit(X, y, "SS", (3, 2), n_starts=1, weights=np.full(250, 2.0))
     doubled = dendrogram(fit)
     again = dendrogram(replace(fit, data=fit.data._replace(
         X=np.repeat(X, 2, axis=0), y=np.repeat(y, 2), weights=None)))  # fmt: skip
@@ -173,13 +173,13 @@ def test_heights_do_not_depend_on_units_nor_weights_on_how_rows_are_written():
 
 def test_what_cannot_be_merged_is_refused():
     X, y = sample(n=60)
-    fit = hs.fit_mle(X, y, "SS", (1,), n_starts=1)
+    fit = hs.fit(X, y, "SS", (1,), n_starts=1)
     with pytest.raises(ValueError, match="^fit must have at least two experts"):
         dendrogram(fit)
     with pytest.raises(ValueError, match="^fit must be a FitResult"):
         dendrogram(fit.measure)
     with pytest.raises(ValueError, match="must know its data"):
-        dendrogram(replace(hs.fit_mle(X, y, "SS", (2,), n_starts=1), data=None))
+        dendrogram(replace(hs.fit(X, y, "SS", (2,), n_starts=1), data=None))
 
 
 # -- selection --------------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_each_model_is_fitted_once_as_it_would_be_alone(chosen):
     assert list(found.reasons) == keys
     assert list(zip(found.table["gating"], found.table["k2"], strict=True)) == keys
     for (gating, k2), fit in found.fits.items():
-        assert fit.measure == hs.fit_mle(X, y, gating, k2, seed=5, **QUICK).measure
+        assert fit.measure == hs.fit(X, y, gating, k2, seed=5, **QUICK).measure
 
 
 def test_criteria_are_those_of_the_fits_and_the_best_has_the_best(chosen):
@@ -231,7 +231,7 @@ def test_held_out_densities_are_of_rows_that_were_not_fitted(chosen):
     values = np.empty(200)
     for part in parts:
         rest = np.setdiff1d(np.arange(200), part)
-        fit = hs.fit_mle(X[rest], y[rest], "SL", (2, 1), seed=5, **QUICK)
+        fit = hs.fit(X[rest], y[rest], "SL", (2, 1), seed=5, **QUICK)
         values[part] = hs.log_density(fit, X[part], y[part])
     np.testing.assert_array_equal(found.held_out["SL", (2, 1)], values)
     row = found.table[(found.table["gating"] == "SL") & (found.table["k2"] == (2, 1))].iloc[0]

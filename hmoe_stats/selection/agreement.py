@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import entr
 
+from .. import fitting
 from ..arguments import check_gating, check_k2, check_known, check_seed, check_weighted_data, check_whole
-from ..fitting import fit_mle
 from ..fitting.rows import mean
 from ..likelihood import gate_weights, responsibilities
 
@@ -81,7 +81,7 @@ def stability(
     Parameters
     ----------
     X, y, gating, k2
-        As in `fit_mle`.
+        As in `hmoe_stats.fit`.
     n : int
         Number of comparisons.
     kind : {"halves", "rows", "searches"}
@@ -90,11 +90,11 @@ def stability(
     seed : int
         Key of the draws and of all starts.
     effort, weights
-        As in `fit_mle`; "rows" draws rows evenly, and keeps their weights.
+        As in `hmoe_stats.fit`; "rows" draws rows evenly, and keeps their weights.
     n_jobs : int
         Processes; -1 for as many as there are processors. The table does not depend on it.
     **options
-        Further keywords of the fits.
+        Further keywords of `hmoe_stats.fit`.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def stability(
     gating, k2, kind = check_gating(gating), check_k2(k2), check_known("kind", kind, KINDS)
     n, seed = check_whole("n", n), check_seed(seed)
     options |= {"gating": gating, "k2": k2, "effort": effort}
-    whole = None if kind == "halves" else fit_mle(X, y, weights=weights, seed=seed, **options).measure
+    whole = None if kind == "halves" else fitting.fit(X, y, weights=weights, seed=seed, **options).measure
     calls = [((X, y, weights), whole, kind, seed, number, options) for number in range(n)]
     if n_jobs == 1:
         return Stability(gating, k2, kind, tuple(_compared(*call) for call in calls))
@@ -132,7 +132,7 @@ def _compared(data, whole, kind, seed, number, options):
         takes = (rng.integers(size, size=size) if kind == "rows" else np.arange(size),)
     try:
         fits = [
-            fit_mle(X[take], y[take], weights=None if weights is None else weights[take], seed=key, **options)
+            fitting.fit(X[take], y[take], weights=None if weights is None else weights[take], seed=key, **options)
             for take, key in zip(takes, keys[1:], strict=False)
         ]
     except ValueError as error:

@@ -1,6 +1,7 @@
 """Models of many shapes and gatings fitted to the same data, and what speaks for each.
 
-Criteria, and what they cannot tell. l is the log-likelihood in nats, n the number of rows, p that of free parameters.
+Criteria, and what they cannot tell. l is the log-likelihood of a fit in nats, without its penalty, n the number of
+rows, p that of free parameters.
 
 - **aic**, 2 p - 2 l, and **bic**, p log n - 2 l; smaller is better. Both count parameters as if all were identified. A
   spare expert is not: under the null 2 l rises by more than chi-square of its parameters. BIC is consistent all the
@@ -25,8 +26,8 @@ from functools import cached_property
 
 import numpy as np
 
+from .. import fitting
 from ..arguments import check_gating, check_k2, check_known, check_seed, check_weighted_data, check_whole, shown
-from ..fitting import fit_mle, fit_nested
 from ..fitting.result import FitResult
 from ..inference import criteria as information_criteria
 from ..likelihood import log_density
@@ -170,13 +171,13 @@ def select(
     seed : int
         Key of the folds, and of the starts of all fits.
     effort : {"quick", "usual", "wide"}
-        As in `fit_mle`.
+        As in `hmoe_stats.fit`.
     n_jobs : int
         Processes; -1 for as many as there are processors. The table does not depend on it.
     weights : array_like, (n,), optional
-        As in `fit_mle`; held-out rows count as many.
+        As in `hmoe_stats.fit`; held-out rows count as many.
     **options
-        Further keywords of the fits.
+        Further keywords of `hmoe_stats.fit`, such as the penalty.
 
     Returns
     -------
@@ -217,7 +218,7 @@ def select(
     for (gating, _), tree in trees.items():  # a shape that was not asked for
         if model(gating, tree.k2) not in {model(*key) for key in reasons}:
             start = {"start": tree.measure, "weights": weights}
-            one = fits[gating, tree.k2] = fit_mle(X, y, gating, tree.k2, **options | start)
+            one = fits[gating, tree.k2] = fitting.fit(X, y, gating, tree.k2, **options | start)
             reasons[gating, tree.k2] = "; ".join(filter(None, ["added, as a dendrogram suggests it", _doubt(one)]))
     return Selection(fits, reasons, held_out, trees, criteria, None if weights is None else np.asarray(weights))
 
@@ -276,11 +277,11 @@ def _one(data, options, task):
     gating, shapes, part = task
     if part is None:
         X, y, weights = data.parts
-        return fit_nested(X, y, gating, shapes, weights=weights, **options)
+        return fitting.fit_nested(X, y, gating, shapes, weights=weights, **options)
     outside = np.setdiff1d(np.arange(len(data.parts[1])), part)
     X, y, weights = data.rows(outside)
     try:
-        found = fit_nested(X, y, gating, shapes, weights=weights, **options)
+        found = fitting.fit_nested(X, y, gating, shapes, weights=weights, **options)
     except ValueError as error:
         found = [error] * len(shapes)
     X, y, _ = data.rows(part)
