@@ -288,6 +288,22 @@ def test_what_is_missing_has_its_reason():
     assert "see table['reason']" in repr(found)
 
 
+def test_a_gating_of_which_nothing_can_be_fitted_has_its_reason_and_nothing_at_all_is_an_error():
+    X, y = sample(n=20)
+    found = hs.select(X, y, ("SS", "LL"), [(1,), (3, 3), (3, 3)], "bic", **QUICK)
+    assert list(found.reasons) == [("SS", (1,)), ("SS", (3, 3)), ("LL", (3, 3))]
+    assert list(found.fits) == [("SS", (1,))]
+    assert "free parameters" in found.reasons["LL", (3, 3)]
+    with pytest.raises(ValueError, match="more rows than the model has free parameters"):
+        hs.select(X, y, ("SS", "LL"), [(3, 3)], "bic", **QUICK)
+
+
+def test_no_model_is_fitted_under_two_names():
+    X, y = sample(n=100)
+    found = hs.select(X, y, ("LS", "SS"), [(1, 1), (2,), (2, 1), (1, 2), (1,)], "bic", **QUICK)
+    assert list(found.reasons) == [("LS", (1, 1)), ("LS", (2,)), ("LS", (2, 1)), ("LS", (1,)), ("SS", (2, 1))]
+
+
 def test_weights_count_and_frames_keep_their_names():
     X, y = sample(n=150)
     frame, times = pd.DataFrame({"speed": X[:, 0]}, index=np.arange(150) + 7), np.arange(150) % 3 + 1.0

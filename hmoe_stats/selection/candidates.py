@@ -5,8 +5,8 @@ rows, p that of free parameters.
 
 - **aic**, 2 p - 2 l, and **bic**, p log n - 2 l; smaller is better. Both count parameters as if all were identified. A
   spare expert is not: under the null 2 l rises by more than chi-square of its parameters. BIC is consistent all the
-  same where the model is right; where it is not, as with outliers, it takes one expert more for each thing it cannot
-  otherwise say.
+  same where the model is right; where it is not it takes one expert more for each thing it cannot otherwise say: for
+  2 % of outliers all criteria here do, the dendrogram among them (figures/selection/selection.csv).
 - **icl**, BIC plus twice the entropy of the responsibilities: of experts that overlap it says that they are one, true
   or not.
 - **cv**, the mean log-density of held-out rows, in nats a row; larger is better. It asks for prediction, not for the
@@ -27,7 +27,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import fitting
-from ..arguments import check_gating, check_k2, check_known, check_seed, check_weighted_data, check_whole, shown
+from ..arguments import check_data, check_gating, check_k2, check_known, check_seed, check_weights, check_whole, shown
 from ..fitting.result import FitResult
 from ..inference import criteria as information_criteria
 from ..likelihood import log_density
@@ -193,7 +193,8 @@ def select(
     shapes = list(dict.fromkeys(check_k2(k2) for k2 in _some("shapes", SHAPES if shapes is None else shapes)))
     criteria = [criteria] if isinstance(criteria, str) else criteria
     criteria = tuple(dict.fromkeys(check_known("criteria", name, CRITERIA) for name in _some("criteria", criteria)))
-    n = len(check_weighted_data(X, y, None)[1])
+    n = len(check_data(X, y)[1])
+    check_weights(weights, n, ("X", X), ("y", y))
     folds, seed = check_whole("folds", folds, 2, n), check_seed(seed)
     models, options = _models(gatings, shapes), options | {"seed": seed, "effort": effort}
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(zlib.crc32(b"folds"),)))
@@ -213,6 +214,8 @@ def select(
                 held_out[key][part] = values
                 if doubt:
                     reasons[key] = "; ".join(filter(None, [reasons[key], f"a fold's fit: {doubt}"]))
+    if not fits:
+        raise ValueError(next(iter(reasons.values())))
     held_out = {key: values for key, values in held_out.items() if "cv" in criteria and not np.isnan(values).any()}
     trees = _trees(fits) if "dendrogram" in criteria else {}
     for (gating, _), tree in trees.items():  # a shape that was not asked for
@@ -231,11 +234,11 @@ def _some(name, values):
 
 def _models(gatings, shapes):
     """Gating -> shapes, no model twice."""
-    out, known = {}, set()
-    for gating in gatings:
-        out[gating] = [k2 for k2 in shapes if model(gating, k2) not in known]
-        known |= {model(gating, k2) for k2 in out[gating]}
-    return {gating: own for gating, own in out.items() if own}
+    out = {}
+    for key in ((gating, k2) for gating in gatings for k2 in shapes):
+        out.setdefault(model(*key), key)
+    of_gating = {gating: [k2 for word, k2 in out.values() if word == gating] for gating in gatings}
+    return {gating: own for gating, own in of_gating.items() if own}
 
 
 def _doubt(fit):
@@ -275,14 +278,13 @@ def _answers(data, options, tasks, n_jobs):
 
 def _one(data, options, task):
     gating, shapes, part = task
-    if part is None:
-        X, y, weights = data.parts
-        return fitting.fit_nested(X, y, gating, shapes, weights=weights, **options)
-    outside = np.setdiff1d(np.arange(len(data.parts[1])), part)
-    X, y, weights = data.rows(outside)
+    rows = None if part is None else np.setdiff1d(np.arange(len(data.parts[1])), part)
+    X, y, weights = data.parts if part is None else data.rows(rows)
     try:
         found = fitting.fit_nested(X, y, gating, shapes, weights=weights, **options)
     except ValueError as error:
         found = [error] * len(shapes)
+    if part is None:
+        return found
     X, y, _ = data.rows(part)
     return [one if isinstance(one, ValueError) else (log_density(one, X, y), _doubt(one)) for one in found]
