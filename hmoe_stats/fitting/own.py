@@ -20,7 +20,7 @@ def fit(
 
         a sum_j (s2 / nu_j + log(nu_j / s2) - 1)  +  rho / 2 sum over gates, components and columns of (t - mean t)^2
 
-    where s2 is the residual variance of the linear regression of y on X, and t are the slopes of gates per standard
+    where s2 is the residual variance of the linear regression of y on X over K^2, K being the number of experts, and t are the slopes of gates per standard
     deviation of what they multiply, less their mean over the gate; of Laplace gates, the distances of their centres
     from the mean of x in standard deviations. The penalty does not grow with n, and the estimator is consistent where
     the maximum-likelihood estimator in a box is.

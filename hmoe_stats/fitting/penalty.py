@@ -4,8 +4,9 @@
 
 The first is of the kind that Chen, Tan and Zhang (2008, Statistica Sinica 18) prove to make the maximum-likelihood
 estimator of a Gaussian mixture exist and be consistent: it goes to infinity as a variance goes to 0, and beside a
-log-likelihood of n rows it vanishes. s2 is the residual variance of the linear regression of y on x, so that nothing
-changes if a linear function of x is added to y. In the second, a ridge, t are slopes per standard deviation of what
+log-likelihood of n rows it vanishes. s2 is the residual variance of the linear regression of y on x over K^2, as K
+experts share what there is (Fraley and Raftery 2007, Journal of Classification 24): nothing changes if a linear
+function of x is added to y. In the second, a ridge, t are slopes per standard deviation of what
 they multiply, less their mean over the components of the gate, which the likelihood does not see; of Laplace gates,
 whose scores do not translate, they are the distances of the centres from the mean of x in standard deviations.
 """
@@ -66,7 +67,8 @@ class Penalty:
                     middle[part] = centre[column]
                 shared = 1.0 / part.size if gate.translates else 0.0
                 precision[np.ix_(part, part)] = (np.eye(part.size) - shared) / gate.unit(spread)[column] ** 2
-        return Terms(self.variance, _residual_variance(X, y, weights), self.ridge * precision, middle, where["log_nu"])
+        s2 = _residual_variance(X, y, weights) / K**2
+        return Terms(self.variance, s2, self.ridge * precision, middle, where["log_nu"])
 
 
 class Terms(NamedTuple):
@@ -103,7 +105,7 @@ def _residual_variance(X, y, weights):
     return max(float(rest @ rest) / (len(y) if weights is None else weights.sum()), LEAST * of_y)
 
 
-DEFAULT = Penalty(variance=0.02, ridge=0.1)
+DEFAULT = Penalty(variance=0.2, ridge=0.1)
 
 
 def check_penalty(penalty):
