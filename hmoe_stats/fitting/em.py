@@ -170,14 +170,14 @@ def least_squares(xx, xy, unit):
 
 def update_gates(problem, r, a, b, omega, beta, eps, steps=5):
     """Raise the gates of a problem by `update_gate`, all of them, for weights r (K, n): new a, b, omega, beta."""
-    (first, second), off = problem.gates, problem.offsets
+    (first, second), off, options = problem.gates, problem.offsets, {"steps": steps, "weights": problem.weights}
     if problem.k1 > 1:
-        a, b = update_gate(problem.X, np.add.reduceat(r, off[:-1], axis=0), first, a, b, eps, steps, problem.weights)
+        a, b = update_gate(problem.X, np.add.reduceat(r, off[:-1], axis=0), first, a, b, eps, **options)
     omega, beta = omega.copy(), beta.copy()
     for lo, hi in zip(off[:-1], off[1:], strict=True):
         if hi - lo > 1:
             parts = second, omega[lo:hi], beta[lo:hi]
-            omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], *parts, eps, steps, problem.weights)
+            omega[lo:hi], beta[lo:hi] = update_gate(problem.X, r[lo:hi], *parts, eps, **options)
     return a, b, omega, beta
 
 
