@@ -24,6 +24,10 @@ falls by no more than log n for each of its 2d + 3 parameters, which a search ov
 `fitting.certificate`). It is where it is because it was looked for, and no curvature tells how far it would move: its
 own parameters have no standard errors. What experts say together keeps its own.
 
+The log-likelihood of a penalised fit (`hmoe_stats.fit`) is the penalised one all along: I, what falls two standard
+errors away and how far the fit lies from the top are those of the log-likelihood less the penalty, while J, of the rows,
+knows no penalty. A ridge is information: where the data say little of a gate, its standard errors are the ridge's.
+
 Laplace gates have kinks. Their second derivatives are taken away from these; what the kinks would add has mean 0 under
 the model, and at an optimum, which sits on kinks, is nothing but bias.
 """
@@ -231,6 +235,10 @@ def curvature(fit):
             lost = np.log1p(-kernels.gate_weights(X[rows], args)) - np.log1p(-np.minimum(r.T, 1.0))
         gains += total(np.where(np.isfinite(lost), lost, np.inf), w)
 
+    penalty = fit.penalty and fit.penalty.on(G.gating, G.k2, X, y, weights)
+    if penalty:
+        gradient, hessian = penalty.derivatives(G.to_vector())
+        information, score = information + hessian, score - gradient
     log_likelihood = kernels.log_likelihood(X, y, args, 0.0, weights=weights)
     if abs(log_likelihood - fit.log_likelihood) > CHANGED * (abs(log_likelihood) + nobs):
         now = f"{log_likelihood:.12g} instead of {fit.log_likelihood:.12g}"
@@ -258,7 +266,7 @@ def curvature(fit):
         steps=steps,
         scores=scores,
         unheld=unheld,
-        drops=_drops(place, steps, good, X, y, weights),
+        drops=_drops(place, steps, good, X, y, weights, penalty),
         short=float(np.linalg.norm(steps[:, good].T @ score[index])),
         gains=gains,
         close=_close(G, X),
@@ -284,7 +292,7 @@ def _free(constraints):
     return null_space(constraints / np.linalg.norm(constraints, axis=1, keepdims=True))
 
 
-def _drops(place, steps, good, X, y, weights):
+def _drops(place, steps, good, X, y, weights, penalty):
     out = np.full((steps.shape[1], 2), np.nan)
     values, args = place.values, place.measure.kernel_args()
     top = kernels.log_density(X, y, args, 0.0)
@@ -295,6 +303,9 @@ def _drops(place, steps, good, X, y, weights):
                 moved = place.at(values + sign * steps[:, k]).kernel_args()
                 loss = top - kernels.log_density(X, y, moved, 0.0)
                 out[k, side] = np.sum(loss if weights is None else weights * loss)
+                if penalty:
+                    out[k, side] += penalty.value(place.at(values + sign * steps[:, k]).to_vector())
+                    out[k, side] -= penalty.value(place.measure.to_vector())
     return out
 
 
