@@ -24,11 +24,12 @@ from .measure import MixingMeasure
 from .rates import compare_rates, fit_rate
 from .sample_size import sample_size, sample_size_ratio
 from .sampling import Grid, Normal, Uniform, sample, sample_lattice
+from .selection import select
 from .voronoi import parameter_errors, voronoi_loss
 
 __version__ = "0.1.0"
 
-_LAZY = ("datasets", "plotting", "theory")
+_LAZY = ("datasets", "plotting", "selection", "theory")
 
 __all__ = [
     "FitResult",
@@ -59,6 +60,7 @@ __all__ = [
     "sample_size",
     "sample_size_ratio",
     "score",
+    "select",
     "total_variation",
     "voronoi_loss",
     *_LAZY,

@@ -11,7 +11,6 @@ import numpy as np
 
 from .. import kernels, names
 from ..arguments import check_positive, check_whole
-from ..measure import WIDE
 from . import certificate, starts
 from .answers import Data
 from .newton import spectrum
@@ -121,13 +120,12 @@ def fit_em(
 def run(problem, z, eps, max_iter, tol):
     """EM from z: the last coordinates, and the value (see `Problem`) before the first and after every iteration."""
     _, _, off, a, b, omega, beta, eta, tau, nu, scale = problem.kernel_args(z)
-    in_first, in_second, in_experts = (np.flatnonzero(~problem.unseen[name]) for name in WIDE)
-    of_first, of_second, of_experts = (_taken(problem.X, columns) for columns in (in_first, in_second, in_experts))
+    in_experts = np.flatnonzero(~problem.unseen["eta"])
+    of_experts = taken(problem.X, in_experts)
     shift = problem.n * np.log(problem.y_scale)
-    first, second = (gate.on(seen) for gate, seen in zip(problem.gates, (in_first, in_second), strict=True))
     floor = np.exp((problem.lower * problem.scale)[problem.slices["log_nu"]])
     ceiling = VARIANCES[1] * problem.scale[problem.slices["tau"]] ** 2  # rounding of a far line may leave more
-    unit = np.append(_taken(np.where(problem.constant, 1.0, problem.spread)[None], in_experts)[0], 1.0)
+    unit = np.append(taken(np.where(problem.constant, 1.0, problem.spread)[None], in_experts)[0], 1.0)
     unit = np.where(unit > 0, unit, 1.0)
     added = (0.0, 0.0) if problem.penalty is None else problem.penalty.rows
     path = []
@@ -142,25 +140,16 @@ def run(problem, z, eps, max_iter, tol):
             r *= problem.weights
         if iteration == max_iter or (iteration and path[-1] - path[-2] < tol):
             break
-        eta, a, omega, beta = eta.copy(), a.copy(), omega.copy(), beta.copy()
-        lines = _taken(eta, in_experts), tau, nu
+        lines = taken(eta, in_experts), tau, nu
+        eta = eta.copy()
         new, tau, nu = update_experts(of_experts, problem.y, r, *lines, floor, ceiling, unit, added)
         eta[:, in_experts] = new[:, : in_experts.size]
-        if problem.k1 > 1:
-            r_groups = np.add.reduceat(r, off[:-1], axis=0)
-            parts = first, _taken(a, in_first), b
-            new, b = update_gate(of_first, r_groups, *parts, eps, weights=problem.weights)
-            a[:, in_first] = new[:, : in_first.size]
-        for lo, hi in zip(off[:-1], off[1:], strict=True):
-            if hi - lo > 1:
-                parts = second, _taken(omega[lo:hi], in_second), beta[lo:hi]
-                new, beta[lo:hi] = update_gate(of_second, r[lo:hi], *parts, eps, weights=problem.weights)
-                omega[lo:hi, in_second] = new[:, : in_second.size]
+        a, b, omega, beta = update_gates(problem, r, a, b, omega, beta, eps)
     v = np.concatenate([part.ravel() for part in (a, b, omega, beta, eta, tau, np.log(nu))])
     return v / problem.scale, path
 
 
-def _taken(X, columns):
+def taken(X, columns):
     """Some columns, no copy of all; one of zeros instead of none, as kernels take one at least."""
     if columns.size == X.shape[1]:
         return X
@@ -204,6 +193,26 @@ def least_squares(xx, xy, unit):
         if not deficient:
             break
     return solution / size, deficient
+
+
+def update_gates(problem, r, a, b, omega, beta, eps, steps=5):
+    """Raise the gates of a problem by `update_gate`, all of them, for weights r (K, n): new a, b, omega, beta."""
+    off, options = problem.offsets, {"steps": steps, "weights": problem.weights}
+    in_first, in_second = (np.flatnonzero(~problem.unseen[name]) for name in ("a", "omega"))
+    first, second = (gate.on(seen) for gate, seen in zip(problem.gates, (in_first, in_second), strict=True))
+    a, omega, beta = a.copy(), omega.copy(), beta.copy()
+    if problem.k1 > 1:
+        parts = first, taken(a, in_first), b
+        r_groups = np.add.reduceat(r, off[:-1], axis=0)
+        new, b = update_gate(taken(problem.X, in_first), r_groups, *parts, eps, **options)
+        a[:, in_first] = new[:, : in_first.size]
+    X = taken(problem.X, in_second)
+    for lo, hi in zip(off[:-1], off[1:], strict=True):
+        if hi - lo > 1:
+            parts = second, taken(omega[lo:hi], in_second), beta[lo:hi]
+            new, beta[lo:hi] = update_gate(X, r[lo:hi], *parts, eps, **options)
+            omega[lo:hi, in_second] = new[:, : in_second.size]
+    return a, b, omega, beta
 
 
 def update_gate(X, r, gate, slopes, intercepts, eps, steps=5, weights=None):

@@ -175,10 +175,15 @@ class Search:
     view: dict | None = None  # the Laplace scale and the columns that are seen; measures here are written with all
     penalty: Penalty | None = None
     own: bool = False  # data of a person's own: only bounds that were stated are a status
-    seen: dict = field(default_factory=dict)  # shape -> best optima
+    seen: dict = field(default_factory=dict)  # shape -> what `fit` returns
 
     def fit(self, k2):
         """The result, and the best optima as (log-likelihood, measure), the best first."""
+        if k2 not in self.seen:
+            self.seen[k2] = self._grown(k2)
+        return self.seen[k2]
+
+    def _grown(self, k2):
         rng = np.random.default_rng(starts.key(self.seed, self.gating, k2))
         smaller, leaders, inside = shapes.one_less(k2, self.start), [], self.start
         if smaller is not None:
@@ -194,11 +199,10 @@ class Search:
                 self.repeat(moves.regroupings if self.effort.regroups_again else moves.shakes, pool, rng)
         optima, finals = self.finals(pool, inside if leaders else None)
         result = _result(self, pool, optima, finals)
-        self.seen[k2] = [
+        return result, [
             (result.penalised_log_likelihood, result.measure.wide()),
             *(run.entry for run in optima[1 : moves.LEADERS]),
         ]
-        return result, self.seen[k2]
 
     @property
     def regroups(self):

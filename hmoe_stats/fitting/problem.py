@@ -111,14 +111,16 @@ def check_problem(X, y, gating, k2, weights=None, laplace_scale=1.0, gate_column
     """Checked (X, y, gating, k2, weights, view) of a fit; `ValueError` where none makes sense.
 
     The view is that of `measure.check_view`. Rows must not be too few, nor y constant. Rows of weight 0 are left out,
-    and weights that are all 1 are None. Of the others there must be more than the model has free parameters, and the
-    weights must sum to more than that, too: a sum is a number of rows.
+    and weights that are all 1 are None. Of the others there must be more than the model has free parameters, slopes
+    on constant columns left out, and the weights must sum to more than that, too: a sum is a number of rows.
     """
     x_names, _ = names.of_data(X, y)
     X, y, weights = check_weighted_data(X, y, weights)
     gating, k2, d = check_gating(gating), check_k2(k2), X.shape[1]
     view = check_view(gating, d, laplace_scale, gate_columns, expert_columns, x_names)
-    d_gate, d_expert = (d if view[name] is None else len(view[name]) for name in ("gate_columns", "expert_columns"))
+    varies = moments(X, weights)[2]
+    seen = (view["gate_columns"], view["expert_columns"])
+    d_gate, d_expert = (int(varies[slice(None) if columns is None else list(columns)].sum()) for columns in seen)
     free = free_parameters(k2, d_expert, d_gate)
     if y.size <= free:
         of_weight = "" if weights is None else " of positive weight"
