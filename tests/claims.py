@@ -32,8 +32,8 @@ KINDS = {name: kind for kind, names in KINDS.items() for name in names.split()}
 LEVELS = {"a": 1, "b": 1, "loss_published": 0, "loss_sharp": 0, "hellinger": 0, "routing": 0}
 NAMES = {"loss_published": "the published loss", "mean-nu": "the mean of nu over the cell", "eta": "eta"}
 PARAMETERS = "omega eta tau nu mean-omega mean-eta mean-tau mean-nu beta a b loss_published loss_sharp".split()
-STUDIES = "exact over-by-one nine-decades search elsewhere over-by-two unidentified level-one".split()
-STUDIES += "box box-wide plane million quick reproduction reproduction-em reproduction-far reproduction-far-em".split()
+STUDIES = "exact over-by-one nine-decades search elsewhere over-by-two unidentified unidentified-far".split()
+STUDIES += "level-one box box-wide plane million quick reproduction reproduction-em reproduction-far reproduction-far-em".split()
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
@@ -295,10 +295,17 @@ def gain(of, model, n):
     return f"{row['gain']:.1f} ({row['gain_error']:.1f})"
 
 
+def without_optimum(of, model, n=None):
+    """The fits without an optimum, of all those from n on."""
+    table = _ends(of, model)
+    table = table[table["n"] >= (0.0 if n is None else float(n))]
+    return f"{(table['cells'] - table['converged'] - table['boundary']).sum()} of {table['cells'].sum()}"
+
+
 def gain_trend(of, model, n):
     """By how much the mean gain rises with every decade of n, from n on: weighted least squares, and its error."""
     table = _ends(of, model)
-    table = table[table["n"] >= float(n)]
+    table = table[(table["n"] >= float(n)) & table["gain_error"].notna()]
     decades, weight = np.log10(table["n"]), table["gain_error"] ** -2
     away = decades - np.average(decades, weights=weight)
     slope = (weight * away * table["gain"]).sum() / (weight * away**2).sum()
@@ -317,7 +324,9 @@ def rows_ratio(of, one, other, what, error, statistic="mean", size=2):
     """How many times as many rows the first model takes as the second for an error."""
     level, name, kind = quantity(what)
     at = [whole(of).errors[tuple(models(of, [model])), (level, int(size), name, kind)] for model in (one, other)]
-    curves = [pd.DataFrame({"n": x.n, "replicate": x.replicate, "error": x.error}) for x in at]
+    kept = [enough(x.n, statistic)[0] for x in at]
+    at = [(x.n[keep], x.replicate[keep], x.error[keep]) for x, keep in zip(at, kept, strict=True)]
+    curves = [pd.DataFrame(dict(zip(("n", "replicate", "error"), x, strict=True))) for x in at]
     found = hs.sample_size_ratio(*curves, float(error), statistic=statistic)
     return interval(found.ratio, found.ci_low, found.ci_high)
 
@@ -397,6 +406,11 @@ def all_agree(of, *words):
     rows = [row for *_, row in differences(of, *words)]
     assert {row["verdict_limit"] for row in rows} == {"agrees"}
     return word(len(rows))
+
+
+def agrees(of, one, other, what):
+    """What a paired difference says of that of the limits."""
+    return line(of, "differences", [one, other], what)["verdict_limit"]
 
 
 def excluded(of, *words):

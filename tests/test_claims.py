@@ -152,6 +152,25 @@ CLAIMS = {
         ... n^(-1/2) under SS, {rate SS loss_published}, and is {verdict LL loss_published form=published} under LL,
         {rate LL loss_published}.
     """,
+    "unidentified-far": """
+        *{truth}, three experts fitted to one in both groups, SS and LL, on a lattice; {reach}, {number} sizes,
+        {asked} replicates.*
+        ... The mean of eta over the cell falls with {rate SS mean-eta} under SS, {verdict SS mean-eta} than the
+        derived {derived SS mean-eta}, and with {rate LL mean-eta} under LL, {verdict LL mean-eta} with the derived
+        {derived LL mean-eta}: a paired difference of {apart SS LL mean-eta}. eta falls with {rate SS eta} under SS
+        (derived {derived SS eta}) and with {rate LL eta} under LL (derived {derived LL eta}), apart by
+        {apart SS LL eta}. But the expert function over the cell falls with {rate SS expert} under SS and
+        {rate LL expert} under LL (derived {derived SS,LL expert} for both), a difference of {apart SS LL expert},
+        which {agrees SS LL expert} with 0; so does tau, {rate SS tau} and {rate LL tau}, apart by {apart SS LL tau}.
+        To bring the mean error of the expert function to 0.1, SS takes {rows_ratio SS LL expert 0.1 size=3} times
+        the rows of LL, to 0.05 {rows_ratio SS LL expert 0.05 size=3} times.
+        ... omega does not fall, {rate SS omega} and {rate LL omega}; the mean function of the cell falls with
+        {span SS,LL cell_mean} under both (derived {derived SS,LL cell_mean}).
+        ... Of the fits at 1e11 and 1e12 rows {without_optimum SS 1e11} under SS and {without_optimum LL 1e11} under LL
+        ... changes by {gain_trend SS 1e6} a decade from 1e6 on under SS and by {gain_trend LL 1e6} under LL.
+        ... eta, tau, nu ({span SS,LL nu} under both, derived {derived SS,LL nu}) and the expert function are
+        {verdict SS,LL eta,tau,nu,expert} than derived
+    """,
     "level-one": """
         *{truth} with one group too many,
         ... {grid}, {starts} starts.*
@@ -332,6 +351,11 @@ DECLARED = {
         "within 0.03 of their limits": "what is asked",
     },
     "search": {"0.9 quantiles": "a statistic"},
+    "unidentified-far": {
+        "expert function to 0.1, SS": "what is asked",
+        "LL, to 0.05 ": "what is asked",
+        "within 500 iterations": "declared",
+    },
     "unidentified": {"(0.55, in a run that is not kept)": HISTORY},
     "box, box-wide": {
         "beta within 0.75, 1.5 and 3;": "declared boxes",
