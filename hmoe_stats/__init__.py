@@ -25,6 +25,7 @@ from .rates import compare_rates, fit_rate
 from .sample_size import sample_size, sample_size_ratio
 from .sampling import Grid, Normal, Uniform, sample, sample_lattice
 from .selection import select
+from .specialization import specialization
 from .voronoi import parameter_errors, voronoi_loss
 
 __version__ = "0.1.0"
@@ -61,6 +62,7 @@ __all__ = [
     "sample_size_ratio",
     "score",
     "select",
+    "specialization",
     "total_variation",
     "voronoi_loss",
     *_LAZY,

@@ -7,7 +7,7 @@ of the two gates of expert j and mu_j its line. X (n, d), y (n,) and q (m,) come
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import log_ndtr, logsumexp, ndtr, ndtri, ndtri_exp, softmax
+from scipy.special import log_ndtr, log_softmax, logsumexp, ndtr, ndtri, ndtri_exp, softmax
 
 from . import kernels
 from .measure import ARRAYS
@@ -19,6 +19,27 @@ def parts(G, X):
     """Weights (n, K), lines (n, K) and standard deviations (K,) of the experts."""
     G = G.wide()
     return kernels.gate_weights(X, G.kernel_args()), X @ G.eta.T + G.tau, np.sqrt(G.nu)
+
+
+def log_parts(G, X, y):
+    """Logarithms of the experts' gate weights, and of these times their densities, (n, K) each."""
+    G = G.wide()
+    return log_joint(G.gates, X, y, G.kernel_args())
+
+
+def log_joint(gates, X, y, args):
+    """Logarithms of the experts' gate weights, and of these times the experts' densities: each (n, K).
+
+    In logarithms, as the other experts' weights underflow in the rows that a steep gate gives to one.
+    """
+    _, _, off, a, b, omega, beta, eta, tau, nu, _ = args
+    first = log_softmax(gates[0].scores(X, a) + b, axis=1)
+    second = gates[1].scores(X, omega) + beta
+    weight = np.empty_like(second)
+    for i, (lo, hi) in enumerate(pairwise(off)):
+        weight[:, lo:hi] = first[:, i : i + 1] + log_softmax(second[:, lo:hi], axis=1)
+    residual = y[:, None] - X @ eta.T - tau
+    return weight, weight - 0.5 * (residual**2 / nu + np.log(2.0 * np.pi * nu))
 
 
 def quantile(G, X, q):

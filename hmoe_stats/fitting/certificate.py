@@ -17,9 +17,10 @@ of known truths, some of which have experts of tiny variance.
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
+from scipy.special import logsumexp
 
 from .. import kernels
+from ..conditional import log_joint
 from ..matching import expert_distances
 from ..sampling import Empirical
 from .rows import batches, total, weights_of
@@ -95,7 +96,7 @@ def _spurious(problem, args):
     held, gain, taken, around = np.zeros((4, len(chosen)))
     for rows in batches(problem.rows) if chosen else ():
         weights = weights_of(problem.weights, rows)
-        weight, joint = _log_densities(problem.gates, problem.X[rows], problem.y[rows], args)
+        weight, joint = log_joint(problem.gates, problem.X[rows], problem.y[rows], args)
         whole = logsumexp(joint, axis=1, keepdims=True)
         for k, (mask, wide) in enumerate(chosen):
             others = logsumexp(joint[:, ~mask], axis=1, keepdims=True)
@@ -113,21 +114,6 @@ def _spurious(problem, args):
             ratio = np.exp(around[k] / taken[k]) / nu[mask].max()
             found[experts] = experts, gain[k], bound, ratio
     return list(found.values())
-
-
-def _log_densities(gates, X, y, args):
-    """Logarithms of the experts' gate weights, and of these times the experts' densities: each (n, K).
-
-    In logarithms, as the other experts' weights underflow in the rows that a steep gate gives to one.
-    """
-    _, _, off, a, b, omega, beta, eta, tau, nu, _ = args
-    first = log_softmax(gates[0].scores(X, a) + b, axis=1)
-    second = gates[1].scores(X, omega) + beta
-    weight = np.empty_like(second)
-    for i, (lo, hi) in enumerate(pairwise(off)):
-        weight[:, lo:hi] = first[:, i : i + 1] + log_softmax(second[:, lo:hi], axis=1)
-    residual = y[:, None] - X @ eta.T - tau
-    return weight, weight - 0.5 * (residual**2 / nu + np.log(2.0 * np.pi * nu))
 
 
 def warnings(problem, z, gradient):
