@@ -33,7 +33,7 @@ from .pace import Pace
 from .schema import EXPERTS
 from .store import Store, StoreError, being_written
 from .streams import BROKEN_PIPE, OutputLost, guarded
-from .study import load_study, shipped_studies, sizes_of, study_template, text_of
+from .study import load_study, shipped_cells, shipped_studies, sizes_of, study_template, text_of
 
 GATING = "Gates of level 1 and 2: two letters of S (softmax), L (Laplace), Q (quadratic)."
 NAME_THE_SHELL = (
@@ -239,6 +239,42 @@ def studies(results: Annotated[Path | None, typer.Option(hidden=True)] = None):
     for name in shipped_studies():
         study = load_study(name)
         print(f"{name:<12} {study.n_cells:>6} cells  {visible(study.title)}")
+
+
+@app.command()
+def results(
+    study: Annotated[
+        list[str] | None, typer.Argument(metavar="[STUDY]...", help="Unpack the fits of these studies.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Unpack those of all studies.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to unpack into.")] = Path("results"),
+):
+    """List the fits that ship, or unpack them, so that rates, plot and table need no run.
+
+    A file that is there already is left as it is.
+    """
+    import gzip
+    import shutil
+
+    packed = shipped_cells()
+    for name in study or ():
+        if name not in packed:
+            raise UserError(f"STUDY: expected one whose fits ship, {', '.join(packed) or 'here none'}; got {name!r}")
+    if not study and not every:
+        for name, file in packed.items():
+            print(f"{name:<20} {load_study(name).n_cells:>6} cells  {file.stat().st_size / 1e6:5.2f} MB packed")
+        return
+    _check_folder(out)
+    make_folder(out)
+    for name in packed if every else dict.fromkeys(study):
+        file = out / f"{name}.sqlite"
+        if file.exists():
+            print(f"{visible(file)}: is there already")
+            continue
+        with written_whole(file) as part, packed[name].open("rb") as stream, gzip.open(stream) as content:
+            with open(part, "wb") as target:
+                shutil.copyfileobj(content, target)
+        print(f"{visible(file)}: unpacked")
 
 
 @app.command()

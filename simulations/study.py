@@ -321,6 +321,20 @@ def shipped_studies():
     return dict(sorted((entry.name[:-5], entry) for entry in folder.iterdir() if entry.name.endswith(".toml")))
 
 
+def shipped_cells():
+    """The packed results that ship with the package, SQLite files in gzip: name of the study -> file.
+
+    An installed package has them beside its studies, a checkout in figures/cells.
+    """
+    package = importlib.resources.files(__package__)
+    folder = next(
+        (place for place in (package / "cells", package / ".." / "figures" / "cells") if place.is_dir()), None
+    )
+    end = ".sqlite.gz"
+    found = [] if folder is None else [entry for entry in folder.iterdir() if entry.name.endswith(end)]
+    return dict(sorted((entry.name.removesuffix(end), entry) for entry in found))
+
+
 def load_study(source):
     """Read a study by the name of a shipped one, or from the path of a TOML file.
 
