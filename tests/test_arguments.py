@@ -113,6 +113,7 @@ TABLE = {
         {"seed": 0},
     ),
     datasets.load: ({"name": "name"}, {}),
+    datasets.names: ({}, {}),
     hs.compare: ({"fits": "object"}, {}),
     theory.rates: (
         {"G0": "measure", "k2": "k2", "gating": "name?", "form": "name", "x": "law?"},
