@@ -190,7 +190,7 @@ def public():
         for name in names:
             value = getattr(room, name)
             if inspect.isroutine(value) or inspect.isclass(value):
-                if room not in (plotting, datasets) or value.__module__ == room.__name__:
+                if room not in (plotting, datasets) or value.__module__.startswith(room.__name__):
                     yield value
 
 

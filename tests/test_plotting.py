@@ -282,7 +282,7 @@ def test_curves_that_were_fitted_before_are_drawn_without_a_fit(table, monkeypat
     parts = dict(list(table.groupby("gating", sort=False)))
     fits = {name: fit_rate(part["n"], part["error"]) for name, part in parts.items()}
     wanted = plotting.rate_plot(table, references={"derived": 0.25})
-    monkeypatch.setattr(plotting, "fit_rate", lambda *_, **__: pytest.fail("fitted"))
+    monkeypatch.setattr(plotting.rates, "fit_rate", lambda *_, **__: pytest.fail("fitted"))
     ax = plotting.curve_plot(fits, references={"derived": 0.25})
     assert legend_texts(ax) == legend_texts(wanted)
     for drawn, line in zip(ax.get_lines(), wanted.get_lines(), strict=True):
