@@ -111,7 +111,7 @@ def qq_plot(fit, ax=None, *, level=0.95):
     with style():
         ax = as_axes(ax)
         ax.fill_between(
-            normal, low, high, color="0.85", linewidth=0, label=f"{level:.4g} of each, if the model is right"
+            normal, low, high, color="0.85", linewidth=0, label=f"{100 * level:.4g} % of each, if the model is right"
         )
         ax.plot(normal, normal, color="0.35", linewidth=0.7)
         ax.scatter(normal, residuals[order], **DOT, zorder=3)
