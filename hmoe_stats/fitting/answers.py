@@ -285,6 +285,33 @@ class Answers:
         """
         return _inference().sample(self, x, seed)
 
+    # -- pictures ------------------------------------------------------------------------------------------------------
+    def plot(self, kind="fit", ax=None, **options):
+        """Draw the fit with its data.
+
+        Parameters
+        ----------
+        kind : {"fit", "gates", "tree", "residuals", "qq", "intervals"}
+            Experts, mean and gates along a covariate (`hmoe_stats.plotting.fit_plot`); gates on the plane of two
+            covariates (`gate_map`); the tree in words (`tree_plot`); quantile residuals against a covariate or the mean
+            (`residual_plot`), or against normal quantiles (`qq_plot`); functions of x with intervals (`interval_plot`).
+        ax : matplotlib Axes, optional
+        **options
+            Keywords of these functions.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ValueError
+            If the fit does not know its data, or as the function that draws.
+        """
+        from ..plotting import of_fit
+
+        return of_fit(self, kind, ax, **options)
+
     # -- files ---------------------------------------------------------------------------------------------------------
     def save(self, path):
         """Write the fit to a JSON file, every number exactly, whole or not at all.
