@@ -2,10 +2,9 @@
 
 Samples of C2 (`hmoe_stats.datasets`: two groups of two experts, 3.4 standard deviations apart and more), x uniform on
 [-3, 3], of 300, 1000 and 3000 rows, a hundred of each, and 25 of them with 2 % of their y replaced by draws that are
-uniform on [-20, 20].
-Of each, flat models of one to five experts and trees (2, 2) and (3, 2) are fitted with the gating of the truth, Laplace
-gates at its scale, and BIC, ICL, AIC and the dendrogram choose among them. Which of two models with four experts is chosen, the flat one
-or the tree, is counted apart: on C2 a flat gate is hardly another one.
+uniform on [-20, 20]. Of each, flat models of one to five experts and trees (2, 2) and (3, 2) are fitted with the gating
+of the truth, Laplace gates at its scale, and BIC, ICL, AIC and the dendrogram choose among them. Which of two models
+with four experts is chosen, the flat one or the tree, is counted apart: on C2 a flat gate is hardly another one.
 
 Data are keyed by (2510, n, set), the same for both gatings but for y, and with and without outliers.
 
