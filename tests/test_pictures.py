@@ -104,6 +104,7 @@ def test_a_gate_map_mixes_the_colours_of_components_by_their_probabilities(gatin
         weights = hs.gate_weights(P2[gating], [text.get_position()])[0]
         weights = weights if level == "experts" else weights.reshape(2, 2).sum(axis=1)
         assert names[weights.argmax()] == text.get_text()
+        assert 0.03 < ax.transAxes.inverted().transform(ax.transData.transform(text.get_position())).min() < 0.97
     assert [text.partition(":")[0] for text in legend_texts(ax)] == [f"{level[:-1]} {name}" for name in names]
     ax.figure.savefig(io.BytesIO())
 
@@ -157,14 +158,14 @@ def test_a_tree_says_where_laplace_and_quadratic_gates_are():
 def test_a_tree_of_many_covariates_keeps_the_largest_terms_and_of_a_flat_model_no_groups():
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(size=(50, 5)) * [1, 10, 1, 1, 1], columns=list("abcde"))
-    eta = [[1.0, 0.2, 0.5, 0.1, 0.0], [0.0] * 5]
+    eta = [[1.0, 0.05, 0.4, 0.2, 0.0], [0.0] * 5]  # 0.05 b varies more than 0.2 d
     G = hs.MixingMeasure(
         gating="SS", k2=(2,), a=np.zeros((1, 5)), b=[0], omega=[[0.0] * 5, [0, 0, 0, 1, 0]], beta=[0, 0],
         eta=eta, tau=[0, 1], nu=[1, 4],
     )  # fmt: skip
     ax = plotting.tree_plot(G, X)
     found = texts(ax)
-    assert found[0].endswith("\ny = 0 + 1 a + 0.2 b + 0.5 c and 1 more, sd 1")
+    assert found[0].endswith("\ny = 0 + 1 a + 0.05 b + 0.4 c and 1 more, sd 1")
     assert found[1].endswith("reference\ny = 1, sd 2")
     assert not any(text.startswith("group") for text in found)
 

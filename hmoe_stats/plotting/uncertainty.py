@@ -7,6 +7,7 @@ from .checks import as_fit
 from .looks import COLORS, LINES, as_axes, axis_label, style
 from .views import padded, view
 
+WIDE = 28  # letters of a name in a legend, of which two do not stand side by side
 OF = ("mean", "experts", "gates", "groups", "quantile")
 
 
@@ -67,7 +68,8 @@ def interval_plot(fit, ax=None, *, of="mean", along=None, level=0.95, kind="hess
         y_label = "probability" if of_weights else axis_label(fit.y_name)
         ax.set(xlim=(x[0], x[-1]), ylim=(-0.02, 1.02) if of_weights else padded(y), ylabel=y_label)
         ax.set_xlabel(axis_label(here.labels[0]))
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        long = any(len(label) > WIDE for label in ax.get_legend_handles_labels()[1])
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=1 if long else 2)
     return ax
 
 
