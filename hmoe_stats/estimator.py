@@ -68,7 +68,8 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
     column; X is dense, finite and numeric. Equal rows are fitted as one row of their joint weight, so that weights that
     are integers and rows written as often are one fit, to the last bit.
 
-    A fit that is no maximum ("max_iter", "degenerate") raises a `ConvergenceWarning` and predicts nevertheless.
+    A fit that is no maximum ("max_iter", "degenerate", "interrupted") raises a `ConvergenceWarning` and predicts
+    nevertheless.
 
     Examples
     --------

@@ -83,6 +83,8 @@ def _fitted(study, cell):
 
     X, y, counts = study.sample(cell.gating, cell.n, cell.replicate)
     fit = estimate(study, cell, X, y, counts)
+    if fit.status == "interrupted":  # by whoever watched it: no answer to the cell
+        raise KeyboardInterrupt
     gain = hs.log_likelihood(fit.measure, X, y, weights=counts, relative_to=study.source(cell.gating, cell.replicate))
     if not math.isfinite(fit.log_likelihood):
         raise ArithmeticError(f"the log-likelihood is {fit.log_likelihood}")

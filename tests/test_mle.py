@@ -272,7 +272,7 @@ def test_a_wide_search_crosses_all_pairs_and_empties_six_optima(n_starts, monkey
     pairs = [(A, B, 1) for A in made for B in made if A is not B]
     assert len(moves.likeliest(search, problem, pairs, 4)) == (30 if wide else 4)
     bases = []
-    monkeypatch.setattr(moves, "insertions", lambda problem, H, rng, *counts: bases.append((H, *counts)) or [])
+    monkeypatch.setattr(moves, "insertions", lambda problem, H, rng, *counts, team: bases.append((H, *counts)) or [])
     monkeypatch.setattr(moves, "without", lambda search, measures, i: [G.replace(b=[0.1 * k, 0.0]) for k in range(8)])
     moves.reinsertions(search, pool_of(problem, made), rng, 1)
     assert [H.b[0] for H, *_ in bases] == [0.1 * k for k in range(6 if wide else 1)]

@@ -114,8 +114,8 @@ class Answers:
         Raises
         ------
         hmoe_stats.inference.InferenceError
-            A `ValueError`. If the fit is no maximum ("max_iter", "degenerate"); or if some parameters are not
-            identified, lie on a bound, or are Laplace centres beyond the data: the message names them, and the
+            A `ValueError`. If the fit is no maximum ("max_iter", "degenerate", "interrupted"); or if some parameters
+            are not identified, lie on a bound, or are Laplace centres beyond the data: the message names them, and the
             directions in which the log-likelihood is flat or far from quadratic.
 
         Notes

@@ -5,6 +5,7 @@ import numpy as np
 from .. import kernels
 from .newton import begin, climb_on
 from .problem import Problem, read_only
+from .progress import ALONE
 from .rows import batches, drawn, total, weights_of
 from .shapes import EXPERT
 from .starts import centre_and_units
@@ -17,7 +18,7 @@ APART = 1.0  # standard deviations (of noise for lines, of x for gates) by which
 PARTS = ("omega", "beta", "eta", "tau", "log_nu")
 
 
-def insertions(problem, G, rng, count, candidates=CANDIDATES):
+def insertions(problem, G, rng, count, candidates=CANDIDATES, team=ALONE):
     """Coordinates of starts with one expert more than the fitted G, put where the data ask for it.
 
     Random experts are judged in two ways, each of which finds half of the starts:
@@ -42,6 +43,8 @@ def insertions(problem, G, rng, count, candidates=CANDIDATES):
         Number of starts wanted; fewer are returned where fewer differ.
     candidates : int
         Experts drawn for each of them.
+    team : Team, optional
+        Threads that share them out.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def insertions(problem, G, rng, count, candidates=CANDIDATES):
         Coordinates of `problem`; the best of those alone come first, then the most promising.
     """
     (i,) = (g for g in range(G.k1) if problem.k2[g] == G.k2[g] + 1)
-    group = Group(problem, G, i)
+    group = Group(problem, G, i, team)
     drawn = group.candidates(rng, candidates * count)
     alone = group.climb(group.apart(group.alone(drawn), min(CLIMBED * count, SUMMITS)))
     alone = group.apart(alone, count - count // 2)
@@ -65,8 +68,8 @@ def one_by_one(experts):
 class Group:
     """Group i of a fitted G on the data, to which an expert may be added; all in the units of the problem."""
 
-    def __init__(self, problem, G, i):
-        self.problem, self.G = problem, problem.inside(G)
+    def __init__(self, problem, G, i, team=ALONE):
+        self.problem, self.G, self.team = problem, problem.inside(G), team
         self.i, self.gate = i, problem.gates[1]
         self.lo, self.hi = G.offsets[i], G.offsets[i + 1]
         _, self.spread, _ = centre_and_units(problem.X, problem.weights)
@@ -137,15 +140,25 @@ class Group:
         pivot, low, high = self._intercepts(experts)
         args = read_only(experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"])
         eps, weights = self.problem.smoothing, self.problem.weights
-        chosen, gain = kernels.insertion_gains(*self._data(), args, read_only(low, high), eps, weights=weights)
+        limits = read_only(low, high)
+
+        def gains(part):
+            some = tuple(values[part] for values in args), tuple(values[part] for values in limits)
+            return kernels.insertion_gains(*self._data(), *some, eps, weights=weights)
+
+        answers = self.team.map(gains, self.team.shares(pivot.size))
+        chosen, gain = (np.concatenate(parts) for parts in zip(*answers, strict=True))
         return self._judged(experts | {"beta": pivot + chosen, "gain": gain - self._taken_off(experts)})
 
     def climb(self, experts):
         """Each of the experts `alone` at the maximum of the gain near it."""
-        eps, place, tops = self.problem.smoothing, _Place(self), []
-        for expert in one_by_one(experts):
+        eps, place = self.problem.smoothing, _Place(self)
+
+        def climbed(expert):
             top = climb_on(place, begin(place, place.write(expert), eps), eps, np.inf, STEPS, ENOUGH, valleys=False)
-            tops.append(place.read(top.z) | {"gain": top.value})
+            return place.read(top.z) | {"gain": top.value}
+
+        tops = self.team.map(climbed, one_by_one(experts))
         return self._judged({name: np.array([top[name] for top in tops]) for name in tops[0]}) if tops else experts
 
     def helped(self, experts):
@@ -161,12 +174,15 @@ class Group:
             weighted, scores = scores.T, scores if weights is None else scores / weights
             outer = outer + scores @ weighted
             of_rows = X[rows], y[rows], kind, scale, np.ascontiguousarray(base[:, rows])
-            for start in range(0, pivot.size, TOGETHER):
+
+            def add(start, of_rows=of_rows, weights=weights, weighted=weighted):
                 part = slice(start, start + TOGETHER)
                 change = kernels.insertion_changes(*of_rows, tuple(values[part] for values in all_args), eps)
                 first[part] += total(change.T, weights)
                 second[part] += total((change**2).T, weights)
                 cross[part] += change @ weighted
+
+            self.team.map(add, range(0, pivot.size, TOGETHER))
         values, vectors = np.linalg.eigh(outer)
         known = values > 1e-10 * values[-1]
         own = second - ((cross @ vectors[:, known]) ** 2 / values[known]).sum(axis=1)

@@ -43,6 +43,7 @@ from .answers import Data
 from .newton import begin, maximise, polish, promise, spectrum
 from .penalty import Penalty
 from .problem import Problem, check_problem, one_thread
+from .progress import ALONE, Team, Watch, check_jobs, check_verbose
 from .race import AGREE, Pool, Run, same, sound
 from .result import FitResult
 
@@ -59,7 +60,7 @@ REGROUPED = 5  # regroupings or shakes in a row at most
 @one_thread
 def fit_mle(
     X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False, effort=None,
-    weights=None, laplace_scale=1.0, gate_columns=None, expert_columns=None,
+    weights=None, laplace_scale=1.0, gate_columns=None, expert_columns=None, n_jobs=1, verbose=False,
 ):  # fmt: skip
     """Maximum-likelihood fit of an HMoE in a box, with a certificate.
 
@@ -111,6 +112,13 @@ def fit_mle(
     gate_columns, expert_columns : sequence of int or str, optional
         The columns of X that gates, and experts, see, by number or, where X is a DataFrame, by name; all of them by
         default. () for none: constant gates, or experts without slopes.
+    n_jobs : int
+        Threads that climb starts at a time, -1 for as many as there are processors. No bit of the fit depends on it.
+    verbose : bool or callable
+        Tell how far the fit is: True at standard error, a line per move of the search and every two seconds; a callable
+        is given a `hmoe_stats.fitting.progress.Progress` after every round of a race. Who watches may stop: then an
+        interrupt (Ctrl-C, or a KeyboardInterrupt that the callable raises) returns the best that was found so far, with
+        the status "interrupted". Without it an interrupt is raised, as everywhere.
 
     Returns
     -------
@@ -120,6 +128,8 @@ def fit_mle(
     ------
     ValueError
         If the data are not finite, do not vary, are too few, or an argument does not fit.
+    KeyboardInterrupt
+        If interrupted, and not `verbose`; or if there is nothing yet to return.
 
     Notes
     -----
@@ -134,7 +144,7 @@ def fit_mle(
         X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, local, effort, weights, laplace_scale,
         gate_columns, expert_columns,
     )  # fmt: skip
-    return search.fit(shape)[0].named(*names.of_data(X, y))
+    return search.run(shape, check_jobs(n_jobs), check_verbose(verbose)).named(*names.of_data(X, y))
 
 
 def prepared(
@@ -176,6 +186,26 @@ class Search:
     penalty: Penalty | None = None
     own: bool = False  # data of a person's own: only bounds that were stated are a status
     seen: dict = field(default_factory=dict)  # shape -> what `fit` returns
+    pools: dict = field(default_factory=dict)  # shape -> its pool, of fits that are not over
+    team: Team = ALONE
+    watch: Watch = field(default_factory=Watch)
+
+    def run(self, k2, n_jobs=1, verbose=False, keeps=True):
+        """The result of a shape, in so many threads and watched (`fit_mle`).
+
+        An interrupt of a watched fit gives the best so far (`so_far`), unless it `keeps` nothing.
+        """
+        self.watch = Watch(verbose)
+        with Team(n_jobs) as self.team:
+            try:
+                return self.fit(k2)[0]
+            except KeyboardInterrupt:
+                found = self.so_far(k2) if self.watch and keeps else None
+                if found is None:
+                    raise
+                return found
+            finally:
+                self.team = ALONE
 
     def fit(self, k2):
         """The result, and the best optima as (log-likelihood, measure), the best first."""
@@ -189,16 +219,23 @@ class Search:
         if smaller is not None:
             nested, leaders = self.fit(smaller)
             inside = shapes.embed(nested.measure.wide(), k2, rng)  # the smaller fit, written in the larger shape
-        pool = Pool(self.problem(k2, inside), self.max_iter)
-        pool.race(moves.growth(self, pool, rng, leaders) if leaders else moves.first(self, pool, rng))
+        pool = self.pools[k2] = self.pool(self.problem(k2, inside))
+        if leaders:
+            self.race(pool, -np.inf, moves.growth, rng, leaders)
+        else:
+            self.race(pool, -np.inf, moves.first, rng)
         if self.regroups and len(k2) > 1:
             self.repeat(moves.regroupings, pool, rng)
         if leaders and (self.effort.exchanges_large or not pool.problem.large):
             self.exchange(pool, rng, smaller)
             if self.regroups:
                 self.repeat(moves.regroupings if self.effort.regroups_again else moves.shakes, pool, rng)
+        self.told(pool, "finish")
         optima, finals = self.finals(pool, inside if leaders else None)
+        self.team.map(lambda run: run.flaw, pool.runs)
         result = _result(self, pool, optima, finals)
+        self.told(pool, "done")
+        del self.pools[k2]
         return result, [
             (result.penalised_log_likelihood, result.measure.wide()),
             *(run.entry for run in optima[1 : moves.LEADERS]),
@@ -218,12 +255,57 @@ class Search:
             problem.refer_to(self.start)
         return problem
 
+    def pool(self, problem):
+        """A `Pool` of this search's threads."""
+        return Pool(problem, self.max_iter, self.team, self.watch)
+
+    def told(self, pool, name):
+        """Tell whoever watches that a move begins."""
+        self.watch.move = name
+        if self.watch:
+            self.watch.tell(pool.problem, best=max((run.value for run in pool.runs), default=-np.inf))
+
+    def race(self, pool, lead, move, rng, *args):
+        """Race the starts of a move, and return their runs."""
+        self.told(pool, move.__name__)
+        return pool.race(move(self, pool, rng, *args), lead)
+
+    def so_far(self, k2):
+        """The best there is of a shape whose fit was interrupted, climbed no more; None where there is nothing.
+
+        It is the best sound run of that shape, or, if that is more, the best smaller measure written in the shape.
+        """
+        if k2 in self.seen:
+            return self.seen[k2][0]
+        rng = np.random.default_rng(starts.key(self.seed, self.gating, k2))
+        pool, inside, smaller = self.pools.get(k2), self.start, k2
+        while (smaller := shapes.one_less(smaller, self.start)) is not None:
+            if smaller in self.seen:
+                inside = self.seen[smaller][0].measure.wide()
+                break
+            if smaller in self.pools and self.pools[smaller].known:
+                inside = self.pools[smaller].ahead.entry[1]
+                break
+        runs = [] if pool is None or not pool.known else [pool.ahead]
+        if inside is not None:
+            inside = inside if inside.k2 == k2 else shapes.embed(inside, k2, rng)
+            pool = pool or self.pool(self.problem(k2, inside))
+            whole = begin(pool.problem, pool.problem.from_measure(inside), 0.0)
+            runs.append(Run(pool.problem, "embedded", whole, "interrupted"))
+        if not runs:
+            return None
+        runs.sort(key=lambda run: (bool(run.flaw), -run.exact))
+        found, stage = _result(self, pool, runs[:1], runs[:1]), self.watch
+        why = f"interrupted after {stage.seconds:.1f} s, in {stage.move}: the best so far, which need be no maximum"
+        eps = 0.0 if runs[0].status == "interrupted" else pool.problem.smoothing
+        return replace(found, status="interrupted", message=why, warnings=(why, *found.warnings), smoothing=eps)
+
     def repeat(self, move, pool, rng):
         """Race the starts of a move, and of what they lead to, until that helps no more."""
         for _ in range(REGROUPED):
             best = pool.best
             known = pool.runs[best.number]
-            for run in pool.race(move(self, pool, rng), best.value):
+            for run in self.race(pool, best.value, move, rng):
                 if run.status == "converged" and same(run, known):  # its groups stay in their order
                     run.status = "merged"
                     known.agree += run.agree
@@ -247,15 +329,15 @@ class Search:
             if i is None:
                 break
             lead = pool.best.value
-            pool.race(moves.reinsertions(self, pool, rng, i), lead)
+            self.race(pool, lead, moves.reinsertions, rng, i)
             if self.effort.leaders_move:
-                entries = moves.moved_leaders(self, pool, rng, moved)
-                moved |= {run.number for run in pool.optima[: moves.LEADERS]}
-                pool.race(entries, lead)
-            entries = moves.matings(self, pool, rng, mated)
+                leading = {run.number for run in pool.optima[: moves.LEADERS]}
+                self.race(pool, lead, moves.moved_leaders, rng, moved)
+                moved |= leading
+            leading = {run.number for run in pool.optima[: moves.LEADERS]}
+            self.race(pool, lead, moves.matings, rng, mated)
             if self.effort.crossed is None:
-                mated |= {run.number for run in pool.optima[: moves.LEADERS]}
-            pool.race(entries, lead)
+                mated |= leading
             settled.add(i)
             if pool.best.value > lead + AGREE:
                 settled = {i}
@@ -268,13 +350,12 @@ class Search:
         problem, eps = pool.problem, pool.problem.smoothing * FINAL_SMOOTHING
         pool.runs.sort(key=lambda run: -run.value)  # stable: ties keep the order of the starts
         optima = pool.optima
-        finals = [self.finish(problem, run, eps) for run in optima[:FINISHED]]
+        finals = self.team.map(lambda run: self.finish(problem, run, eps), optima[:FINISHED])
         if inside is not None:
             z = problem.from_measure(inside)
             value = problem.value(z, 0.0)
             if all(run.flaw for run in finals) or value > max(run.exact for run in sound(finals)):
-                whole = begin(problem, z, eps)
-                embedded = Run(problem, "embedded", whole, certificate.flaw(problem, whole.z))
+                embedded = Run(problem, "embedded", begin(problem, z, eps))
                 finals.append(self.finish(problem, embedded, eps))
                 if value > max(run.exact for run in sound(finals)):
                     finals.append(embedded)
@@ -287,7 +368,7 @@ class Search:
         optimum = polish(problem, optimum, eps)
         if not problem.kinked:
             optimum = replace(optimum, path=[*run.optimum.path, *optimum.path[1:]])
-        return replace(run, optimum=optimum, flaw=certificate.flaw(problem, optimum.z))
+        return replace(run, optimum=optimum)
 
 
 def _result(search, pool, optima, finals):
@@ -329,9 +410,9 @@ def _result(search, pool, optima, finals):
             "score_norm": run.optimum.norm,
             "status": run.status,
             "n_iter": run.optimum.n_iter,
-            "note": run.flaw or _passed_over(run, final),
+            "note": "" if pool.racing else run.flaw or _passed_over(run, final),
         }
-        for run in pool.runs
+        for run in pool.known
     ]
     args = search.X, search.y, measure.kernel_args(), 0.0
     return FitResult(

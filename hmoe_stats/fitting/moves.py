@@ -101,11 +101,10 @@ def first(search, pool, rng):
 
 def from_data(search, pool, rng, count):
     """k-means++ clusters and random regressions in turn, warmed by EM."""
-    few, out = pool.problem.thinned(rng, EM_ROWS), []
-    for number in range(count):
-        make = starts.from_clusters if number % 2 == 0 else starts.random
-        out.append((make.__name__, warmed(few, make(few, rng))))
-    return out
+    few = pool.problem.thinned(rng, EM_ROWS)
+    makes = [(starts.from_clusters, starts.random)[number % 2] for number in range(count)]
+    made = search.team.map(lambda G: warmed(few, G), [make(few, rng) for make in makes])
+    return [(make.__name__, z) for make, z in zip(makes, made, strict=True)]
 
 
 def growth(search, pool, rng, leaders):
@@ -136,7 +135,7 @@ def growth(search, pool, rng, leaders):
 def inserted(search, problem, G, rng, count):
     """Starts with one expert more than G, where the likelihood asks for one; where n is large half are near splits."""
     near = count // 2 if problem.large else 0
-    out = [("insert", z) for z in insertions(problem, G, rng, count - near, search.effort.drawn)]
+    out = [("insert", z) for z in insertions(problem, G, rng, count - near, search.effort.drawn, team=search.team)]
     return out + near_splits(search, problem, G, rng, near)
 
 
@@ -159,7 +158,7 @@ def crosses(search, problem, leaders, count, rng):
     if i == j:
         return [], []  # the same group grew twice
     base = without(search, [best], j)[0]
-    sibling = Pool(search.problem(tuple(m + (g == i) for g, m in enumerate(smallest))), search.max_iter)
+    sibling = search.pool(search.problem(tuple(m + (g == i) for g, m in enumerate(smallest))))
     sibling.race(inserted(search, sibling.problem, base, rng, search.effort.grown))
     others = [run.entry for run in sibling.optima[:LEADERS]]
     return likeliest(search, problem, [(A, B, i) for _, A in leaders for _, B in others], count), others
@@ -168,7 +167,7 @@ def crosses(search, problem, leaders, count, rng):
 def likeliest(search, problem, pairs, count):
     """The measures A with group i of B instead of their own: the likeliest `count`, or all where all are crossed."""
     made = [problem.from_measure(shapes.transplant(A, B, i)) for A, B, i in pairs]
-    value = np.array([problem.value(z, problem.smoothing) for z in made])
+    value = np.array(search.team.map(lambda z: problem.value(z, problem.smoothing), made))
     kept = None if search.effort.crossed is None else count
     return [made[k] for k in np.argsort(-value, kind="stable")[:kept]]
 
@@ -176,7 +175,7 @@ def likeliest(search, problem, pairs, count):
 def without(search, measures, i):
     """The optima that measures of one shape lead to once one expert of group i is taken out, the best first."""
     k2 = measures[0].k2
-    pool = Pool(search.problem(tuple(m - (g == i) for g, m in enumerate(k2))), search.max_iter)
+    pool = search.pool(search.problem(tuple(m - (g == i) for g, m in enumerate(k2))))
     pool.race(
         [
             ("drop", pool.problem.from_measure(shapes.drop(G, j)))
@@ -196,7 +195,7 @@ def reinsertions(search, pool, rng, i):
     return [
         ("exchange", z)
         for G, count in zip(bases, shares, strict=True)
-        for z in insertions(pool.problem, G, rng, count, search.effort.drawn)
+        for z in insertions(pool.problem, G, rng, count, search.effort.drawn, team=search.team)
     ]
 
 
@@ -226,7 +225,7 @@ def regroupings(search, pool, rng):
     held = kernels.responsibilities(few.X, few.y, few.kernel_args(optimum.z), few.smoothing)[1]
     held += 1e-6  # an expert without rows starts from all of them
     swapped = [starts.from_weights(few, held[order]) for order in shapes.swaps(problem.k2)]
-    led = [_regated(search, few, G, rng) if problem.located else warmed(few, G) for G in swapped]
+    led = _regated(search, few, swapped, rng) if problem.located else search.team.map(lambda G: warmed(few, G), swapped)
     return [("regroup", z) for z in led] + shakes(search, pool, rng)
 
 
@@ -246,12 +245,18 @@ def warmed(few, G):
     return few.draw_in(em.run(few, few.from_measure(G), few.smoothing, EM_STEPS, tol=1e-3)[0])
 
 
-def _regated(search, few, G, rng):
-    """Coordinates of where the measure G leads to on a few rows, by the best of several places for its centres."""
-    tried = [G, *(starts.scatter(G, search.X, rng, search.weights) for _ in range(SCATTERED - 1))]
-    pool = Pool(few, search.max_iter)
-    pool.race([("", few.project(few.from_measure(H))) for H in tried])
-    return few.draw_in(pool.best.optimum.z)
+def _regated(search, few, measures, rng):
+    """Coordinates of where measures lead to on a few rows, each by the best of several places for its centres."""
+    tried = [
+        [G, *(starts.scatter(G, search.X, rng, search.weights) for _ in range(SCATTERED - 1))] for G in measures
+    ]
+
+    def led(places):
+        pool = Pool(few, search.max_iter)
+        pool.race([("", few.project(few.from_measure(H))) for H in places])
+        return few.draw_in(pool.best.optimum.z)
+
+    return search.team.map(led, tried)
 
 
 def _around(search, problem, G, rng, count):

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from .. import names
-from ..arguments import as_floats, as_numbers, check_gating, check_known, check_weighted_data, shown
+from ..arguments import as_floats, as_numbers, check_flag, check_gating, check_known, check_weighted_data, shown
 from ..measure import as_measure
 from .mle import prepared
 from .penalty import check_penalty
 from .problem import one_thread
+from .progress import check_jobs, check_verbose
 from .rows import moments
 
 # Of Laplace gates, per standard deviation of a covariate. `benchmarks/own_data.csv` has held-out rows under 1, 3 and 9.
@@ -21,7 +22,7 @@ PROFILED = "profile"
 @one_thread
 def fit(
     X, y, gating, k2, penalty="default", start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0,
-    effort=None, weights=None, laplace_scale=None, gate_columns=None, expert_columns=None,
+    effort=None, weights=None, laplace_scale=None, gate_columns=None, expert_columns=None, n_jobs=1, verbose=False,
 ):  # fmt: skip
     """Penalised maximum-likelihood fit of an HMoE: the one for your own data.
 
@@ -37,7 +38,8 @@ def fit(
 
     Parameters
     ----------
-    X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, effort, weights, gate_columns, expert_columns
+    X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, effort, weights, gate_columns, expert_columns, \
+n_jobs, verbose
         As in `fit_mle`.
     penalty : {"default"}, Penalty, dict or None
         A `Penalty(variance=A, ridge=rho)`, or a dict with one or both of these, the other as by default; 0 switches one
@@ -69,12 +71,12 @@ def fit(
     return fit_nested(
         X, y, gating, [k2], penalty=penalty, start=start, n_starts=n_starts, bounds=bounds, tol=tol, max_iter=max_iter,
         seed=seed, effort=effort, weights=weights, laplace_scale=laplace_scale, gate_columns=gate_columns,
-        expert_columns=expert_columns,
+        expert_columns=expert_columns, n_jobs=n_jobs, verbose=verbose, keeps=True,
     )[0]  # fmt: skip
 
 
 @one_thread
-def fit_nested(X, y, gating, shapes, laplace_scale=None, **options):
+def fit_nested(X, y, gating, shapes, laplace_scale=None, keeps=False, **options):
     """Fits of several shapes to one data set, each as `fit` makes it alone; what they grow through is fitted once.
 
     Parameters
@@ -82,6 +84,8 @@ def fit_nested(X, y, gating, shapes, laplace_scale=None, **options):
     X, y, gating, laplace_scale
         As in `fit`.
     shapes : sequence of (sequence of int, or int)
+    keeps : bool
+        Whether an interrupt of a fit that is watched gives the best so far; else it ends them all.
     **options
         As in `fit`.
 
@@ -95,6 +99,7 @@ def fit_nested(X, y, gating, shapes, laplace_scale=None, **options):
     ValueError
         If no shape can be fitted.
     """
+    options["keeps"] = check_flag("keeps", keeps)
     units = Units(X, y, gating, options.get("weights"), options.get("start"))
     if isinstance(laplace_scale, str):
         check_known("laplace_scale", laplace_scale, (PROFILED,), f'a number of at least 0 or "{PROFILED}"')
@@ -114,13 +119,14 @@ def fit_scaled(X, y, gating, k2, **options):
     return out
 
 
-def _nested(X, y, gating, shapes, **options):
+def _nested(X, y, gating, shapes, n_jobs=1, verbose=False, keeps=False, **options):
     out, seen, called = [], {}, names.of_data(X, y)
+    how = check_jobs(n_jobs), check_verbose(verbose), keeps
     for k2 in shapes:
         try:
             search, shape = searched(X, y, gating, k2, **options)
             search.seen = seen
-            out.append(search.fit(shape)[0].named(*called))
+            out.append(search.run(shape, *how).named(*called))
         except ValueError as error:
             out.append(error)
     return out
@@ -183,15 +189,33 @@ def _profiled(X, y, gating, shapes, units, options):
     for scale in PROFILE:
         fits_of = _nested(X, y, gating, shapes, laplace_scale=units.scale(scale), **options)
         tried |= {(scale, shape): one for shape, one in enumerate(fits_of)}
+        if (ended := _ended(tried, 0)) is not None:  # only `fit`, of one shape, keeps what was interrupted
+            return [ended]
     out = []
     for shape in range(len(shapes)):
         if isinstance(fits(PROFILE[0], shape), ValueError):
             out.append(fits(PROFILE[0], shape))
             continue
         best = max(PROFILE, key=lambda scale: fits(scale, shape).penalised_log_likelihood)
-        seen = {scale: fits(scale, shape) for scale in (*PROFILE, best * 0.5**0.5, best * 2.0**0.5)}
+        for scale in (best * 0.5**0.5, best * 2.0**0.5):
+            fits(scale, shape)
+            if (ended := _ended(tried, shape)) is not None:
+                return [ended]
+        seen = {scale: one for (scale, k), one in tried.items() if k == shape}
         scales = sorted(seen)
         values = [seen[scale].penalised_log_likelihood for scale in scales]
         best = seen[scales[int(np.argmax(values))]]
         out.append(replace(best, settings=best.settings | {PROFILED: {"scale": scales, "value": values}}))
     return out
+
+
+def _ended(tried, shape):
+    """The best fit of a shape so far, as interrupted, if the last one was; else None."""
+    last = list(tried.values())[-1]
+    if isinstance(last, ValueError) or last.status != "interrupted":
+        return None
+    fits = [one for (_, k), one in tried.items() if k == shape]
+    best = max(fits, key=lambda one: (one.status != "degenerate", one.penalised_log_likelihood))
+    if best is last:
+        return last
+    return replace(best, status="interrupted", message=last.message, warnings=(last.message, *best.warnings))

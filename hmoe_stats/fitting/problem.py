@@ -81,6 +81,14 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_one_thread.forked)
 
 
+def hold_one_thread(holder):
+    """Hold the linear algebra of this thread, too, to one thread, as long as `holder` lives.
+
+    For threads that a fit starts, while `one_thread` holds those of its own.
+    """
+    _one_thread.hold(holder)
+
+
 def one_thread(fit):
     """Decorate a fit to run its linear algebra on one thread.
 

@@ -1,12 +1,13 @@
 """A race: starts climb together, those that fall behind or meet others drop out; the distinct optima of the rest."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from . import certificate
 from .newton import Optimum, begin, climb_on
 from .problem import Problem
+from .progress import ALONE, Team, Watch
 
 STRIDE, BEHIND = 4, 4.0  # every so many iterations, those so far behind in log-likelihood fall out
 AGREE = 0.01  # log-likelihood units within which starts count as the same optimum
@@ -20,10 +21,17 @@ class Run:
     problem: Problem
     kind: str
     optimum: Optimum
-    flaw: str = ""  # why it is no estimate
     status: str = "running"  # then "converged", "max_iter", or why it fell out: "behind", "merged"
     agree: int = 1  # starts that came to the same optimum
     number: int = -1  # in its pool
+    judged: tuple = (None, "")  # the optimum that `flaw` was asked of last, and the answer
+
+    @property
+    def flaw(self):
+        """Why it is no estimate, "" if it is one: asked only where that decides, as it goes through all rows."""
+        if self.judged[0] is not self.optimum:
+            self.judged = self.optimum, certificate.flaw(self.problem, self.optimum.z)
+        return self.judged[1]
 
     @property
     def value(self):
@@ -53,7 +61,7 @@ class Run:
         return self.problem.value(self.optimum.z, 0.0)
 
 
-def race(problem, entries, max_iter, lead=-np.inf):
+def race(problem, entries, max_iter, lead=-np.inf, team=ALONE, watch=None, runs=None):
     """Climb all starts to a loose tolerance, `STRIDE` iterations at a time: a list of `Run`.
 
     Those that come level with another are merged into it; those more than `BEHIND` below the leader, or below the
@@ -62,23 +70,26 @@ def race(problem, entries, max_iter, lead=-np.inf):
     Where n is large (`Problem.large`), starts begin thousands of units apart, in curved valleys. There a run falls out
     only if it would not come up at its pace either, steps along valleys are taken, and a run that gains less than
     `AGREE` in a stride is left to the last climb.
+
+    The starts of a round are shared out among the `team`, and the `watch` is told after each. The list `runs` has the
+    runs at any time: an interrupt finds them there.
     """
-    runs = [Run(problem, kind, begin(problem, z, problem.smoothing)) for kind, z in entries]
+    watch, runs = watch or Watch(), [] if runs is None else runs
+
+    def stride(run):
+        before = run.optimum.n_iter
+        run.optimum = climb_on(problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4, valleys=problem.large)
+        path, spent = run.optimum.path, run.optimum.n_iter
+        crawls = spent > PATIENCE and path[-1] - path[-1 - PATIENCE] < AGREE
+        rests = problem.large and run.optimum.norm <= 1e-6 and run.rise < AGREE
+        if run.optimum.converged or rests:
+            run.status = "converged"
+        elif spent >= max_iter or spent < before + STRIDE or crawls:
+            run.status = "max_iter"
+
+    runs += team.map(lambda entry: Run(problem, entry[0], begin(problem, entry[1], problem.smoothing)), entries)
     while any(run.status == "running" for run in runs):
-        for run in runs:
-            if run.status == "running":
-                before = run.optimum.n_iter
-                run.optimum = climb_on(
-                    problem, run.optimum, problem.smoothing, 1e-6, STRIDE, gain=1e-4, valleys=problem.large
-                )
-                path, spent = run.optimum.path, run.optimum.n_iter
-                crawls = spent > PATIENCE and path[-1] - path[-1 - PATIENCE] < AGREE
-                rests = problem.large and run.optimum.norm <= 1e-6 and run.rise < AGREE
-                if run.optimum.converged or rests:
-                    run.status = "converged"
-                elif spent >= max_iter or spent < before + STRIDE or crawls:
-                    run.status = "max_iter"
-                run.flaw = certificate.flaw(problem, run.optimum.z)
+        team.map(stride, [run for run in runs if run.status == "running"])
         here = sorted((run for run in runs if run.status not in ("behind", "merged")), key=lambda run: -run.value)
         ahead = max(lead, sound(here)[0].value)
         kept = []
@@ -91,6 +102,7 @@ def race(problem, entries, max_iter, lead=-np.inf):
                 run.status = "behind"
             else:
                 kept.append(run)
+        watch.tell(problem, runs, ahead)
     return runs
 
 
@@ -119,19 +131,36 @@ def distinct(runs):
     return out
 
 
+@dataclass
 class Pool:
     """All runs of one size of a model, numbered as they came, and the distinct optima among them."""
 
-    def __init__(self, problem, max_iter):
-        self.problem, self.max_iter, self.runs = problem, max_iter, []
+    problem: Problem
+    max_iter: int
+    team: Team = ALONE
+    watch: Watch = field(default_factory=Watch)
+    runs: list = field(default_factory=list)
+    racing: list = field(default_factory=list)  # runs of a race that is not over
 
     def race(self, entries, lead=-np.inf):
         """Add the runs of `race`, and return them."""
-        runs = race(self.problem, entries, self.max_iter, lead)
+        self.racing = []
+        runs = race(self.problem, entries, self.max_iter, lead, self.team, self.watch, self.racing)
         for number, run in enumerate(runs, len(self.runs)):
             run.number = number
-        self.runs += runs
+        self.runs, self.racing = self.runs + runs, []
         return runs
+
+    @property
+    def known(self):
+        """All runs, those of a race that is not over among them."""
+        return self.runs + self.racing
+
+    @property
+    def ahead(self):
+        """The most likely sound run as it stands, at its end or not, of `known`, if there are any."""
+        runs = sorted(self.known, key=lambda run: -run.value)
+        return next((run for run in runs if not run.flaw), runs[0])
 
     @property
     def optima(self):

@@ -12,7 +12,7 @@ from ..names import default_x_names, given, visible
 from .answers import Answers, Data
 from .penalty import Penalty
 
-STATUSES = ("converged", "boundary", "max_iter", "degenerate")
+STATUSES = ("converged", "boundary", "max_iter", "degenerate", "interrupted")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +31,13 @@ class FitResult(Answers):
         Largest absolute entry of the projected score, divided by n, in the unconstrained parameters of `measure`,
         reckoned in standardised coordinates and converted. Projected: what presses against a bound is left out. Under
         Laplace gates it is the score of the smoothed log-likelihood, at `smoothing`.
-    status : {"converged", "boundary", "max_iter", "degenerate"}
+    status : {"converged", "boundary", "max_iter", "degenerate", "interrupted"}
         "converged": first-order conditions hold inside the box. "boundary": they hold on the box, with the bounds of
         `active_bounds`; of `fit` only where one of these was stated. "degenerate": no estimate, for the reason that
         `message` gives: a variance on the default floor, an expert on a handful of rows, or one whose tiny variance
         chance may have found; under bounds on the variances none of these is asked, see `warnings`. "max_iter": the
-        conditions do not hold to the tolerance.
+        conditions do not hold to the tolerance. "interrupted": a search that was watched was ended, and
+        this is the best it had; it counts as no maximum, even where it is one.
         They hold if `score_norm`, in standardised units, is at most `tol`, and what the next Newton step promises,
 
             max g's - s' I s / 2  over steps s of length 1 at most, in standardised units and in the box,
@@ -146,8 +147,8 @@ class FitResult(Answers):
 
         Its columns are kind, log_likelihood (under Laplace gates at the first smoothing), score_norm, status, n_iter
         and note. status is the way the start ended: "converged", "max_iter" (the cap reached, or hardly rising any
-        more), "merged" (level with another start) or "behind" (fallen out of the race); note says why an optimum was
-        passed over, though it may stand above the result.
+        more), "merged" (level with another start) or "behind" (fallen out of the race), or "running" where an interrupt
+        came before; note says why an optimum was passed over, though it may stand above the result.
         """
         import pandas as pd
 
