@@ -254,6 +254,8 @@ def test_rows_that_count_twice_are_two_rows(alone):
     np.testing.assert_allclose(x, norm.ppf((norm.cdf(many[::2]) + norm.cdf(many[1::2])) / 2), atol=1e-9)
     bins = [one.plot("residuals", along=0).containers[0].lines[2][0].get_segments() for one in (weighted, double)]
     assert [len(segments) for segments in bins] == [8, 12]
+    ways = [one.plot("residuals", along=0).containers[0].lines[0].get_xydata() for one in (weighted, alone)]
+    np.testing.assert_allclose(*ways, atol=1e-6)
     assert np.ptp(bins[0][0][:, 1]) == pytest.approx(4 / np.sqrt(2 * len(y) / 8), rel=0.1)
 
 
