@@ -60,7 +60,8 @@ FIT = (
 )
 FIT = FIT | {"seed": "seed"}, VIEW[1] | {"X": X, "y": Y, "gating": "SS", "k2": (1,), "weights": np.ones(len(Y))}
 del FIT[0]["G"]
-MORE = {"n_starts": "count from 1?", "bounds": "bounds?", "local": "flag", "effort": "name?"}
+MORE = {"n_starts": "count from 1?", "bounds": "bounds?", "effort": "name?", "n_jobs": None, "verbose": None}
+OWN = {name: value for name, value in FIT[1].items() if name != "laplace_scale"}
 RATE = {"n": "array", "statistic": "name", "n_boot": "count", "level": "share", "seed": "seed", "n_min": "number?"}
 CURVE = {"error": "positive", "extrapolate": "flag", "statistic": "name", "n_boot": "count", "level": "share"}
 CURVE |= {"seed": "seed"}
@@ -96,7 +97,19 @@ TABLE = {
     hs.log_likelihood: (WEIGHED[0] | {"relative_to": "measure?"}, WEIGHED[1]),
     **dict.fromkeys((hs.gate_weights, hs.predict), ({"G": "measure", "X": "array"}, {"G": G, "X": X})),
     hs.fit_em: FIT,
-    hs.fit_mle: (FIT[0] | MORE, FIT[1]),
+    hs.fit_mle: (FIT[0] | MORE | {"local": "flag"}, FIT[1]),
+    hs.fit: (FIT[0] | MORE | {"penalty": "object?", "laplace_scale": None}, OWN),
+    hs.Penalty: ({"variance": "positive", "ridge": "positive"}, {"variance": 1.0, "ridge": 0.1}),
+    hs.select: (
+        {"X": "array", "y": "array", "weights": "array?", "gatings": "names", "shapes": "object?", "criteria": "names"}
+        | {"folds": "count from 1", "seed": "seed", "effort": "name", "n_jobs": None},
+        {"X": X, "y": Y, "weights": np.ones(len(Y)), "shapes": [(1,)], "folds": 2},
+    ),
+    hs.specialization: (
+        {"fit": "measure", "X": "array", "y": "array?", "labels": None, "weights": "array?", "n_boot": "count"}
+        | {"level": "share", "refits": "count", "seed": "seed", "n_jobs": None},
+        {"fit": G, "X": X, "y": Y, "weights": np.ones(len(Y)), "n_boot": 2},
+    ),
     hs.parameter_errors: PAIR,
     hs.functional_errors: (PAIR[0] | {"weight": None}, PAIR[1]),
     hs.voronoi_loss: (PAIR[0] | {"form": "name"}, PAIR[1]),
@@ -174,6 +187,7 @@ TABLE = {
         {"fit": a_fit, "q": np.full(1, 0.5)},
     ),
     plotting.of_fit: ({"fit": "object", "kind": "name", "ax": "object?"}, {"fit": a_fit}),
+    plotting.as_fit: ({"fit": "object"}, {}),
     plotting.dendrogram_plot: ({"tree": "object", "ax": None}, {}),  # what is no dendrogram cannot be drawn on axes
     plotting.criterion_plot: ({"selection": "object", "ax": None, "criterion": None}, {}),
     plotting.interaction_plot: ({"result": "object", "ax": "object?", "names": "names?"}, {"result": interactions}),

@@ -299,7 +299,8 @@ def declared(*extras):
     """Names of the distributions that pyproject asks for, with those of its extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     words = project["dependencies"] + [word for extra in extras for word in project["optional-dependencies"][extra]]
-    return {re.match(r"[\w-]+", word)[0].lower().replace("-", "_") for word in words}
+    names = {re.match(r"[\w-]+", word)[0].lower().replace("-", "_") for word in words}
+    return {"sklearn" if name == "scikit_learn" else name for name in names}
 
 
 def imported(folder):
@@ -325,9 +326,9 @@ def imported(folder):
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("hmoe_stats", ("theory",)),
+        ("hmoe_stats", ("theory", "sklearn")),
         ("simulations", ("dask",)),
-        ("tests", ("dask", "notebooks", "dev")),
+        ("tests", ("dask", "notebooks", "sklearn", "dev")),
         ("benchmarks", ()),
         ("notebooks", ("notebooks",)),
     ],

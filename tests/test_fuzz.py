@@ -72,8 +72,11 @@ def usable(arguments):
     """True where the data can be fitted at all, by the words of the docstrings."""
     X, y = (np.asarray(arguments[name], dtype=float) for name in ("X", "y"))
     X = X.reshape(len(y), -1)
-    K, d = sum(arguments["k2"]), X.shape[1]
-    if len(y) <= (K - 1) * (d + 1) + K * (d + 2) or not (np.isfinite(X).all() and np.isfinite(y).all()):
+    if not (np.isfinite(X).all() and np.isfinite(y).all()):
+        return False
+    top = np.abs(X).max(axis=0, initial=0.0)
+    K, d = sum(arguments["k2"]), int((np.std(X / np.where(top > 0, top, 1.0), axis=0) > 1e-13).sum())
+    if len(y) <= (K - 1) * (d + 1) + K * (d + 2):
         return False
     for column in (*X.T, y):
         top = np.abs(column).max() or 1.0

@@ -217,8 +217,7 @@ def test_crosses_put_experts_into_the_group_they_were_made_for():
     """The fit grown in one group and its sibling grown in the other have their groups in one order."""
     G, X, y = draw("SS", 400, seed=3)
     search = searching(X, y, "SS", G, 6)
-    search.fit((2, 2))
-    flipped = search.seen[2, 2][0][1]
+    flipped = search.fit((2, 2))[1][0][1]
     order = [2, 3, 0, 1]
     swapped = {name: getattr(flipped, name)[order] for name in ("omega", "beta", "eta", "tau", "nu")}
     flipped = flipped.replace(a=flipped.a[::-1], b=flipped.b[::-1], **swapped)
