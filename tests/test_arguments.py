@@ -55,6 +55,7 @@ FIT = (
 )
 FIT = FIT | {"seed": "seed"}, VIEW[1] | {"X": X, "y": Y, "gating": "SS", "k2": (1,), "weights": np.ones(len(Y))}
 del FIT[0]["G"]
+FIT[0]["X"] = "table"
 MORE = {"n_starts": "count from 1?", "bounds": "bounds?", "local": "flag", "effort": "name?"}
 RATE = {"n": "array", "statistic": "name", "n_boot": "count", "level": "share", "seed": "seed", "n_min": "number?"}
 CURVE = {"error": "positive", "extrapolate": "flag", "statistic": "name", "n_boot": "count", "level": "share"}
@@ -175,6 +176,8 @@ def call(function, **arguments):
 
 
 def bad_values(kind, good, may_be_none):
+    if kind == "table":  # rows with gaps in a column of a frame are left out
+        return {name: bad for name, bad in no_numbers(good).items() if not name.startswith("a gap")} | NONE
     if kind in ("array", "errors"):
         return no_numbers(good, gaps=kind == "array") | ({} if may_be_none or kind == "errors" else NONE)
     out = BAD[kind] | (no_numbers(X) if kind == "law" else {})

@@ -474,10 +474,11 @@ def test_fit_of_own_data(tmp_path):
     lines = ["name,y,x", *(f"row,{v!r},{x!r}" for x, v in zip(X[:, 0].tolist(), y.tolist(), strict=True))]
     (tmp_path / "own.csv").write_text("\n".join(lines))
     shown = hmoe(tmp_path, "fit", "own.csv", "--y", "y", "--gating", "LL", "--k2", "1,1", "--seed", 3)
-    expected = hs.fit_mle(X, y, gating="LL", k2=(1, 1), seed=3)
+    expected = hs.fit(X, y, gating="LL", k2=(1, 1), seed=3)
     assert f"log-likelihood  {expected.log_likelihood!r}\n" in shown
     assert f"status          {expected.status}" in shown
     assert "y = y, X = x; 100 rows" in shown
+    assert repr(expected.named(("x",), "y").summary()) in shown
 
 
 def test_the_command_line_answers_without_heavy_libraries():
@@ -508,7 +509,7 @@ def test_certify_prints_an_exponent_and_draws_it(tmp_path):
         (["plot", "small.toml"], "simulations.page.figure"),
         (["report", "small.toml"], "simulations.page.figure"),
         (["evidence", "toy"], "simulations.evidence.table"),
-        (["fit", "own.csv", "--y", "y", "--gating", "SS", "--k2", "1,1"], "hmoe_stats.fit_mle"),
+        (["fit", "own.csv", "--y", "y", "--gating", "SS", "--k2", "1,1"], "hmoe_stats.fit"),
         (["certify", "C2", "--gating", "SS", "--k2", "3,2", "--only", "tau"], "hmoe_stats.theory.modulus.modulus"),
     ],
 )
