@@ -107,12 +107,12 @@ class Design:
         spans = [tuple(range(*pair)) for pair in pairwise(ends)]
         dummies = {one: k for k, one in enumerate(self.x_names) if one not in self.columns}
         listed = list(value) if isinstance(value, list | tuple) else [value]
-        own = [dummies[one] for one in listed if isinstance(one, str) and one in dummies]
-        rest = [one for one in listed if not (isinstance(one, str) and one in dummies)]
-        if own and isinstance(value, list | tuple):
-            value = rest
-        found = () if own and not rest else check_columns(name, value, len(self.columns), self.columns)
-        out = [*own, *(k for column in found for k in spans[column])]
+        of_dummies = [isinstance(one, str) and one in dummies for one in listed]
+        rest = [one for one, dummy in zip(listed, of_dummies, strict=True) if not dummy] if any(of_dummies) else value
+        columns = iter(check_columns(name, rest, len(self.columns), self.columns))
+        out = []
+        for one, dummy in zip(listed, of_dummies, strict=True):
+            out += [dummies[one]] if dummy else spans[next(columns)]
         if len(set(out)) < len(out):
             raise ValueError(f"{name} must be different columns of X; got {shown(listed)}")
         return tuple(out)

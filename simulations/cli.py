@@ -153,12 +153,15 @@ def _library_heard():
 
 
 @contextmanager
-def _asked():
-    """What the library says of arguments that the user gave is for the user; to be held around their check alone."""
+def _asked(notes=()):
+    """What the library says of arguments that the user gave is for the user; to be held around their check alone.
+
+    What was left out of the data is said with it.
+    """
     try:
         yield
     except ValueError as error:
-        raise UserError(str(error)) from None
+        raise UserError(" ".join([str(error), *(f"({note})" for note in notes)])) from None
 
 
 def _results(study, results):
@@ -776,6 +779,7 @@ def fit(
         warnings.simplefilter("ignore", RowsLeftOut)  # it is a note, and a line in the warnings of the fit
         with _asked():  # what is wrong is said alone, and what is noted before a long fit
             given = taken(X, response, counts)
+        with _asked(given.notes):
             known = dict.fromkeys((*X.columns, *given.design.x_names))
             view = {"gate_columns": _column_names("--gate-columns", gate_columns, known)}
             view["expert_columns"] = _column_names("--expert-columns", expert_columns, known)

@@ -1,4 +1,4 @@
-"""A fit to a user's own table: as it is printed and drawn, and as a page of HTML that needs no network and no server."""
+"""A fit to a user's own table: as it is printed and drawn, and as one page of HTML, which needs no network."""
 
 import importlib.resources
 from dataclasses import dataclass

@@ -297,7 +297,11 @@ def test_results_of_another_study_are_refused_and_kept(ran, tmp_path, command):
             "fit data.csv --y y --gating XX --k2 2,2",
             "hmoe: gating must be one of SS, SL, LS, LL, SQ, LQ, QS, QL, QQ; got 'XX'",
         ),
-        ("fit hole.csv --y y --gating SS --k2 2,2", "hmoe: hole.csv: missing values in x"),
+        (
+            "fit hole.csv --y y --gating SS --k2 2,2",
+            "hmoe: X and y must have more rows than the model has free parameters, 11; got 1 "
+            "(1 of 2 rows left out, as values are missing: 1 in x)",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path, words, said):
