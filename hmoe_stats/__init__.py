@@ -9,6 +9,7 @@ import importlib
 from .diagnose import diagnose
 from .divergence import chi_square, hellinger, total_variation
 from .fitting import FitResult, Penalty, fit, fit_em, fit_mle
+from .frames import design
 from .functionals import functional_errors
 from .inference import compare
 from .likelihood import (
@@ -42,6 +43,7 @@ __all__ = [
     "chi_square",
     "compare",
     "compare_rates",
+    "design",
     "diagnose",
     "fit",
     "fit_em",

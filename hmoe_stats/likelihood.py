@@ -9,17 +9,18 @@ import numpy as np
 
 from . import kernels
 from .arguments import check_covariates, check_data, check_weighted_data, check_weights
+from .frames import as_covariates
 from .measure import as_measure, as_wide
 
 
-def _checked(G, X, y):
-    G = as_measure("G", G)
-    return G, *check_data(X, y, G.d)
+def _checked(fit, X, y):
+    G = as_measure("G", fit)
+    return G, *check_data(as_covariates(fit, X), y, G.d)
 
 
-def _weighted(G, X, y, weights):
-    G = as_measure("G", G)
-    return G, *check_weighted_data(X, y, weights, G.d)
+def _weighted(fit, X, y, weights):
+    G = as_measure("G", fit)
+    return G, *check_weighted_data(as_covariates(fit, X), y, weights, G.d)
 
 
 def log_density(G, X, y):
@@ -29,6 +30,7 @@ def log_density(G, X, y):
     ----------
     G : MixingMeasure or FitResult
     X : array_like, (n, d); (n,) where d = 1
+        A frame goes by the names of the columns that a fit to a frame was made of, here and in all functions below.
     y : array_like, (n,) or (n, 1)
         Two pandas objects X and y must have one index.
 
@@ -108,14 +110,14 @@ def gate_weights(G, X):
     ValueError
         If G is not a measure, or X does not fit it or is not finite.
     """
-    G = as_measure("G", G)
+    X, G = as_covariates(G, X), as_measure("G", G)
     X = check_covariates(X, G.d)
     return kernels.gate_weights(X, G.kernel_args())
 
 
 def predict(G, X):
     """Conditional mean of y given x, sum_j gate_j(x) (eta_j' x + tau_j): (n,). Parameters as `gate_weights`."""
-    G = as_wide("G", G)
+    X, G = as_covariates(G, X), as_wide("G", G)
     X = check_covariates(X, G.d)
     return np.einsum("nk,nk->n", kernels.gate_weights(X, G.kernel_args()), X @ G.eta.T + G.tau)
 

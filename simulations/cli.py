@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from . import UserError, words
 from .files import (
@@ -28,7 +28,7 @@ from .files import (
     write_text,
     written_whole,
 )
-from .messages import glyphs_noted, strict_json, visible
+from .messages import brief, glyphs_noted, listed, shown, strict_json, visible
 from .pace import Pace
 from .schema import EXPERTS
 from .store import Store, StoreError, being_written
@@ -36,6 +36,9 @@ from .streams import BROKEN_PIPE, OutputLost, guarded
 from .study import load_study, shipped_cells, shipped_studies, sizes_of, study_template, text_of
 
 GATING = "Gates of level 1 and 2: two letters of S (softmax), L (Laplace), Q (quadratic)."
+EFFORTS = ("quick", "usual", "wide")  # those of the library, which is not loaded for the sake of a check
+CRITERIA = ("bic", "icl", "aic", "cv", "dendrogram")
+DRAWN = (".png", ".svg", ".pdf")
 NAME_THE_SHELL = (
     "name your shell: _HMOE_COMPLETE=source_bash hmoe prints its script (or source_zsh, _fish, _powershell)"
 )
@@ -150,12 +153,15 @@ def _library_heard():
 
 
 @contextmanager
-def _asked():
-    """What the library says of arguments that the user gave is for the user; to be held around their check alone."""
+def _asked(notes=()):
+    """What the library says of arguments that the user gave is for the user; to be held around their check alone.
+
+    What was left out of the data is said with it.
+    """
     try:
         yield
     except ValueError as error:
-        raise UserError(str(error)) from None
+        raise UserError(" ".join([str(error), *(f"({note})" for note in notes)])) from None
 
 
 def _results(study, results):
@@ -631,60 +637,245 @@ def certify(
 
 
 # -- a user's own data ------------------------------------------------------------------------------------------------
-@app.command()
+class _Fit(TyperCommand):
+    """`--json` is a flag, but followed by the name of a JSON file it is `--save`."""
+
+    def parse_args(self, ctx, args):
+        args = [
+            "--save" if word == "--json" and after.lower().endswith(".json") else word
+            for word, after in zip(args, [*args[1:], ""], strict=True)
+        ]
+        return super().parse_args(ctx, args)
+
+
+def _column_names(option, values, known):
+    """Columns that an option names, one a value or joined by commas; () if it names none, None without it."""
+    if not values:
+        return None
+    from .layout import tidy
+
+    names = [name for value in values for name in ([value] if tidy(value) in known else value.split(","))]
+    names = [tidy(name) for name in names if name.strip()]
+    for name in names:
+        if name not in known:
+            there = listed([brief(other) for other in known])
+            raise UserError(f"{option}: the column {shown(name)} is not among those of X: {there}")
+    return tuple(dict.fromkeys(names))
+
+
+def _laplace_scale(text, gatings, plain):
+    if text is None:
+        return None
+    if not any("L" in gating.upper() for gating in gatings):
+        raise UserError("--laplace-scale is of use with a Laplace gate, L, only")
+    if text == "profile" and not plain:
+        return text
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [-1.0]
+    if not all(0.0 <= number < float("inf") for number in numbers):
+        words = "numbers of at least 0, one or one a covariate" + ("" if plain else ", or profile")
+        raise UserError(f"--laplace-scale: expected {words}; got {shown(text)}")
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _wanted_models(gating, k2, select):
+    """The gatings and shapes that are asked for; of one fit one each."""
+    gatings = [part.strip() for word in gating or () for part in (word.split(",") if select else [word])]
+    shapes = [_sizes(one) for one in k2 or ()]
+    for option, given in () if select else (("--gating", gatings), ("--k2", shapes)):
+        if len(given) != 1:
+            raise UserError(f"{option}: expected one, or --select, which compares models; got {len(given) or 'none'}")
+    return gatings, shapes
+
+
+def _check_file(option, path):
+    if path is not None:
+        if why := refusal(path):
+            raise UserError(f"{option} {in_a_line(path)}: {why}")
+        _check_folder(path.parent)
+
+
+Columns = list[str] | None
+
+
+@app.command(cls=_Fit)
 def fit(
     data: Annotated[Path, typer.Argument(metavar="DATA.csv", help="A table with a header.")],
     y: Annotated[str, typer.Option(metavar="COL", help="Column of the response.")],
-    gating: Annotated[str, typer.Option(help=GATING)],
-    k2: Annotated[str, typer.Option(help="Experts in each group, as 2,2.")],
-    x: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COL", help="A column of X; may be repeated. [default: all other columns of numbers]"),
+    gating: Annotated[
+        Columns, typer.Option(metavar="GATES", help=GATING + " With --select several: SS,LL. [default: SS,SL,LS,LL]")
     ] = None,
+    k2: Annotated[
+        Columns,
+        typer.Option(metavar="SIZES", help="Experts in each group, as 2,2. With --select it may be repeated."),
+    ] = None,
+    x: Annotated[
+        Columns,
+        typer.Option(metavar="COL", help="A column of X; may be repeated. [default: all others that can be one]"),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column of weights: how many rows each row counts as.")
+    ] = None,
+    categorical: Annotated[
+        Columns, typer.Option(metavar="COL", help="A column of categories, whatever is in it; may be repeated.")
+    ] = None,
+    gate_columns: Annotated[
+        Columns, typer.Option(metavar="COLS", help="Columns of X that gates see, as x1,x2. '' for none. [default: all]")
+    ] = None,
+    expert_columns: Annotated[
+        Columns, typer.Option(metavar="COLS", help="Columns of X that experts see, likewise.")
+    ] = None,
+    laplace_scale: Annotated[
+        str | None,
+        typer.Option(metavar="C", help="Scale of Laplace gates, a standard deviation of X; or profile. [default: 3]"),
+    ] = None,
+    penalty: Annotated[
+        str, typer.Option(metavar="default|none", help="Of hs.fit; none is the plain maximum-likelihood estimator.")
+    ] = "default",
+    plain: Annotated[
+        bool, typer.Option("--plain", help="The same as --penalty none; Laplace scales are per unit of X then, 1.")
+    ] = False,
+    effort: Annotated[
+        str | None, typer.Option(metavar="EFFORT", help="Of the search: quick, usual or wide. [default: usual]")
+    ] = None,
+    select: Annotated[
+        bool, typer.Option("--select", help="Compare models, and take the best of them. Effort is quick then.")
+    ] = False,
+    criterion: Annotated[
+        str, typer.Option(metavar="NAME", help="By which --select takes it: bic, icl, aic, cv or dendrogram.")
+    ] = "bic",
+    bootstrap: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Intervals from so many samples of the fit; 200 are usual.")
+    ] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Worker processes of --select and --bootstrap.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the starting values.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead. (--json FILE.json is --save FILE.json.)")
+    ] = False,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Keep the fit: hs.FitResult.load reads it.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE|DIR", help="Draw it: a .png, .svg or .pdf, or fit.png and .svg in DIR.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write one page with all of it, which needs no network.")
+    ] = None,
 ):
-    """Fit one model to a user's own data.
+    """Fit one model to a user's own data, or choose among models.
 
-    Cells are separated by commas, semicolons, tabs, bars or blanks; the file may be compressed. Columns that hold no
-    numbers are left out, and named; true, false, yes and no are 1 and 0. Mostly numeric columns, missing values and
-    rows of uneven length are refused, with the line to mend.
+    \b
+    hmoe fit cars.csv --y mpg --gating LL --k2 2,2 --report cars.html
+    hmoe fit cars.csv --y mpg --select --jobs 2 --save cars.json
+    hmoe fit cars.csv --y mpg --gating SL --k2 3 --x weight --x origin --gate-columns origin --bootstrap 200
+
+    The fit is penalised (hs.fit), so that no expert shrinks onto a few rows; --plain leaves the penalty out.
+
+    Cells are separated by commas, semicolons, tabs, bars or blanks; the file may be compressed. Columns of a few words
+    again and again are categories, and become dummies; other columns that hold no numbers are left out; true, false,
+    yes and no are 1 and 0. Rows with missing values are left out. All that is said. Mostly numeric columns and rows of
+    uneven length are refused, with the line to mend.
 
     The object of --json has the keys y and x (names), n (rows), gating, k2, log_likelihood, status, converged, message,
-    score_norm, n_iter, active_bounds, warnings, notes (on how the table was read), and parameters (those of
-    MixingMeasure.from_dict: a, b, omega, beta, eta, tau, nu, one row a group or expert, with gating and k2).
+    score_norm, n_iter, active_bounds, warnings, notes (on how the table was read), parameters (those of
+    MixingMeasure.from_dict: a, b, omega, beta, eta, tau, nu, one row a group or expert, with gating and k2),
+    penalised_log_likelihood and penalty; with --select criterion and selection (a row a model), with --bootstrap
+    bootstrap (statuses of the samples, and intervals by parameter).
     """
-    sizes = _sizes(k2)
+    gatings, shapes = _wanted_models(gating, k2, select)
+    if penalty not in ("default", "none"):
+        raise UserError(f"--penalty: expected default or none, got {shown(penalty)}")
+    plain = plain or penalty == "none"
+    scale = _laplace_scale(laplace_scale, gatings or ["LL"], plain)
+    for option, value, known in (("effort", effort, EFFORTS), ("criterion", criterion, CRITERIA)):
+        if value is not None and value not in known:
+            raise UserError(f"--{option}: expected {', '.join(known)}; got {shown(value)}")
+    _check_file("--save", save)
+    _check_file("--report", report)
+    drawn = plot is not None and plot.suffix.lower() in DRAWN
+    if plot is not None:
+        _check_file("--plot", plot) if drawn else _check_folder(plot)
     from .data import read_table
 
-    X, response, notes = read_table(data, y, x)
-    import hmoe_stats as hs
-    from hmoe_stats.fitting.problem import check_problem
+    X, response, notes = read_table(data, y, x, weights, categorical or ())
+    rows, counts = len(X), X.pop(X.columns[-1]) if weights is not None else None
+    import warnings
 
-    with _asked():
-        check_problem(X, response, gating, sizes)  # what is wrong is said alone, and what is noted before a long fit
-    for note in notes:
-        _say(f"note: {note}")
-    found = hs.fit_mle(X, response, gating=gating, k2=sizes, seed=seed)
-    warnings = list(found.warnings)
+    import hmoe_stats as hs
+    from hmoe_stats.fitting.own import Units
+    from hmoe_stats.fitting.problem import check_problem
+    from hmoe_stats.frames import RowsLeftOut, taken
+    from hmoe_stats.selection.candidates import GATINGS
+
+    from . import own
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RowsLeftOut)  # it is a note, and a line in the warnings of the fit
+        with _asked():  # what is wrong is said alone, and what is noted before a long fit
+            given = taken(X, response, counts)
+        with _asked(given.notes):
+            known = dict.fromkeys((*X.columns, *given.design.x_names))
+            view = {"gate_columns": _column_names("--gate-columns", gate_columns, known)}
+            view["expert_columns"] = _column_names("--expert-columns", expert_columns, known)
+            for word in gatings or GATINGS[:1]:
+                smallest = min(shapes, key=sum, default=(1,))
+                check_problem(given.X, given.y, word, smallest, given.weights, **given.options(view))
+                if scale is not None and scale != "profile" and "L" in word.upper():
+                    Units(given.X, given.y, word, given.weights, None).scale(scale)
+        notes = [*notes, *given.notes]
+        for note in notes:
+            _say(f"note: {note}")
+        options = view | {"seed": seed, "effort": effort, "laplace_scale": scale}
+        options = {name: value for name, value in options.items() if value is not None} | {"weights": counts}
+        selection = None
+        if select:
+            options |= {"gatings": gatings or GATINGS, "shapes": shapes or None, "n_jobs": jobs}
+            options |= {"criteria": [name for name in CRITERIA if name != "cv" or criterion == "cv"]}
+            selection = hs.select(X, response, **options, **({"penalty": None} if plain else {}))
+            with _asked():
+                found = selection.best(criterion)
+        else:
+            found = (hs.fit_mle if plain else hs.fit)(X, response, gating=gatings[0], k2=shapes[0], **options)
+    samples = intervals = None
+    if bootstrap and found.status == "degenerate":
+        _say("note: no bootstrap: the fit is degenerate, no estimate")
+    elif bootstrap:
+        samples = found.bootstrap(bootstrap, seed=seed, n_jobs=jobs)
+        with _asked():
+            intervals = samples.conf_int()
+    outcome = own.Outcome(found, rows, notes, selection, criterion, samples, intervals)
     if as_json:
-        print(strict_json({
-            "y": found.y_name, "x": found.x_names, "n": len(X), "gating": found.measure.gating, "k2": sizes,
-            "log_likelihood": found.log_likelihood, "status": found.status, "converged": found.converged,
-            "message": found.message, "score_norm": found.score_norm, "n_iter": found.n_iter,
-            "active_bounds": found.active_bounds, "warnings": warnings, "notes": notes,
-            "parameters": found.measure.to_dict(),
-        }))  # fmt: skip
-        return
-    print(f"y = {visible(found.y_name)}, X = {', '.join(map(visible, found.x_names))}; {len(X)} rows")
-    print(found.measure.to_string(found.x_names))
-    print(f"log-likelihood  {found.log_likelihood!r}")
-    print(f"status          {found.status}: {visible(found.message)}")
-    print(f"score norm      {found.score_norm:.1e} after {found.n_iter} iterations")
-    if found.active_bounds:
-        print(f"at its bound    {visible(', '.join(found.active_bounds))}")
-    for warning in warnings:
-        print(f"warning         {visible(warning)}")
+        print(strict_json(own.as_json(outcome)))
+    else:
+        for line in own.text(outcome):
+            print(line)
+    for file in _written(outcome, data, save, plot, drawn, report):
+        if not as_json:
+            print(visible(file))
+
+
+def _written(outcome, data, save, plot, drawn, report):
+    """Write the files that were asked for, and yield them."""
+    from . import own
+
+    if save is not None:
+        make_folder(save.parent)
+        with written_whole(save) as part:
+            outcome.fit.save(part)
+        yield save
+    with glyphs_noted(_say):
+        if plot is not None:
+            make_folder(plot.parent if drawn else plot)
+            picture = own.figure(outcome)
+            for file in [plot] if drawn else [plot / "fit.png", plot / "fit.svg"]:
+                write_figure(file, picture, salt="fit")
+                yield file
+        if report is not None:
+            make_folder(report.parent)
+            write_text(report, own.page(outcome, data.name))
+            yield report
 
 
 # -- the report -------------------------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """A user's own table: y and the columns of X as their owner means them, or one line that says what has to be mended.
 
-Nothing is guessed where two readings would do. A column that holds no numbers is left out, and named; one that holds
-mostly numbers is not, as what is wrong with it is a mistake: whoever means to do without it names the others.
+Nothing is guessed where two readings would do. A column that holds no numbers is left out, and named, or, where that is
+asked for, taken as categories if it holds a few words again and again; one that holds mostly numbers is neither, as
+what is wrong with it is a mistake: whoever means to do without it names the others.
 """
 
 import difflib
 import re
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,12 +23,14 @@ CHUNK = 1 << 18  # cells read at once
 JUDGED = 1000  # odd cells of a column that are looked at closely
 WRITINGS = 3  # other writings of numbers in one column at most: more are no numbers, but words such as 3a, 3b, 3c, 3d
 LINES = 5  # columns complained of at once
+MOST_LEVELS = 20  # of words that nobody called categories: where there are more they are names, dates or remarks
+MISSING_WORDS = MISSING - {"none"}  # which is a category like any other
 _PLAIN = re.compile(r"[0-9eE+\-. \n]*")
 _NAMELESS = re.compile(r"|Unnamed: \d+(\.\d+)*")  # the latter is what pandas calls a column without a name
 
 
-def read_table(path, y, x=None):
-    """Read a CSV table.
+def read_table(path, y, x=None, weights=None, categorical=None):
+    """Read a CSV table: of numbers, or, where `categorical` is given, as fits take it.
 
     Parameters
     ----------
@@ -37,10 +41,16 @@ def read_table(path, y, x=None):
         Name of the column of the response.
     x : sequence of str, optional
         Names of the columns of X; by default all that hold numbers or truth values, other than `y`.
+    weights : str, optional
+        Name of a column of weights, which is the last of X then.
+    categorical : sequence of str, optional
+        Names of columns of X that are categories, whatever is in them. With it, which may be empty, columns of a few
+        words again and again, or that `x` names, are categories as well, and values may be missing: NaN, and None.
 
     Returns
     -------
     X : DataFrame, (n, d)
+        Numbers, and text.
     y : Series, (n,)
     notes : list of str
         What was left out, and what was read in another way than it stands there.
@@ -51,29 +61,68 @@ def read_table(path, y, x=None):
         A line for each problem: the column, the line of the file, and the cell.
     """
     y, x = tidy(y), list(dict.fromkeys(map(tidy, x))) if x else None
+    weights = None if weights is None else tidy(weights)
     text, notes = read_text(path)
-    found = layout(text, visible(path), [y, *(x or ())])
+    asked = _Asked(y, x, weights, None if categorical is None else tuple(dict.fromkeys(map(tidy, categorical))))
+    found = layout(text, visible(path), [y, *(x or ()), *asked.others])
     notes = [*notes, *found.notes]
-    used = _used(found, y, x)
+    used = _used(found, asked)
     columns, comma = _read(found, used)
     if comma:
         notes.append("commas read as decimal commas")
-    values, said = _judged(found.file, columns, y, x)
+    texts = _texts(found, [column.place for column in columns if asked.may_be_words(column)])
+    values, said = _judged(found.file, columns, asked, texts)
     response = pd.Series(values.pop(y), name=y)
-    names = x or list(values)
-    return pd.DataFrame(np.column_stack([values[name] for name in names]), columns=names), response, notes + said
+    names = [name for name in (values if x is None else x) if name != weights] + ([weights] if weights else [])
+    if all(values[name].dtype == float for name in names):
+        return pd.DataFrame(np.column_stack([values[name] for name in names]), columns=names), response, notes + said
+    return pd.DataFrame({name: values[name] for name in names}), response, notes + said
 
 
 # -- which columns ----------------------------------------------------------------------------------------------------
-def _used(found, y, x):
+class _Asked(NamedTuple):
+    """The columns that were asked for."""
+
+    y: str
+    x: list | None
+    weights: str | None
+    categorical: tuple | None
+
+    @property
+    def others(self):
+        """Names besides those of y and X."""
+        return (*([self.weights] if self.weights is not None else ()), *(self.categorical or ()))
+
+    def option(self, name):
+        """The option that asked for a column, to stand before what is wrong with it; "" if none did."""
+        named = {self.y: "--y: ", self.weights: "--weights: "}
+        return named.get(name, "--x: " if self.x else "")
+
+    def may_be_words(self, column):
+        """Whether a column may be of categories."""
+        if self.categorical is None or column.name in (self.y, self.weights) or not column.filled:
+            return False
+        return column.name in self.categorical or (bool(column.name) and column.wordy)
+
+
+def _used(found, asked):
     """Places of the columns that are read, after a check of their names."""
-    names = found.names
-    for option, name in (("--y", y), *(("--x", name) for name in x or ())):
+    names, (y, x, weights, categorical) = found.names, asked
+    wanted = [("--y", y), *(("--x", name) for name in x or ())]
+    wanted += [("--weights", weights)] if weights is not None else []
+    for option, name in (*wanted, *(("--categorical", name) for name in categorical or ())):
         if name not in names or not name:
             raise UserError(f"{option}: {_not_there(found, name)}")
     if x is not None and y in x:
         raise UserError(f"--x: {shown(y)} is the response, --y")
-    used = [place for place, name in enumerate(names) if x is None or name == y or name in x]
+    if weights == y or weights in (x or ()):
+        what = "the response, --y" if weights == y else "a column of X, --x"
+        raise UserError(f"--weights: {shown(weights)} is {what}")
+    for name in categorical or ():
+        if name in (y, weights) or (x is not None and name not in x):
+            raise UserError(f"--categorical: {shown(name)} is no column of X")
+    chosen = None if x is None else {y, weights, *x}
+    used = [place for place, name in enumerate(names) if chosen is None or name in chosen]
     counts = Counter(names[place] for place in used)
     for name, count in counts.items():
         if count > 1 and name:
@@ -185,6 +234,12 @@ class _Column:
         return self.pure or 0 < self.filled <= 2 * self.known
 
     @property
+    def wordy(self):
+        """It holds words only: no number, however written."""
+        words = self.count["odd"] + self.count["truth"]
+        return self.count["odd"] > 0 and not self.known and self.filled == words
+
+    @property
     def counts_rows(self):
         """It holds 0, 1, 2, ... or 1, 2, 3, ..."""
         if not self.pure or self.count["missing"] or self.count["truth"]:
@@ -242,14 +297,33 @@ def _columns(found, used, decimal):
     return columns
 
 
+def _texts(found, places):
+    """place -> the cells of such a column as text, None where they are missing."""
+    texts = {place: [] for place in places}
+    for _, cells in found.rows() if places else ():
+        for place, column in texts.items():
+            text = cells[place].strip()
+            column.append(None if text.lower() in MISSING_WORDS else text)
+    return texts
+
+
 # -- what becomes of them ---------------------------------------------------------------------------------------------
-def _judged(file, columns, y, x):
+def _judged(file, columns, asked, texts):
     """name -> values of the columns of y and X, and notes on the others; `UserError` on what has to be mended."""
-    values, wrong, holes, out, truths = {}, [], [], [], []
+    y, categorical = asked.y, asked.categorical
+    values, wrong, holes, out, truths, words = {}, [], [], [], [], []
     for column in columns:
-        option = "--y: " if column.name == y else "--x: " if x else ""
-        if not column.filled:
+        option, levels = asked.option(column.name), sorted(set(texts.get(column.place, ())) - {None})
+        named = column.name in (categorical or ()) or (option and levels)
+        most = min(MOST_LEVELS, column.filled // 2)  # each of them twice, on the average
+        if named or 1 < len(levels) <= most:
+            values[column.name] = np.array(texts[column.place], dtype=object)
+            words.append(f"{brief(column.name)} ({listed([brief(level) for level in levels], 6)})")
+        elif not column.filled:
             (wrong if option else out).append(f"{option}{column.label} is empty")
+        elif len(levels) > 1:
+            many = f"{len(levels)} different texts are no categories, --categorical makes them some"
+            out.append(f"{column.label}: {column.flaw()}; {many}")
         elif not column.holds_numbers:
             (wrong if option else out).append(f"{option}{column.label}: {column.flaw()}")
         elif not column.pure:
@@ -269,9 +343,9 @@ def _judged(file, columns, y, x):
                 holes.append(f"{brief(column.name)} ({where})")
             if column.count["truth"]:
                 truths.append(shown(column.name))
-    if holes:
+    if holes and categorical is None:
         wrong.append(f"{file}: missing values in {listed(holes, 4)}: leave such rows out")
-    if not wrong and len(values) < 2:
+    if not wrong and not set(values) - {y, asked.weights}:
         wrong.append(f"{file}: no numeric column besides {shown(y)} to be X" + (f" ({out[0]})" if out else ""))
     if wrong:
         more = [f"{file}: and {len(wrong) - LINES} more columns like these"] if len(wrong) > LINES else []
@@ -279,4 +353,5 @@ def _judged(file, columns, y, x):
     notes = [f"left out: {said}" for said in out[:LINES]]
     notes += [f"left out: {len(out) - LINES} more columns without numbers"] if len(out) > LINES else []
     notes += [f"truth values read as 1 (true, yes) and 0 (false, no): {listed(truths)}"] if truths else []
+    notes += [f"categories: {listed(words)}"] if words else []
     return values, notes

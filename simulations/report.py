@@ -9,18 +9,15 @@ and looked at, is one of them.
 import base64
 import hashlib
 import importlib.resources
-import io
 import math
-import re
 from collections import Counter
-from html import escape
 from pathlib import Path
 from string import Template
 
 from . import UserError, words
 from .columns import DIFFERENCE_COLUMNS, ENDS_COLUMNS, QUANTITY, RATE_COLUMNS, shown
 from .files import read_text
-from .messages import visible
+from .markup import bullets, definitions, html_table, html_text, plain_rows, svg_element
 from .study import DATA_STREAM, FIT_STREAM, shipped_studies, text_of
 
 STATUSES = {name: head for name, (head, _) in words.STATUSES.items()}
@@ -59,7 +56,7 @@ def report_page(summary, text, frame, sources=(), findings=(), declared=words.NO
     try:
         drawing = inline_svg(page.figure(summary, declared=declared, ends=ends), study)
     except UserError as error:  # one sample size has tables, but no figure
-        drawing = f"<p>No figure: {_html(str(error))}.</p>"
+        drawing = f"<p>No figure: {html_text(str(error))}.</p>"
     return render(study, text, frame, summary.slopes, summary.differences, drawing, sources, findings, declared, ends)
 
 
@@ -100,7 +97,7 @@ def render(
         tables["differences"] = ("Paired differences of rates", differences, columns)
     if ends is not None:
         tables["ends"] = ("How fits ended", ends, shown(ENDS_COLUMNS, ends, study))
-    meanings = {c.heading: _html(c.meaning) for _, _, columns in tables.values() for c in columns}
+    meanings = {c.heading: html_text(c.meaning) for _, _, columns in tables.values() for c in columns}
     shipped = shipped_studies().get(study.name)
     source = study.name if shipped is not None and shipped.read_text(encoding="utf-8") == text else f"{study.name}.toml"
     values = {
@@ -114,18 +111,18 @@ def render(
         "n": study.sizes[0],
     }
     return Template(template).substitute(
-        {name: _html(value) for name, value in values.items()},
-        toml="".join(c if c in "\n\t" else _html(c) for c in text),
+        {name: html_text(value) for name, value in values.items()},
+        toml="".join(c if c in "\n\t" else html_text(c) for c in text),
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         save="" if source == study.name else f"<p>Save the study file above as <code>{source}</code>; then:</p>",
-        facts=_definitions([*_facts(study, statuses, sorted(sources)), ("Protocol", _html(declared))]),
-        findings=_list(findings),
+        facts=definitions([*_facts(study, statuses, sorted(sources)), ("Protocol", html_text(declared))]),
+        findings=bullets(findings),
         cells=_cell_table(study, statuses),
         truths="".join(_truth_tables(study)),
         drawing=drawing,
         tables="".join(_data_section(id, *parts, study) for id, parts in tables.items()),
         links="".join(f' <a href="#{id}">{id.title()}</a>' for id in tables),
-        columns=_definitions(meanings.items()),
+        columns=definitions(meanings.items()),
     )
 
 
@@ -136,15 +133,7 @@ def study_text(source):
 
 def inline_svg(figure, study):
     """A matplotlib figure as an SVG element for a page of HTML: no prologue, no metadata, no date, no name space."""
-    import matplotlib
-
-    file = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": study.name, "svg.fonttype": "path"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    drawing = file.getvalue()
-    drawing = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", drawing[drawing.index("<svg") :], flags=re.DOTALL)
-    drawing = re.sub(r' xmlns(:xlink)?="[^"]*"', "", drawing).replace("xlink:href", "href")
-    return drawing.replace("<svg", f'<svg role="img" aria-label="{_html(study.title or study.name)}"', 1)
+    return svg_element(figure, study.title or study.name, study.name)
 
 
 # -- parts of the page ------------------------------------------------------------------------------------------------
@@ -160,26 +149,28 @@ def _facts(study, statuses, sources):
     truth = study.data_seed(study.sizes[0], 0).spawn_key[1]
     keys = (f"({stream}, {truth}, n, replicate)" for stream in (DATA_STREAM, FIT_STREAM))
     seeds = "{}: SeedSequence({}, spawn_key=key), key {} for samples and {} for starts".format(*[study.seed] * 2, *keys)
-    rows = (f"hmoe-stats {version}, source <code>{hash}</code>" for version, hash in (map(_html, s) for s in sources))
+    rows = (
+        f"hmoe-stats {version}, source <code>{hash}</code>" for version, hash in (map(html_text, s) for s in sources)
+    )
     table = "random, one for each replicate" if study.random else "a table, in the study file"
-    yield "Truth", _html(study.truth if isinstance(study.truth, str) else table)
-    yield "Gatings", _html(", ".join(study.gatings))
+    yield "Truth", html_text(study.truth if isinstance(study.truth, str) else table)
+    yield "Gatings", html_text(", ".join(study.gatings))
     if study.data_gating:
-        yield "Gating of the data", _html(f"{study.data_gating}, whatever is fitted")
-    yield "Fitted k2", _html(" and ".join(map(text_of, study.k2)))
-    yield "Sample sizes", _html(", ".join(map(str, study.sizes)))
+        yield "Gating of the data", html_text(f"{study.data_gating}, whatever is fitted")
+    yield "Fitted k2", html_text(" and ".join(map(text_of, study.k2)))
+    yield "Sample sizes", html_text(", ".join(map(str, study.sizes)))
     yield "Replicates", str(study.replicates)
-    yield "Covariates", _html(f"{study.x.law}, {law}")
+    yield "Covariates", html_text(f"{study.x.law}, {law}")
     if study.data == "lattice":
-        yield "Data", _html(f"counts on a lattice of (x, y), for variances from {study.fit.bounds.nu[0]:g}")
+        yield "Data", html_text(f"counts on a lattice of (x, y), for variances from {study.fit.bounds.nu[0]:g}")
     if study.fit.estimator == "em":
-        yield "Estimator", _html(_em(study.fit))
+        yield "Estimator", html_text(_em(study.fit))
     else:
-        yield "Box of the fits", _html(stated)
-    yield "Seed", _html(seeds)
-    yield "Cells", _html(done)
+        yield "Box of the fits", html_text(stated)
+    yield "Seed", html_text(seeds)
+    yield "Cells", html_text(done)
     if study.beside:
-        yield "Beside it", _html(", ".join(study.beside))
+        yield "Beside it", html_text(", ".join(study.beside))
     yield "Study hash", f"<code>{study.hash}</code>"
     yield "Computed by", "; ".join(rows) or "nothing yet"
 
@@ -197,7 +188,7 @@ def _cell_table(study, statuses):
     counts = Counter((*cell.key[:2], statuses.get(cell.key, "to_do")) for cell in study.cells())
     models = [(gating, text_of(k2)) for gating in study.gatings for k2 in study.k2]
     rows = [[*model, *(counts[*model, status] for status in STATUSES)] for model in models]
-    return _table("Cells by gating and fitted k2", ["gating", "k2", *STATUSES.values()], _plain_rows(rows))
+    return html_table("Cells by gating and fitted k2", ["gating", "k2", *STATUSES.values()], plain_rows(rows))
 
 
 def _truth_tables(study):
@@ -207,10 +198,10 @@ def _truth_tables(study):
         return
     for gating in [study.data_gating] if study.data_gating else study.gatings:
         frame = study.source(gating).to_frame()
-        rows = _plain_rows(frame.map("{:g}".format).values)
+        rows = plain_rows(frame.map("{:g}".format).values)
         shared.setdefault((tuple(frame.columns), rows), []).append(gating)
     for (heads, rows), gatings in shared.items():
-        yield _table(f"Parameters of the truth under {', '.join(gatings)}", heads, rows)
+        yield html_table(f"Parameters of the truth under {', '.join(gatings)}", heads, rows)
 
 
 def _data_section(id, heading, table, columns, study):
@@ -219,12 +210,12 @@ def _data_section(id, heading, table, columns, study):
     keys = [{name: _key(row, name) for name in FILTERS} for row in rows]
     body = []
     for row, key in zip(rows, keys, strict=True):
-        data = "".join(f' data-{name}="{_html("|".join(values))}"' for name, values in key.items() if values)
+        data = "".join(f' data-{name}="{html_text("|".join(values))}"' for name, values in key.items() if values)
         body.append(f"<tr{data}>" + "".join(_cell(c, row) for c in columns) + "</tr>\n")
     return (
-        f'<section id="{id}" class="data">\n<h2>{_html(heading)}</h2>\n'
+        f'<section id="{id}" class="data">\n<h2>{html_text(heading)}</h2>\n'
         f'<div class="controls" hidden>{_controls(keys, study)}</div>\n<p role="status">{len(rows)} rows</p>\n'
-        f"{_table(heading, [c.heading for c in columns], ''.join(body))}</section>\n"
+        f"{html_table(heading, [c.heading for c in columns], ''.join(body))}</section>\n"
     )
 
 
@@ -241,7 +232,7 @@ def _controls(keys, study):
         values = list(dict.fromkeys(value for key in keys for value in key[name]))
         if len(values) > 1:
             chosen = study.statistics[0] if name == "statistic" else None
-            options = (f"<option{' selected' if v == chosen else ''}>{_html(v)}</option>" for v in values)
+            options = (f"<option{' selected' if v == chosen else ''}>{html_text(v)}</option>" for v in values)
             select = f'<select data-filter="{name}" autocomplete="off"><option value="">all</option>{"".join(options)}'
             out.append(f"<label>{name} {select}</select></label>\n")
     return "".join(out)
@@ -251,38 +242,8 @@ def _cell(column, row):
     values = [row[name] for name in column.names]
     text, number = column.form(*values)
     if column.names == QUANTITY:
-        return f'<th scope="row">{_html(text)}</th>'
+        return f'<th scope="row">{html_text(text)}</th>'
     if number is None:
         verdict = f' class="{values[0]}"' if values[0] and values[0] in words.VERDICTS_MEAN | words.AGREEMENTS else ""
-        return f"<td{verdict}>{_html(text)}</td>"
-    return f'<td class="number" data-v="{"" if math.isnan(number) else repr(number)}">{_html(text)}</td>'
-
-
-# -- HTML -------------------------------------------------------------------------------------------------------------
-def _html(text):
-    """A user's text, in one line: neither markup nor a character that changes how the rest is read."""
-    return escape(visible(text))
-
-
-def _table(caption, heads, body):
-    """A table in a region that scrolls sideways, which the keyboard reaches; `body` is HTML, rows."""
-    head = "".join(f'<th scope="col">{_html(h)}</th>' for h in heads)
-    return (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{_html(caption)}">\n<table>\n'
-        f"<caption>{_html(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n</div>\n"
-    )
-
-
-def _plain_rows(rows):
-    """HTML of rows of words and counts."""
-    return "".join("<tr>" + "".join(f"<td>{_html(str(v))}</td>" for v in row) + "</tr>\n" for row in rows)
-
-
-def _definitions(pairs):
-    """HTML of pairs (text, HTML)."""
-    return "<dl>\n" + "".join(f"<dt>{_html(term)}</dt><dd>{meaning}</dd>\n" for term, meaning in pairs) + "</dl>"
-
-
-def _list(lines):
-    items = "".join(f"<li>{_html(line)}</li>\n" for line in lines)
-    return f"<ul>\n{items}</ul>" if items else "<p>Nothing found.</p>"
+        return f"<td{verdict}>{html_text(text)}</td>"
+    return f'<td class="number" data-v="{"" if math.isnan(number) else repr(number)}">{html_text(text)}</td>'

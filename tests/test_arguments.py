@@ -60,6 +60,7 @@ FIT = (
 )
 FIT = FIT | {"seed": "seed"}, VIEW[1] | {"X": X, "y": Y, "gating": "SS", "k2": (1,), "weights": np.ones(len(Y))}
 del FIT[0]["G"]
+FIT[0]["X"] = "table"
 MORE = {"n_starts": "count from 1?", "bounds": "bounds?", "effort": "name?", "n_jobs": None, "verbose": None}
 OWN = {name: value for name, value in FIT[1].items() if name != "laplace_scale"}
 RATE = {"n": "array", "statistic": "name", "n_boot": "count", "level": "share", "seed": "seed", "n_min": "number?"}
@@ -99,9 +100,9 @@ TABLE = {
     hs.fit_em: FIT,
     hs.fit_mle: (FIT[0] | MORE | {"local": "flag"}, FIT[1]),
     hs.fit: (FIT[0] | MORE | {"penalty": "object?", "laplace_scale": None}, OWN),
-    hs.Penalty: ({"variance": "positive", "ridge": "positive"}, {"variance": 1.0, "ridge": 0.1}),
+    hs.Penalty: ({"variance": "at least 0", "ridge": "at least 0"}, {"variance": 1.0, "ridge": 0.1}),
     hs.select: (
-        {"X": "array", "y": "array", "weights": "array?", "gatings": "names", "shapes": "object?", "criteria": "names"}
+        {"X": "table", "y": "array", "weights": "array?", "gatings": None, "shapes": None, "criteria": "names"}
         | {"folds": "count from 1", "seed": "seed", "effort": "name", "n_jobs": None},
         {"X": X, "y": Y, "weights": np.ones(len(Y)), "shapes": [(1,)], "folds": 2},
     ),
@@ -211,6 +212,8 @@ def call(function, **arguments):
 
 
 def bad_values(kind, good, may_be_none):
+    if kind == "table":  # rows with gaps in a column of a frame are left out
+        return {name: bad for name, bad in no_numbers(good).items() if not name.startswith("a gap")} | NONE
     if kind in ("array", "errors"):
         return no_numbers(good, gaps=kind == "array") | ({} if may_be_none or kind == "errors" else NONE)
     out = BAD[kind] | (no_numbers(X) if kind == "law" else {})

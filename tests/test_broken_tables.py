@@ -269,5 +269,5 @@ def test_a_broken_table_ends_in_a_result_or_in_lines(batch, tmp_path):
         assert found["parameters"]["nu"][0] > 0, told
         if rows:
             values = np.array(rows[1:], dtype=float)
-            assert found["log_likelihood"] == hs.fit_mle(values[:, :2], values[:, 2], "SS", (1,)).log_likelihood, told
+            assert found["log_likelihood"] == hs.fit(values[:, :2], values[:, 2], "SS", (1,)).log_likelihood, told
     assert min(ends.values()) > 0

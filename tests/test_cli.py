@@ -297,7 +297,11 @@ def test_results_of_another_study_are_refused_and_kept(ran, tmp_path, command):
             "fit data.csv --y y --gating XX --k2 2,2",
             "hmoe: gating must be one of SS, SL, LS, LL, SQ, LQ, QS, QL, QQ; got 'XX'",
         ),
-        ("fit hole.csv --y y --gating SS --k2 2,2", "hmoe: hole.csv: missing values in x"),
+        (
+            "fit hole.csv --y y --gating SS --k2 2,2",
+            "hmoe: X and y must have more rows than the model has free parameters, 11; got 1 "
+            "(1 of 2 rows left out, as values are missing: 1 in x)",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path, words, said):
@@ -474,10 +478,11 @@ def test_fit_of_own_data(tmp_path):
     lines = ["name,y,x", *(f"row,{v!r},{x!r}" for x, v in zip(X[:, 0].tolist(), y.tolist(), strict=True))]
     (tmp_path / "own.csv").write_text("\n".join(lines))
     shown = hmoe(tmp_path, "fit", "own.csv", "--y", "y", "--gating", "LL", "--k2", "1,1", "--seed", 3)
-    expected = hs.fit_mle(X, y, gating="LL", k2=(1, 1), seed=3)
+    expected = hs.fit(X, y, gating="LL", k2=(1, 1), seed=3)
     assert f"log-likelihood  {expected.log_likelihood!r}\n" in shown
     assert f"status          {expected.status}" in shown
     assert "y = y, X = x; 100 rows" in shown
+    assert repr(expected.named(("x",), "y").summary()) in shown
 
 
 def test_the_command_line_answers_without_heavy_libraries():
@@ -508,7 +513,7 @@ def test_certify_prints_an_exponent_and_draws_it(tmp_path):
         (["plot", "small.toml"], "simulations.page.figure"),
         (["report", "small.toml"], "simulations.page.figure"),
         (["evidence", "toy"], "simulations.evidence.table"),
-        (["fit", "own.csv", "--y", "y", "--gating", "SS", "--k2", "1,1"], "hmoe_stats.fit_mle"),
+        (["fit", "own.csv", "--y", "y", "--gating", "SS", "--k2", "1,1"], "hmoe_stats.fit"),
         (["certify", "C2", "--gating", "SS", "--k2", "3,2", "--only", "tau"], "hmoe_stats.theory.modulus.modulus"),
     ],
 )

@@ -549,14 +549,16 @@ def test_fit_as_json(table):
     said = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(word))
     assert list(said) == [
         "y", "x", "n", "gating", "k2", "log_likelihood", "status", "converged", "message", "score_norm", "n_iter",
-        "active_bounds", "warnings", "notes", "parameters",
+        "active_bounds", "warnings", "notes", "parameters", "penalised_log_likelihood", "penalty",
     ]  # fmt: skip
-    found = hs.fit_mle(table[["x", "z"]], table["y"], "SS", (1,))
+    found = hs.fit(table[["x", "z"]], table["y"], "SS", (1,))
     assert (said["y"], said["x"], said["n"], said["k2"]) == ("y", ["温度", "a\x1bb"], N, [1])
     assert said["log_likelihood"] == found.log_likelihood
     assert hs.MixingMeasure.from_dict(said["parameters"]) == found.measure
     assert (said["status"], said["converged"], said["message"]) == (found.status, True, found.message)
     assert said["notes"] == ["left out: column 'w': 'a' in line 2 is no number"]
+    assert said["penalised_log_likelihood"] == found.penalised_log_likelihood
+    assert said["penalty"] == found.settings["penalty"]
 
 
 def test_json_has_the_gating_by_its_name_and_sizes_are_digits(table):

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 from conftest import PURE_PYTHON
+from typer.testing import CliRunner
 
 import hmoe_stats as hs
+from simulations.cli import app
 from simulations.study import load_study
+
+README = Path(__file__).parents[1] / "README.md"
 
 
 def snippet(number=0):
-    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    text = README.read_text(encoding="utf-8")
     return re.findall(r"```python\n(import hmoe_stats as hs\n.*?)```", text, re.DOTALL)[number]
 
 
@@ -44,6 +48,28 @@ def test_the_snippet_runs_and_fits_as_the_study_does(tmp_path, monkeypatch, caps
     wanted = study.fit.keywords()
     wanted["bounds"] = {name: tuple(b) if isinstance(b, list) else b for name, b in wanted["bounds"].items()}
     assert keywords == wanted
+
+
+@pytest.mark.skipif(PURE_PYTHON, reason="fits without the compiler take minutes")
+def test_the_snippet_on_own_data_runs_and_its_commands_are_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (section,) = re.findall(r"\n## Your own data\n(.*?)\n## ", README.read_text(encoding="utf-8"), re.DOTALL)
+    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    exec(code, found := {})
+    shown = capsys.readouterr().out
+    assert "HMoE penalised maximum likelihood" in shown
+    assert re.search(r"gating +k2 .* bic +icl ", shown)
+    assert found["fit"].converged
+    assert found["choice"].best("bic").measure.k2 == found["fit"].measure.k2
+    assert (tmp_path / "fit.png").stat().st_size > 10_000 < (tmp_path / "choice.png").stat().st_size
+    found["data"].to_csv("DATA.csv", index=False)
+    commands = re.findall(r"^    hmoe (.*?)(?: +#.*)?$", section, re.MULTILINE)
+    assert len(commands) == 2
+    for words in (commands[0].replace("200", "3"), f"{commands[1]} --gating SS --k2 1 --k2 2"):
+        done = CliRunner().invoke(app, words.replace("COL", "y").split())
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / "fit.html").stat().st_size > 10_000
+    assert hs.FitResult.load("fit.json").measure.k2 == (2,)
 
 
 @pytest.mark.skipif(PURE_PYTHON, reason="fits without the compiler take minutes")

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import likelihood
 from ..arguments import check_weighted_data
+from ..frames import taken
 
 
 def _inference():
@@ -45,12 +46,16 @@ class Answers:
     def with_data(self, X, y, weights=None):
         """This fit with its data, which are not in the file of a loaded one.
 
+        Of a DataFrame those rows are taken that a fit takes.
+
         Raises
         ------
         ValueError
             If they are no data, or not those that were fitted.
         """
-        fit = replace(self, data=Data(*check_weighted_data(X, y, weights, self.measure.d)), known=None)
+        given = taken(X, y, weights, self.design, stacklevel=3)
+        data = Data(*check_weighted_data(given.X, given.y, given.weights, self.measure.d))
+        fit = replace(self, data=data, known=None)
         _ = fit.curvature  # which asks whether they are the data of the fit
         return fit
 
@@ -237,16 +242,20 @@ class Answers:
 
     # -- y given x -----------------------------------------------------------------------------------------------------
     def predict(self, X):
-        """Mean of y given x, (m,), at X (m, d); as `hmoe_stats.predict`."""
-        return likelihood.predict(self.measure, X)
+        """Mean of y given x, (m,), at X (m, d); as `hmoe_stats.predict`.
+
+        Of a fit to a DataFrame X may be one, here and in all that follows: it must have the columns that were fitted,
+        and no level of a category that was not there (`ValueError`).
+        """
+        return likelihood.predict(self, X)
 
     def predict_density(self, X, y):
         """Density p(y | x) of each row, (m,), at X (m, d) and y (m,)."""
-        return np.exp(likelihood.log_density(self.measure, X, y))
+        return np.exp(likelihood.log_density(self, X, y))
 
     def predict_quantile(self, X, q):
         """Quantiles of y given x: (m,), or (m, k) for a sequence of k levels q between 0 and 1; to rounding."""
-        return _inference().predict_quantile(self.measure, X, q)
+        return _inference().predict_quantile(self, X, q)
 
     def predict_interval(self, X, level=0.95):
         """The interval between two quantiles that holds y given x with probability `level`: (m,) low and high.
@@ -256,7 +265,7 @@ class Answers:
         DataFrame
             mean, low, high, by the index of X. The parameters are taken as known: see `intervals` for their errors.
         """
-        return _inference().predict_interval(self.measure, X, level)
+        return _inference().predict_interval(self, X, level)
 
     def residuals(self, kind="quantile"):
         """Residuals of the rows that were fitted, (n,).

@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import kernels, names
 from ..arguments import check_positive, check_whole
+from ..frames import takes_frames
 from . import certificate, starts
 from .answers import Data
 from .newton import spectrum
@@ -21,6 +22,7 @@ from .rows import variance
 DEFICIENT = 1e-8  # ratio of the singular values of an expert's normal equations below which rounding may spoil a step
 
 
+@takes_frames
 @one_thread
 def fit_em(
     X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weights=None,
@@ -31,6 +33,7 @@ def fit_em(
     Parameters
     ----------
     X : array_like, (n, d); (n,) where d = 1
+        A DataFrame as in `fit_mle`.
     y : array_like, (n,) or (n, 1)
         Pandas objects among X, y and weights must have one index.
     gating : str

@@ -37,6 +37,7 @@ import numpy as np
 
 from .. import kernels, names
 from ..arguments import check_flag, check_known, check_positive, check_whole
+from ..frames import takes_frames
 from ..measure import MixingMeasure
 from . import certificate, moves, shapes, starts
 from .answers import Data
@@ -57,6 +58,7 @@ LEFT = 5e-3
 REGROUPED = 5  # regroupings or shakes in a row at most
 
 
+@takes_frames
 @one_thread
 def fit_mle(
     X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False, effort=None,
@@ -67,6 +69,9 @@ def fit_mle(
     Parameters
     ----------
     X : array_like, (n, d); (n,) where d = 1
+        Of a DataFrame columns of text and of categories become dummies, ``"island[Dream]"``, all but that of the first
+        level; truth values are 1 and 0. Rows with missing values in X, y or weights are left out, with a warning and a
+        line in `FitResult.warnings`. In arrays they are refused.
     y : array_like, (n,) or (n, 1)
         Pandas objects among X, y and weights must have one index.
     gating : str
@@ -110,8 +115,8 @@ def fit_mle(
         equivariant: X in units u times as large and c times u are the same fit, centres u times as small. One in
         standardised covariates is ``1 / X.std(axis=0)``.
     gate_columns, expert_columns : sequence of int or str, optional
-        The columns of X that gates, and experts, see, by number or, where X is a DataFrame, by name; all of them by
-        default. () for none: constant gates, or experts without slopes.
+        The columns of X that gates, and experts, see, by number or, where X is a DataFrame, by name: one of categories
+        stands for all its dummies. All of them by default; () for none: constant gates, or experts without slopes.
     n_jobs : int
         Threads that climb starts at a time, -1 for as many as there are processors. No bit of the fit depends on it.
     verbose : bool or callable

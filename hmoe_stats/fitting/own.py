@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import names
 from ..arguments import as_floats, as_numbers, check_flag, check_gating, check_known, check_weighted_data, shown
+from ..frames import takes_frames
 from ..measure import as_measure
 from .mle import prepared
 from .penalty import check_penalty
@@ -19,6 +20,7 @@ PROFILE = tuple(2.0**k for k in range(-1, 5))  # scales that are tried, and then
 PROFILED = "profile"
 
 
+@takes_frames
 @one_thread
 def fit(
     X, y, gating, k2, penalty="default", start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0,
@@ -40,7 +42,7 @@ def fit(
     ----------
     X, y, gating, k2, start, n_starts, bounds, tol, max_iter, seed, effort, weights, gate_columns, expert_columns, \
 n_jobs, verbose
-        As in `fit_mle`.
+        As in `fit_mle`: X may be a DataFrame with categories and missing values.
     penalty : {"default"}, Penalty, dict or None
         A `Penalty(variance=A, ridge=rho)`, or a dict with one or both of these, the other as by default; 0 switches one
         off. None is no penalty: the maximum-likelihood estimator.

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from ..arguments import check_number
+from ..frames import Design
 from ..measure import MixingMeasure
 from ..names import default_x_names, given, visible
 from .answers import Answers, Data
@@ -94,6 +95,8 @@ class FitResult(Answers):
     taken_off : float
         What the penalty of `fit` takes off the log-likelihood: `penalised_log_likelihood` is the rest. `path` and the
         log-likelihoods of `starts`, `gap` and the score are those of the penalised log-likelihood.
+    design : Design or None
+        How covariates were made of the columns of a DataFrame: new frames are read in the same way, by name.
     """
 
     measure: MixingMeasure
@@ -120,6 +123,7 @@ class FitResult(Answers):
     settings: dict = field(default_factory=dict)
     known: object = None
     taken_off: float = 0.0
+    design: Design | None = None
 
     def __post_init__(self):
         if not self.x_names:

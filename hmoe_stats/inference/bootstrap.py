@@ -18,6 +18,7 @@ import numpy as np
 
 from ..arguments import check_covariates, check_known, check_seed, check_whole, shown
 from ..fitting import refit
+from ..frames import Design, as_covariates
 from ..matching import experts_of, match
 from ..measure import MixingMeasure
 from ..sampling import respond
@@ -62,11 +63,14 @@ class Bootstrap:
         One a sample: status ("converged", "boundary", those of fits that do not count, "unmatched" where experts or
         groups could not be given the labels of the fit, "failed" where no fit could be made), log_likelihood, and
         vector, the estimate in `MixingMeasure.to_vector` order; None where there is none.
+    design : Design or None
+        That of the fit.
     """
 
     coordinates: Coordinates
     kind: str
     rows: tuple
+    design: Design | None = None
 
     @property
     def statuses(self):
@@ -122,7 +126,7 @@ class Bootstrap:
         import pandas as pd
 
         G, of, q, index = self.coordinates.measure, check_known("of", of, OF), check_quantiles(q), rows_of(X)
-        X = check_covariates(X, G.d)
+        X = check_covariates(as_covariates(self, X), G.d)
         names, columns = quantities(G, of, q)
         found, tables = self.measures, []
         for k, labels in enumerate(columns):
@@ -160,7 +164,7 @@ def bootstrap(fit, n, kind, seed, n_jobs, file, n_starts):
         todo = [number for number in range(n) if number not in kept.rows]
         for number, row in _answers(task, todo, n_jobs):
             kept.add(number, row)
-    return Bootstrap(place, kind, tuple(kept.rows[number] for number in range(n)))
+    return Bootstrap(place, kind, tuple(kept.rows[number] for number in range(n)), fit.design)
 
 
 def aligned(G, H, X):

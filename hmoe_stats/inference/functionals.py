@@ -11,6 +11,7 @@ from scipy.special import expit, logit, ndtri
 
 from .. import conditional, kernels
 from ..arguments import as_numbers, check_covariates, check_flag, check_known, check_number, shown
+from ..frames import as_covariates
 from .curvature import CHANCE, ESTIMATED, KINDS, usable
 
 OF = ("mean", "experts", "gates", "groups", "quantile")
@@ -48,7 +49,7 @@ def intervals(fit, of, X, level=0.95, kind="hessian", q=0.5, band=False):
     rows, band, q = rows_of(X), check_flag("band", band), check_quantiles(q)
     place = curvature.coordinates
     G = place.measure
-    X = check_covariates(X, G.d)
+    X = check_covariates(as_covariates(fit, X), G.d)
     names, columns = quantities(G, of, q)
     blocks = [X[first : first + BLOCK] for first in range(0, len(X), BLOCK)]
     estimates, variances, statuses, critical = [], [], [], []

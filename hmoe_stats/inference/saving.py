@@ -12,12 +12,13 @@ import numpy as np
 
 from ..arguments import shown
 from ..fitting.result import FitResult
+from ..frames import Design
 from ..measure import MixingMeasure
 from .coordinates import Coordinates
 from .curvature import Curvature
 
 FORMAT = "hmoe_stats fit 1"
-_RECORDS = {"measure": MixingMeasure, "coordinates": Coordinates, "known": Curvature}
+_RECORDS = {"measure": MixingMeasure, "coordinates": Coordinates, "known": Curvature, "design": Design}
 _FLOAT, _ARRAY = "float", "array"
 
 
@@ -50,7 +51,7 @@ def _plain(value):
     """A value as `json` takes it."""
     if isinstance(value, MixingMeasure):
         return value.to_dict()
-    if isinstance(value, FitResult | Coordinates | Curvature):
+    if isinstance(value, FitResult | Coordinates | Curvature | Design):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "data"}
     if isinstance(value, dict):
         return {str(name): _plain(part) for name, part in value.items()}

@@ -19,6 +19,7 @@ from scipy.special import entr
 from .. import fitting, names
 from ..arguments import check_columns, check_gating, check_k2, check_known, check_seed, check_weighted_data, check_whole
 from ..fitting.rows import mean
+from ..frames import taken
 from ..likelihood import gate_weights, responsibilities
 
 KINDS = ("halves", "rows", "searches")
@@ -106,6 +107,8 @@ def stability(
     ValueError
         If an argument does not fit.
     """
+    given = taken(X, y, weights, stacklevel=3)
+    X, y, weights, options = given.X, given.y, given.weights, given.options(options)
     for name in {"gate_columns", "expert_columns"} & set(options):
         if options[name] is not None:
             options[name] = check_columns(name, options[name], None, names.of_data(X, y)[0])

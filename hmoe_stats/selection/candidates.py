@@ -29,6 +29,7 @@ import numpy as np
 from .. import fitting
 from ..arguments import check_data, check_gating, check_k2, check_known, check_seed, check_weights, check_whole, shown
 from ..fitting.result import FitResult
+from ..frames import taken
 from ..inference import criteria as information_criteria
 from ..likelihood import log_density
 from .merging import dendrogram
@@ -159,6 +160,7 @@ def select(
     Parameters
     ----------
     X : array_like, (n, d); (n,) where d = 1
+        A DataFrame as in `hmoe_stats.fit`: dummies and rows are those of all folds.
     y : array_like, (n,)
     gatings : sequence of str, or str
     shapes : sequence of k2, optional
@@ -193,6 +195,8 @@ def select(
     shapes = list(dict.fromkeys(check_k2(k2) for k2 in _some("shapes", SHAPES if shapes is None else shapes)))
     criteria = [criteria] if isinstance(criteria, str) else criteria
     criteria = tuple(dict.fromkeys(check_known("criteria", name, CRITERIA) for name in _some("criteria", criteria)))
+    given = taken(X, y, weights, stacklevel=3)
+    X, y, weights, options = given.X, given.y, given.weights, given.options(options)
     n = len(check_data(X, y)[1])
     check_weights(weights, n, ("X", X), ("y", y))
     folds, seed = check_whole("folds", folds, 2, n), check_seed(seed)
@@ -208,7 +212,7 @@ def select(
             if part is None:
                 reasons[key] = str(one) if isinstance(one, ValueError) else _doubt(one)
                 if isinstance(one, FitResult):
-                    fits[key], held_out[key] = one, np.full(n, np.nan)
+                    fits[key], held_out[key] = given.told(one), np.full(n, np.nan)
             elif key in fits:
                 values, doubt = (np.nan, str(one)) if isinstance(one, ValueError) else one
                 held_out[key][part] = values
@@ -221,7 +225,7 @@ def select(
     for (gating, _), tree in trees.items():  # a shape that was not asked for
         if model(gating, tree.k2) not in {model(*key) for key in reasons}:
             start = {"start": tree.measure, "weights": weights, "laplace_scale": None}
-            one = fits[gating, tree.k2] = fitting.fit(X, y, gating, tree.k2, **options | start)
+            one = fits[gating, tree.k2] = given.told(fitting.fit(X, y, gating, tree.k2, **options | start))
             reasons[gating, tree.k2] = "; ".join(filter(None, ["added, as a dendrogram suggests it", _doubt(one)]))
     return Selection(fits, reasons, held_out, trees, criteria, None if weights is None else np.asarray(weights))
 
