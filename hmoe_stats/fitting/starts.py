@@ -11,7 +11,8 @@ import numpy as np
 
 from .. import gates
 from ..arguments import check_seed, shown
-from ..measure import as_measure, check_view
+from ..measure import as_measure
+from ..tree import check_view
 from .problem import check_reach
 from .rows import drawn, moments, variance
 from .shapes import about, contains, embedding, strata
