@@ -163,7 +163,7 @@ class CategoricalMeasure(Tree):
         lines = frozen(np.zeros((G.n_experts, G.d))), frozen(none), frozen(none + 1.0)
         return kernels.gate_weights(X, (*G.gate_args(), *lines, G.laplace_scale))
 
-    def _rows(self, X, y, weights=None):
+    def rows(self, X, y, weights=None):
         """`Rows` of X (n, d) and the labels y (n,)."""
         given = ("X", X), ("y", y)
         check_same_index(*given)
@@ -203,7 +203,7 @@ class CategoricalMeasure(Tree):
 
     def responsibilities(self, X, y):
         """Posterior probability of each expert given x and the class y: (n, K), rows sum to 1."""
-        X, codes, _ = self._rows(X, y)
+        X, codes, _ = self.rows(X, y)
         return np.ascontiguousarray(kernels.class_responsibilities(X, codes, self.kernel_args(), 0.0)[1].T)
 
     def log_density(self, X, y):
@@ -220,17 +220,17 @@ class CategoricalMeasure(Tree):
         ValueError
             If X or y do not fit the measure or each other.
         """
-        X, codes, _ = self._rows(X, y)
+        X, codes, _ = self.rows(X, y)
         return kernels.class_responsibilities(X, codes, self.kernel_args(), 0.0)[0]
 
     def log_likelihood(self, X, y, weights=None):
         """Sum over rows of w log p(y | x), a float; parameters and errors as `log_density`, weights (n,) >= 0."""
-        X, codes, weights = self._rows(X, y, weights)
+        X, codes, weights = self.rows(X, y, weights)
         return float(kernels.class_log_likelihood(X, codes, self.kernel_args(), 0.0, weights))
 
     def score(self, X, y, weights=None):
         """Gradient of `log_likelihood` in `to_vector` order, (p,); 0 is taken at a Laplace centre that is a row."""
-        X, codes, weights = self._rows(X, y, weights)
+        X, codes, weights = self.rows(X, y, weights)
         return kernels.class_score(X, codes, self.kernel_args(), 0.0, weights)[1][self._index()]
 
     def information(self, X, weights=None):
