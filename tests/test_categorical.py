@@ -181,7 +181,7 @@ def test_coordinates_and_measures_are_one_another(rng, gating, view):
     G, X, y = case(rng, gating, (2, 1), 3, **view)
     X = X * [1.0, 20.0, 0.1] + [0.0, 30.0, 5.0]
     problem = problem_of(G, X, y)
-    z = np.where(problem.free, rng.normal(size=problem.p), problem.rest)
+    z = np.where(problem.free, problem.rest + 0.5 * rng.normal(size=problem.p), problem.rest)
     H = problem.to_measure(z)
     assert problem.log_likelihood(z) == pytest.approx(H.log_likelihood(X, y), rel=1e-11)
     again = problem.from_measure(H)
@@ -195,7 +195,7 @@ def test_the_gradient_in_coordinates_is_that_of_differences(rng, gating):
     G, X, y = case(rng, gating, (2, 1), 2)
     weights = rng.uniform(0.5, 2.0, len(X))
     problem = problem_of(G, X * [1.0, 30.0] + [0.0, 40.0], y, weights=weights)
-    z = np.where(problem.free, rng.normal(size=problem.p), problem.rest)
+    z = np.where(problem.free, problem.rest + 0.5 * rng.normal(size=problem.p), problem.rest)
     for eps in (0.0, 0.1):
         want = naive.central(lambda v, eps=eps: problem.value(v, eps), z)
         np.testing.assert_allclose(
