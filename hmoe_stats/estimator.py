@@ -380,7 +380,8 @@ class HMoEClassifier(_Leaves, ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """The likeliest class given x, (m,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def predict_log_proba(self, X):
         """Logarithms of `predict_proba`, (m, C)."""

@@ -405,33 +405,53 @@ def class_penalty(P, X, ridge):
     return total / 2.0
 
 
-def class_em(P, X, codes, ridge, steps):
-    """Penalised EM of `P`, each M-step by a general minimiser of minus the expected log-likelihood plus the ridge.
+def soft_regression(F, T, slopes, intercepts, rho, steps=2):
+    """Newton steps on sum T log softmax(F slopes' + intercepts) less a ridge on slopes about their mean.
 
-    Returns the parameters and the penalised log-likelihoods, one a step.
+    F (n, d) are features, T (n, m) shares of the rows; the ridge is per standard deviation of the features.
     """
-    from scipy.optimize import minimize
-
-    v = np.concatenate([np.ravel(getattr(P, name)) for name in CLASS_FIELDS])
-    path = []
+    (m, d), D = slopes.shape, np.column_stack([F, np.ones(len(F))])
+    centring, unit = np.eye(m) - 1.0 / m, np.append(rho * F.var(axis=0), 0.0)
+    W = np.column_stack([slopes, intercepts])
     for _ in range(steps):
-        here = class_at(P, v)
-        joint = class_log_joint(here, X, codes)
+        G = np.exp(log_softmax(D @ W.T))
+        gradient = (T - T.sum(axis=1)[:, None] * G).T @ D - (centring @ W) * unit
+        bend = T.sum(axis=1)[:, None, None] * (G[:, :, None] * np.eye(m) - G[:, :, None] * G[:, None, :])
+        squares = (D[:, :, None] * D[:, None, :]).reshape(len(D), -1)
+        H = np.tensordot(bend, squares, (0, 0)).reshape(m, m, d + 1, d + 1).transpose(0, 2, 1, 3)
+        H = H.reshape(m * (d + 1), -1) + np.kron(centring, np.diag(unit))
+        W = W + np.linalg.lstsq(H, gradient.ravel(), rcond=1e-12)[0].reshape(m, d + 1)
+    return W[:, :d], W[:, d]
+
+
+def class_em(P, X, codes, ridge, least=1e-10, most=3000):
+    """Penalised EM of a measure without Laplace gates: (parameters, penalised log-likelihoods one a step).
+
+    Each M-step is a few Newton steps of each gate's and each expert's own concave regression.
+    """
+    path, C = [], P.tau.shape[1] + 1
+    features = [X if letter == "S" else X**2 for letter in P.gating]
+    for _ in range(most):
+        joint = class_log_joint(P, X, codes)
+        path.append(log_sum_exp(joint).sum() - class_penalty(P, X, ridge))
+        if len(path) > 1 and path[-1] - path[-2] < least:
+            break
         r = np.exp(joint - log_sum_exp(joint)[:, None])
-        path.append(log_sum_exp(joint).sum() - class_penalty(here, X, ridge))
-
-        def expected(w, r=r):
-            """Minus the expected penalised log-likelihood, and its gradient by the complex step."""
-
-
-            def value(u):
-                there = class_at(P, u)
-                return class_penalty(there, X, ridge) - (r * class_log_joint(there, X, codes)).sum()
-
-            return value(w), complex_step(value, w)
-
-        v = minimize(expected, v, jac=True, method="BFGS", options={"gtol": 1e-6}).x
-    return class_at(P, v), np.array(path)
+        new = {name: np.array(getattr(P, name)) for name in CLASS_FIELDS}
+        R = np.stack([r[:, leaves].sum(axis=1) for leaves in groups(P)], axis=1)
+        if len(P.k2) > 1:
+            new["a"], new["b"] = soft_regression(features[0], R, P.a, P.b, ridge[0])
+        for leaves in map(list, groups(P)):
+            if len(leaves) > 1:
+                parts = soft_regression(features[1], r[:, leaves], P.omega[leaves], P.beta[leaves], ridge[0])
+                new["omega"][leaves], new["beta"][leaves] = parts
+        for j in range(len(P.tau)):
+            T = r[:, j, None] * np.eye(C)[codes]
+            eta, tau = np.vstack([P.eta[j], 0.0 * X[:1]]), np.append(P.tau[j], 0.0)
+            eta, tau = soft_regression(X, T, eta, tau, ridge[1])
+            new["eta"][j], new["tau"][j] = eta[:-1] - eta[-1], tau[:-1] - tau[-1]
+        P = P.replace(**new)
+    return P, np.array(path)
 
 
 def random_classes(rng, gating="SS", k2=(2, 3), d=1, n_classes=3, **view):

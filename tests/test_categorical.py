@@ -250,15 +250,14 @@ def test_one_expert_is_the_logistic_regression_of_scikit_learn(rng, n_classes, r
     np.testing.assert_allclose(fit.predict_proba(X), other.predict_proba(Z), atol=1e-5)
 
 
-@pytest.mark.parametrize("gating", ["SS", "LL", "QS"])
-def test_several_experts_end_where_plain_em_does(gating):
-    rng = np.random.default_rng(11)
-    G, X, y = case(rng, gating, (2,), 1, 2, n=80)
-    scale = {"laplace_scale": X.std(axis=0)} if "L" in gating else {}
-    P, path = naive.class_em(G, X, y, (1.0, 1.0), 60)
-    assert path[-1] - path[-2] < 1e-8
-    fit = hs.fit_categorical(X, y, gating, (2,), ridge=1.0, start=G, n_starts=1, tol=1e-9, **scale)
+@pytest.mark.parametrize(("gating", "k2"), [("SS", (2,)), ("QS", (1, 1))])
+def test_several_experts_end_where_plain_em_does(gating, k2):
+    G, X, y = case(np.random.default_rng(11), gating, k2, 1, 3, n=60)
+    P, path = naive.class_em(G, X, y, (1.0, 1.0))
+    assert (np.diff(path) > -1e-9).all()
+    fit = hs.fit_categorical(X, y, gating, k2, ridge=1.0, start=G, n_starts=1)
     assert fit.penalised_log_likelihood == pytest.approx(path[-1], abs=1e-6)
+    np.testing.assert_allclose(fit.predict_proba(X), P.predict_proba(X), atol=1e-3)
 
 
 def test_a_larger_model_does_not_fall_below_the_smaller_one_written_in_it(rng):
@@ -285,9 +284,127 @@ def test_fits_do_not_depend_on_units_weights_or_labels(rng):
     assert again.measure == fit.measure
     start, weights = fit.measure, rng.integers(0, 3, len(X))
     weights[:3] = 1
-    few = hs.fit_categorical(X, y, "SL", (2,), start=start, n_starts=1, weights=weights, laplace_scale=3.0 * np.ones(2))
+    few = hs.fit_categorical(X, y, "SL", (2,), start=start, n_starts=1, weights=weights)
     rows = np.repeat(np.arange(len(X)), weights)
-    scale = few.measure.laplace_scale * X[rows].std(axis=0)
-    written = hs.fit_categorical(X[rows], y[rows], "SL", (2,), start=few.measure, n_starts=1, laplace_scale=scale)
+    written = hs.fit_categorical(X[rows], y[rows], "SL", (2,), start=few.measure, n_starts=1)
     assert few.penalised_log_likelihood == pytest.approx(written.penalised_log_likelihood, abs=1e-6)
     assert few.nobs == weights.sum()
+
+
+# -- what a fit says --------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def fitted():
+    rng = np.random.default_rng(8)
+    _, X, y = case(rng, "SL", (2,), 2, n=250)
+    X = pd.DataFrame(X, columns=["speed", "mass"])
+    y = pd.Series(np.array(["p", "q", "r"])[y], name="kind")
+    return hs.fit_categorical(X, y, "SL", (2,), **FEW), X, y
+
+
+def test_information_and_covariance_are_of_the_free_parameters(fitted):
+    fit, X, _ = fitted
+    names = fit.params.index.tolist()
+    assert fit.df == len(names) == 4 + 1 + 12  # centres, one intercept, 2 experts x 2 logits x 3
+    assert "eta[1,q,mass]" in names
+    assert "beta[1]" not in names
+    full, all_names = fit.measure.information(X), fit.measure.parameter_names(["speed", "mass"])
+    index = [all_names.index(name) for name in names]
+    np.testing.assert_allclose(fit.information(), full[np.ix_(index, index)])
+    problem = problem_of(fit.measure, X, fit.measure.labels[fit.data.codes], fit.ridge)
+
+    def slope(v):
+        """The gradient of the ridge in `to_vector`, by differences."""
+        return naive.central(lambda w: naive.class_penalty(naive.class_at(fit.measure, w), X.to_numpy(), fit.ridge), v)
+
+    bend = naive.central(slope, fit.measure.to_vector(), 1e-3)[np.ix_(index, index)]
+    assert problem.n == fit.nobs == 250
+    cov = fit.cov_params()
+    np.testing.assert_allclose(np.linalg.inv(cov), fit.information() + bend, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(fit.bse, np.sqrt(np.diag(cov)))
+    assert fit.aic == pytest.approx(2 * fit.df - 2 * fit.log_likelihood)
+
+
+def test_files_bring_back_every_number(fitted, tmp_path):
+    fit, X, y = fitted
+    fit.save(tmp_path / "fit.json")
+    again = hs.CategoricalResult.load(tmp_path / "fit.json")
+    assert again.measure == fit.measure
+    for name in ("log_likelihood", "status", "ridge", "x_names", "y_name", "warnings", "settings", "smoothing"):
+        assert getattr(again, name) == getattr(fit, name), name
+    assert again.starts.equals(fit.starts)
+    assert repr(again) == repr(fit)
+    with pytest.raises(ValueError, match="must know its data"):
+        again.information()
+    assert again.with_data(X, y).bse.equals(fit.bse)
+    with pytest.raises(ValueError, match="must be those of the fit"):
+        again.with_data(X, y.iloc[::-1].set_axis(y.index))
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(ValueError, match="path must lead to a fit saved by"):
+        hs.CategoricalResult.load(tmp_path / "other.json")
+
+
+def test_what_is_not_identified_is_named_and_has_no_standard_error(rng):
+    """d = 1, (2, 2), SS: two levels of softmax gates and four experts are more than a class given one x can tell."""
+    _, X, y = case(rng, "SS", (2, 2), 1, 2, n=200)
+    fit = hs.fit_categorical(X, y, "SS", (2, 2), n_starts=1)
+    flat = fit.null_directions(1e-6)
+    assert len(flat) >= 1
+    assert flat["information"].is_monotonic_increasing
+    assert flat["direction"].str.contains("eta|tau|omega|beta|a|b").all()
+    assert fit.bse.isna().any()
+    with pytest.raises(ValueError, match="parameters are not identified"):
+        fit.cov_params()
+
+
+def test_collapse_rare_classes_and_separation_are_said_in_words(rng):
+    X = rng.normal(size=(120, 1))
+    y = (X[:, 0] > 0).astype(int)
+    fit = hs.fit_categorical(X, y, "SS", (2,), ridge=1e-6, n_starts=1)
+    assert any("separated" in text for text in fit.warnings)
+    noise = rng.integers(0, 2, 120)
+    noise[:2] = 2
+    said = hs.fit_categorical(X, noise, "SS", (2,), ridge=100.0, n_starts=1).warnings
+    assert any("class 2 has 2 rows" in text for text in said)
+    assert any("collapsed into one, which the ridge favours" in text for text in said)
+
+
+ODD = {
+    "gating": (None, "SX", 3),
+    "k2": (0, (), "2", (1.5,)),
+    "ridge": (-1.0, np.nan, np.inf, "no", {"gate": 1.0}, {"experts": None}, True),
+    "start": ("x", {}, hs.datasets.truth("C2", "SS")),
+    "n_starts": (0, 1.5, "3"),
+    "tol": (0.0, -1.0, "x", np.nan),
+    "max_iter": (0, 2.5),
+    "seed": (-1, "a", 0.5),
+    "weights": (np.ones(3), -np.ones(30), np.zeros(30), "x"),
+    "laplace_scale": (1.0, "profile"),
+    "gate_columns": (5, "speed", (0, 0)),
+    "expert_columns": (-1, 1.0),
+    "X": (np.zeros((29, 2)), np.full((30, 2), np.nan), "x", np.zeros((30, 0))),
+    "y": (np.zeros(30), np.full(30, np.nan), np.arange(29), "x", None, np.zeros((30, 2))),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ODD.items() for value in values])
+def test_arguments_that_do_not_fit_are_named(name, value):
+    rng = np.random.default_rng(0)
+    given = {"X": rng.normal(size=(30, 2)), "y": rng.integers(0, 2, 30), "gating": "SS", "k2": (2,)}
+    with pytest.raises(ValueError, match=rf"^{'X|y|' if name in 'Xy' else ''}{name}"):
+        hs.fit_categorical(**given | {name: value})
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_any_data_have_a_fit(number):
+    """Constant columns, few rows, huge and tiny units, equal rows, rare classes."""
+    rng = np.random.default_rng(number)
+    gating, k2, n, d = GATINGS[number % len(GATINGS)], [(2,), (1, 1), (1,)][number % 3], [3, 12, 40][number // 4], 2
+    X = rng.normal(size=(n, d)) * 10.0 ** rng.integers(-9, 9, d) + rng.choice([0.0, 1e3])
+    X[:, 1] = [X[0, 1], *X[1:, 1]] if number % 2 else 3.0
+    y = np.append([0, 1], rng.integers(0, 1 + number % 4, n - 2))
+    fit = hs.fit_categorical(X, y, gating, k2, n_starts=1, max_iter=100)
+    assert fit.status in ("converged", "boundary", "max_iter")
+    P = fit.predict_proba(X)
+    np.testing.assert_allclose(P.sum(axis=1), 1.0)
+    assert np.isfinite(fit.penalised_log_likelihood)
+    assert fit.log_likelihood == pytest.approx(fit.log_density(X, y).sum(), rel=1e-6, abs=1e-6)

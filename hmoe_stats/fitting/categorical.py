@@ -188,6 +188,7 @@ def _check_start(start, gating, k2, d, classes, view):
     for name, value in view.items():
         mine = getattr(start, name)
         if not np.allclose(mine, value) if name == "laplace_scale" else mine != value:
+            value, mine = (getattr(part, "tolist", lambda part=part: part)() for part in (value, mine))
             raise ValueError(f"start must have {name} = {shown(value)}; got {shown(mine)}")
     return start.wide()
 
