@@ -363,7 +363,18 @@ def test_collapse_rare_classes_and_separation_are_said_in_words(rng):
     assert any("separated" in text for text in fit.warnings)
     noise = rng.integers(0, 2, 120)
     noise[:2] = 2
-    said = hs.fit_categorical(X, noise, "SS", (2,), ridge=100.0, n_starts=1).warnings
+    zero = np.zeros((2, 1))
+    alike = hs.CategoricalMeasure(
+        gating="SS",
+        k2=(2,),
+        a=[0.0],
+        b=[0.0],
+        omega=zero,
+        beta=[0.0, 0.0],
+        eta=np.zeros((2, 2, 1)),
+        tau=np.zeros((2, 2)),
+    )
+    said = hs.fit_categorical(X, noise, "SS", (2,), start=alike, n_starts=1).warnings
     assert any("class 2 has 2 rows" in text for text in said)
     assert any("collapsed into one, which the ridge favours" in text for text in said)
 

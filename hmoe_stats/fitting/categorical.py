@@ -87,7 +87,7 @@ def fit_categorical(
         How many rows each row counts as, w >= 0.
     laplace_scale : float or array_like, (d,), optional
         The scale of Laplace gates per standard deviation of each covariate, as in `fit`; by default 3, or that of the
-        `start`. Probabilities of classes depend on it more than densities do: try several on held-out rows.
+        `start`. What is best depends on the data: try several on held-out rows.
     gate_columns, expert_columns : sequence of int or str, optional
         The columns of X that gates, and experts, see; all of them by default.
 

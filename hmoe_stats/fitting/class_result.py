@@ -328,7 +328,9 @@ class CategoricalResult:
                 f"directions: {'; '.join(words)}"
             )
         basis = vectors[:, ~flat]
-        inner = np.linalg.inv(basis.T @ scaled @ basis)
+        inner = basis.T @ scaled @ basis
+        size = 1.0 / np.sqrt(np.diag(inner))
+        inner = size[:, None] * np.linalg.pinv(size[:, None] * inner * size, hermitian=True) * size
         cov = own[:, None] * (basis @ inner @ basis.T) * own
         names = self._names
         return pd.DataFrame(cov, index=names, columns=names).loc[good, good]
