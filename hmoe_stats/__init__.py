@@ -6,9 +6,10 @@ Everyday names live here; the rooms behind them are listed in the README. Names 
 
 import importlib
 
+from .categorical import CategoricalMeasure
 from .diagnose import diagnose
 from .divergence import chi_square, hellinger, total_variation
-from .fitting import FitResult, Penalty, fit, fit_em, fit_mle
+from .fitting import CategoricalResult, FitResult, Penalty, fit, fit_categorical, fit_em, fit_mle
 from .frames import design
 from .functionals import functional_errors
 from .inference import compare
@@ -24,7 +25,7 @@ from .likelihood import (
 from .measure import MixingMeasure
 from .rates import compare_rates, fit_rate
 from .sample_size import sample_size, sample_size_ratio
-from .sampling import Grid, Normal, Uniform, sample, sample_lattice
+from .sampling import Grid, Normal, Uniform, sample, sample_categorical, sample_lattice
 from .selection import select
 from .specialization import specialization
 from .voronoi import parameter_errors, voronoi_loss
@@ -34,6 +35,8 @@ __version__ = "0.1.0"
 _LAZY = ("datasets", "plotting", "selection", "theory")
 
 __all__ = [
+    "CategoricalMeasure",
+    "CategoricalResult",
     "FitResult",
     "Grid",
     "MixingMeasure",
@@ -46,6 +49,7 @@ __all__ = [
     "design",
     "diagnose",
     "fit",
+    "fit_categorical",
     "fit_em",
     "fit_mle",
     "fit_rate",
@@ -59,6 +63,7 @@ __all__ = [
     "predict",
     "responsibilities",
     "sample",
+    "sample_categorical",
     "sample_lattice",
     "sample_size",
     "sample_size_ratio",

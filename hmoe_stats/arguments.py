@@ -246,6 +246,85 @@ def check_data(X, y, d=None):
     return rows, entries
 
 
+def check_labels(name, value, n=None):
+    """Return the different labels of classes in ascending order, a list, and the number of each entry's, (n,) int64.
+
+    Parameters
+    ----------
+    name : str
+    value : array_like, (n,) or (n, 1)
+        Text, logical values or finite numbers, all of one kind; categories of pandas are what they stand for.
+    n : int, optional
+        How many there must be.
+
+    Raises
+    ------
+    ValueError
+        If they are none, or not as many.
+    """
+    wanted = f"{name} must be a one-dimensional array of labels, all text, all numbers or all logical"
+    if isinstance(value, str | bytes) or np.ma.count_masked(value if isinstance(value, np.ma.MaskedArray) else 0):
+        raise ValueError(f"{wanted}; got {_disguised(value) or shown(value)}")
+    plain = isinstance(value, np.ndarray) and value.dtype.kind in "biufUT"
+    try:
+        array = np.asarray(value) if plain else np.asarray(value, dtype=object)
+    except (TypeError, ValueError):
+        raise ValueError(f"{wanted}; got {shown(value)}") from None
+    came = array.shape
+    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{wanted}; got {shown(value) if not came else f'an array of shape {came}'}")
+    if n is not None and array.size != n:
+        raise ValueError(f"{name} must have as many entries as X has rows, {n}; got {array.size}")
+    if array.dtype.kind == "O":
+        array = _one_kind(array, wanted)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        where = np.flatnonzero(~np.isfinite(array))
+        raise ValueError(f"{name} must be finite; got {where.size} NaN or infinite entries, the first at [{where[0]}]")
+    found, codes = np.unique(array, return_inverse=True)
+    return found.tolist(), codes.astype(np.int64).reshape(array.size)
+
+
+def _one_kind(array, wanted):
+    """An array of objects as one of text, logical values or numbers; a `ValueError` where it is none."""
+    kinds = set(map(type, array))
+    text = {kind for kind in kinds if issubclass(kind, str)}
+    logical = {kind for kind in kinds if issubclass(kind, bool | np.bool_)}
+    numbers = {kind for kind in kinds - logical if _is_real(kind)}
+    odd = kinds - text - logical - numbers
+    if odd:
+        raise ValueError(f"{wanted}; got {_kind(next(entry for entry in array if type(entry) in odd))}")
+    if bool(text) + bool(logical) + bool(numbers) > 1:
+        raise ValueError(f"{wanted}; got labels of several kinds")
+    if not numbers:
+        return np.array(array.tolist())
+    whole = all(issubclass(kind, Integral) for kind in numbers) and all(abs(int(entry)) < 2**63 for entry in array)
+    return np.array(list(map(int if whole else float, array)))
+
+
+def classes_of(name, value):
+    """Return the labels of classes, at least two different ones of one kind, as a tuple; else a `ValueError`."""
+    wanted = f"{name} must be at least two different labels, all text, all numbers or all logical"
+    try:
+        labels = list(value) if not isinstance(value, str | bytes | set | frozenset | dict) else []
+        found, codes = check_labels(name, np.array(labels + [None], dtype=object)[:-1])
+    except (TypeError, ValueError):
+        raise ValueError(f"{wanted}; got {shown(value)}") from None
+    if len(found) < max(2, len(labels)):
+        raise ValueError(f"{wanted}; got {shown(value)}")
+    return tuple(found[code] for code in codes)
+
+
+def check_known_labels(name, value, classes, n=None):
+    """Return the numbers, (n,) int64, of labels among the `classes`, else raise a `ValueError`."""
+    found, codes = check_labels(name, value, n)
+    at = {label: number for number, label in enumerate(classes)}
+    odd = [label for label in found if label not in at]
+    if odd:
+        raise ValueError(f"{name} must be among the classes {shown(list(classes))}; got {shown(odd[0])}")
+    return np.array([at[label] for label in found], dtype=np.int64)[codes]
+
+
 def check_weights(weights, n, *data):
     """Return the weights of n rows as float64 (n,), or None where there are none.
 

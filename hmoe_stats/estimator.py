@@ -1,21 +1,30 @@
-"""The scikit-learn face: `HMoERegressor`, for pipelines, grid searches and cross-validation (extra ``sklearn``).
+"""The scikit-learn face: `HMoERegressor` and `HMoEClassifier`, for pipelines and grid searches (extra ``sklearn``).
 
-What it knows is in `fit_result_`, a `FitResult`; here are scikit-learn's names and checks.
+What they know is in `fit_result_`, a `FitResult` or `CategoricalResult`; here are scikit-learn's names and checks.
 """
 
 import warnings
 from dataclasses import replace
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
+from scipy.special import entr
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    RegressorMixin,
+    TransformerMixin,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import conditional, likelihood
 from .arguments import check_columns, check_gating, check_k2, check_known, check_weighted_data, check_weights
+from .categorical import Rows
 from .fitting import fit as fit_own
-from .fitting import shapes
+from .fitting import fit_categorical, shapes
 from .fitting.answers import Data
 from .fitting.problem import free_parameters
 from .fitting.rows import moments
@@ -27,7 +36,66 @@ LEAST_ROWS = 3  # for a mean and a variance
 NODES = 96
 
 
-class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, RegressorMixin, BaseEstimator):
+class _Leaves(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """What both estimators share: the tree of gates, seeds, and the checks of rows."""
+
+    def _seed(self):
+        """An integer is the key itself, so that the fit is that of the functions; else one is drawn."""
+        state = self.random_state
+        return state if isinstance(state, int | np.integer) else check_random_state(state).randint(2**31 - 1)
+
+    def _rows(self, X):
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=np.float64, reset=False)
+
+    def _called(self, data):
+        """What the columns of X are called, and the columns that gates and experts see, by number."""
+        called = tuple(getattr(self, "feature_names_in_", ()))
+        columns = {name: getattr(self, name) for name in ("gate_columns", "expert_columns")}
+        d = data.X.shape[1]
+        return called, {n: c if c is None else check_columns(n, c, d, called) for n, c in columns.items()}
+
+    def _told(self, fit):
+        """Keep the fit, with the names of the columns, and warn where it is no maximum."""
+        if hasattr(self, "feature_names_in_"):
+            fit = fit.named(tuple(self.feature_names_in_.tolist()), "")
+        self.fit_result_, self.n_iter_ = fit, max(fit.n_iter, 1)
+        if not fit.converged:
+            warnings.warn(f"the fit is {fit.status!r}: {fit.message}", ConvergenceWarning, stacklevel=3)
+        return self
+
+    # -- the tree -----------------------------------------------------------------------------------------------------
+    def transform(self, X):
+        """Probability of each expert given x, the product of its two gates: (m, K), rows sum to 1."""
+        return self._gates(self._rows(X))
+
+    def apply(self, X, y=None):
+        """The most probable leaf, (m,) int: the number of an expert, by the gates; given y by its posterior."""
+        if y is None:
+            return self.transform(X).argmax(axis=1)
+        return self._posterior(self._rows(X), y).argmax(axis=1)
+
+    def decision_path(self, X, y=None):
+        """The nodes from the root to the leaf that `apply` names: a sparse indicator matrix (m, 1 + k1 + K).
+
+        Columns are the root, the groups and the experts. Gates are soft: no row takes one path only, and the
+        probabilities of all leaves are those of `transform`.
+        """
+        from scipy.sparse import csr_array
+
+        leaf, G = self.apply(X, y), self.fit_result_.measure
+        nodes = np.column_stack([np.zeros_like(leaf), 1 + G.group[leaf], 1 + G.k1 + leaf])
+        ends = 3 * np.arange(len(leaf) + 1)
+        return csr_array(
+            (np.ones(nodes.size, dtype=int), nodes.ravel(), ends), shape=(len(leaf), 1 + G.k1 + G.n_experts)
+        )
+
+    @property
+    def _n_features_out(self):
+        return self.fit_result_.measure.n_experts
+
+
+class HMoERegressor(_Leaves, RegressorMixin, BaseEstimator):
     """A two-level Gaussian mixture of experts as a regressor of scikit-learn.
 
     It is fitted by `hmoe_stats.fit`. Predictions are means of y given x; densities, quantiles and the leaves of the
@@ -130,9 +198,7 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=LEAST_ROWS)
         data = Data(X, np.asarray(y, dtype=np.float64), check_weights(sample_weight, len(X)))
         gating, fitted = check_gating(self.gating), joined(data)
-        called = tuple(getattr(self, "feature_names_in_", ()))
-        columns = {name: getattr(self, name) for name in ("gate_columns", "expert_columns")}
-        columns = {n: c if c is None else check_columns(n, c, X.shape[1], called) for n, c in columns.items()}
+        _, columns = self._called(data)
         self.k2_, blank = self._affordable(check_k2(self.k2), fitted, *columns.values())
         if blank:
             data = fitted = fitted._replace(X=np.zeros_like(fitted.X))
@@ -140,18 +206,13 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
         options["laplace_scale"] = self.laplace_scale if "L" in gating else None
         options |= {"seed": self._seed(), "weights": fitted.weights} | (self.options or {})
         fit = fit_own(fitted.X, fitted.y, gating, self.k2_, **options)
-        fit = replace(fit, data=Data(*check_weighted_data(*data)))  # in the order of the caller
-        if hasattr(self, "feature_names_in_"):
-            fit = fit.named(tuple(self.feature_names_in_.tolist()), "")
-        self.fit_result_, self.n_iter_ = fit, max(fit.n_iter, 1)
-        if not fit.converged:
-            warnings.warn(f"the fit is {fit.status!r}: {fit.message}", ConvergenceWarning, stacklevel=2)
-        return self
+        return self._told(replace(fit, data=Data(*check_weighted_data(*data))))  # in the order of the caller
 
-    def _seed(self):
-        """An integer is the key itself, so that the fit is that of the functions; else one is drawn."""
-        state = self.random_state
-        return state if isinstance(state, int | np.integer) else check_random_state(state).randint(2**31 - 1)
+    def _gates(self, X):
+        return likelihood.gate_weights(self.fit_result_, X)
+
+    def _posterior(self, X, y):
+        return likelihood.responsibilities(self.fit_result_, X, y)
 
     def _affordable(self, k2, data, gate_columns, expert_columns):
         """The shape that rows are enough for, and whether not even for a single expert's line."""
@@ -175,10 +236,6 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
         return shape or (1,), shape is None
 
     # -- y given x ----------------------------------------------------------------------------------------------------
-    def _rows(self, X):
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, reset=False)
-
     def predict(self, X, return_std=False):
         """Mean of y given x, (m,); with `return_std` also its standard deviation given x, (m,)."""
         X = self._rows(X)
@@ -210,35 +267,137 @@ class HMoERegressor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Regressor
                 expected += share * w * likelihood.log_density(G, X, at)
         return expected
 
-    # -- the tree -----------------------------------------------------------------------------------------------------
-    def transform(self, X):
-        """Probability of each expert given x, the product of its two gates: (m, K), rows sum to 1."""
-        return likelihood.gate_weights(self.fit_result_, self._rows(X))
 
-    def apply(self, X, y=None):
-        """The most probable leaf, (m,) int: the number of an expert, by the gates; given y by its posterior."""
-        if y is None:
-            return self.transform(X).argmax(axis=1)
-        return likelihood.responsibilities(self.fit_result_, self._rows(X), y).argmax(axis=1)
+class HMoEClassifier(_Leaves, ClassifierMixin, BaseEstimator):
+    """A two-level mixture of multinomial logistic regressions as a classifier of scikit-learn.
 
-    def decision_path(self, X, y=None):
-        """The nodes from the root to the leaf that `apply` names: a sparse indicator matrix (m, 1 + k1 + K).
+    It is fitted by `hmoe_stats.fit_categorical`. The leaves of the tree have methods of their own, as in
+    `HMoERegressor`.
 
-        Columns are the root, the groups and the experts. Gates are soft: no row takes one path only, and the
-        probabilities of all leaves are those of `transform`.
+    Parameters
+    ----------
+    gating : str
+        Gates of level 1 and 2, two letters of S softmax, L Laplace, Q quadratic.
+    k2 : tuple of int, or int
+        Number of experts in each group; an integer: of the only one.
+    ridge, n_starts
+        As in `hmoe_stats.fit_categorical`.
+    laplace_scale, gate_columns, expert_columns
+        As there; the scale does nothing without a Laplace gate, so that grids may cross it with gatings.
+    options : dict, optional
+        Further keywords of the fit.
+    random_state : int, RandomState or None
+        Key of the starts.
+
+    Attributes
+    ----------
+    classes_ : ndarray, (C,)
+        The labels of rows that count, sorted.
+    fit_result_ : CategoricalResult
+        The fit with all that can be asked of it.
+    n_iter_ : int
+    n_features_in_, feature_names_in_
+        As in every estimator.
+
+    Notes
+    -----
+    `check_estimator` passes without exceptions. Equal rows are fitted as one row of their joint weight. A fit that is
+    no maximum ("max_iter") raises a `ConvergenceWarning` and predicts nevertheless.
+    """
+
+    def __init__(
+        self,
+        gating="LL",
+        k2=(2, 2),
+        *,
+        ridge="default",
+        n_starts=None,
+        laplace_scale=None,
+        gate_columns=None,
+        expert_columns=None,
+        options=None,
+        random_state=None,
+    ):
+        self.gating = gating
+        self.k2 = k2
+        self.ridge = ridge
+        self.n_starts = n_starts
+        self.laplace_scale = laplace_scale
+        self.gate_columns = gate_columns
+        self.expert_columns = expert_columns
+        self.options = options
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array_like, (n, d)
+        y : array_like, (n,)
+            Labels of two classes at least.
+        sample_weight : array_like, (n,), optional
+            How many rows each row counts as, w >= 0.
+
+        Returns
+        -------
+        HMoEClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If data or parameters do not fit, or there is one class only.
         """
-        from scipy.sparse import csr_array
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        check_classification_targets(y)
+        weights = check_weights(sample_weight, len(X))
+        labels, codes = np.unique(y, return_inverse=True)
+        data = Data(X, codes.reshape(-1).astype(np.float64), weights)
+        if weights is not None:
+            data = Data(X[weights > 0], data.y[weights > 0], weights[weights > 0])
+        kept = np.unique(data.y.astype(int))
+        self.classes_, gating = labels[kept], check_gating(self.gating)
+        if len(kept) < 2:
+            raise ValueError(f"y must have at least two classes; got one class only, {self.classes_[0]!r}")
+        fitted, (_, columns) = joined(data), self._called(data)
+        options = {"ridge": self.ridge, "n_starts": self.n_starts, "seed": self._seed(), "weights": fitted.weights}
+        options |= {"laplace_scale": self.laplace_scale if "L" in gating else None} | columns | (self.options or {})
+        fit = fit_categorical(fitted.X, labels[fitted.y.astype(int)], gating, self.k2, **options)
+        codes = np.searchsorted(kept, data.y.astype(int))
+        return self._told(replace(fit, data=Rows(np.ascontiguousarray(data.X), codes, data.weights)))
 
-        leaf, G = self.apply(X, y), self.fit_result_.measure
-        nodes = np.column_stack([np.zeros_like(leaf), 1 + G.group[leaf], 1 + G.k1 + leaf])
-        ends = 3 * np.arange(len(leaf) + 1)
-        return csr_array(
-            (np.ones(nodes.size, dtype=int), nodes.ravel(), ends), shape=(len(leaf), 1 + G.k1 + G.n_experts)
-        )
+    def _gates(self, X):
+        return self.fit_result_.gate_weights(X)
 
-    @property
-    def _n_features_out(self):
-        return self.fit_result_.measure.n_experts
+    def _posterior(self, X, y):
+        return self.fit_result_.responsibilities(X, y)
+
+    # -- classes given x ----------------------------------------------------------------------------------------------
+    def predict_proba(self, X):
+        """Probability of each class given x, in the order of `classes_`: (m, C)."""
+        X = self._rows(X)
+        return self.fit_result_.predict_proba(X)
+
+    def predict(self, X):
+        """The likeliest class given x, (m,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def predict_log_proba(self, X):
+        """Logarithms of `predict_proba`, (m, C)."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def score_samples(self, X, y=None):
+        """Log-probability of the class y given x, row by row: (m,), in nats.
+
+        Without y its expectation under the fit, minus the entropy of the classes given x.
+        """
+        X = self._rows(X)
+        if y is not None:
+            return self.fit_result_.log_density(X, y)
+        return -entr(self.fit_result_.predict_proba(X)).sum(axis=1)
 
 
 def joined(data):

@@ -1224,3 +1224,225 @@ def insertion_information(X, y, kind2, scale, base, expert, eps, weights=None):
         mu mu  e ((1 - e) z^2 - 1/nu),  mu lam  e z ((1 - e) w - 1),  lam lam  e ((1 - e) w^2 - w - 1/2).
     """
     return _insertion_information(X, y, kind2, scale, base, expert, eps, weights)
+
+
+# -- categorical experts ----------------------------------------------------------------------------------------------
+#
+# Expert j gives class c the probability P_jc = softmax_c(eta_jc' x + tau_jc); its scalars are these C logits l_jc, and
+# the score in them is  r_j (1{y = c} - P_jc);  in the gates it is that of all families, see the head of this file.
+# Parameters are kind1, kind2, off, a, b, omega, beta, eta (K, C, d), tau (K, C), scale; a reference class has zeros.
+# y are `codes` (n,) int64, numbers of classes.
+
+VALUE, ROWWISE, GRADIENT = range(3)  # what `_class_scores` is asked for
+
+ClassModel = namedtuple("ClassModel", "kind1 kind2 off a b omega beta eta tau scale eps2")
+ClassWork = namedtuple("ClassWork", "x U G S1 V H S2 E P R top mass part")  # P (K, C, BLOCK), the rest as elsewhere
+
+
+@njit(**_INNER)
+def _class_workspace(model, d):
+    k1, (K, C) = model.off.size - 1, model.tau.shape
+    rows = np.empty((d + 4 * k1 + 3 * K + 4, BLOCK))
+    U = d
+    G = U + k1
+    S2 = G + k1
+    R = S2 + k1
+    V = R + k1
+    H = V + K
+    E = H + K
+    rest = E + K
+    P = np.empty((K, C, BLOCK))
+    return ClassWork(
+        rows[:U],
+        rows[U:G],
+        rows[G:S2],
+        rows[rest],
+        rows[V:H],
+        rows[H:E],
+        rows[S2:R],
+        rows[E:rest],
+        P,
+        rows[R:V],
+        rows[rest + 1],
+        rows[rest + 2],
+        rows[rest + 3],
+    )
+
+
+@njit(**_INNER)
+def _class_expert(codes, start, x, nb, eta, tau, P, log_p, top, total):
+    """Probabilities P (C, nb) of the classes under one expert, and the logarithm of that of the class observed."""
+    C = tau.size
+    for c in range(C):
+        row = P[c]
+        _mean(x, nb, eta[c], tau[c], row)
+        if c == 0:
+            for s in range(nb):
+                top[s] = row[s]
+        else:
+            for s in range(nb):
+                top[s] = max(top[s], row[s])
+    for s in range(nb):
+        log_p[s] = P[codes[start + s], s] - top[s]
+        total[s] = 0.0
+    for c in range(C):
+        row = P[c]
+        for s in range(nb):
+            row[s] = _exp(row[s] - top[s])
+            total[s] += row[s]
+    for s in range(nb):
+        log_p[s] -= math.log(total[s])
+        total[s] = 1.0 / total[s]
+    for c in range(C):
+        row = P[c]
+        for s in range(nb):
+            row[s] *= total[s]
+
+
+@njit(**_INNER)
+def _class_forward(X, codes, start, model, work):
+    """As `_forward`, for categorical experts, whose constant is none: log p = top + log(mass / S1)."""
+    off, (x, U, G, S1, V, H, S2, E, P, _, top, mass, part) = model.off, work
+    k1 = off.size - 1
+    nb = min(BLOCK, X.shape[0] - start)
+    _load(X, start, nb, x)
+    _gate(Gate(model.kind1, model.a, model.b, model.scale, model.eps2), x, nb, ZERO, k1, U, G, S1, top)
+    for i in range(k1):
+        gate = Gate(model.kind2, model.omega, model.beta, model.scale, model.eps2)
+        _gate(gate, x, nb, off[i], off[i + 1], V, H, S2[i], top)
+    for i in range(k1):
+        u = U[i]
+        for j in range(off[i], off[i + 1]):
+            e, v = E[j], V[j]
+            _class_expert(codes, start, x, nb, model.eta[j], model.tau[j], P[j], e, mass, part)
+            for s in range(nb):
+                e[s] += v[s] + u[s]
+            if j == 0:
+                for s in range(nb):
+                    top[s] = e[s]
+            else:
+                for s in range(nb):
+                    top[s] = max(top[s], e[s])
+    for s in range(nb):
+        mass[s] = 0.0
+    for i in range(k1):
+        for s in range(nb):
+            part[s] = 0.0
+        for j in range(off[i], off[i + 1]):
+            e = E[j]
+            for s in range(nb):
+                e[s] = _exp(e[s] - top[s])
+                part[s] += e[s]
+        total = S2[i]
+        for s in range(nb):
+            mass[s] += part[s] / total[s]
+    return nb
+
+
+@njit(**_INNER)
+def _class_posteriors(start, nb, off, weights, work):
+    """Turn E into r, G and H into gates, and fill R; all but H times the weights."""
+    G, S1, H, S2, E, R, mass = work.G, work.S1, work.H, work.S2, work.E, work.R, work.mass
+    for i in range(off.size - 1):
+        g, total, sums = G[i], R[i], S2[i]
+        for s in range(nb):
+            g[s] /= S1[s]
+            total[s] = 0.0
+        _weigh(g, weights, start, nb)
+        for j in range(off[i], off[i + 1]):
+            r, h = E[j], H[j]
+            _weigh(r, weights, start, nb)
+            for s in range(nb):
+                r[s] /= sums[s] * mass[s]
+                h[s] /= sums[s]
+                total[s] += r[s]
+
+
+@njit(**_INNER)
+def _class_order(k1, K, C, d):
+    """Where each entry of the inner order, (slopes, constant) scalar by scalar, sits in that of vectors."""
+    order = np.empty((k1 + K + K * C) * (d + 1), np.int64)
+    k = base = ZERO
+    for block in range(3):
+        count = k1 if block == 0 else K if block == 1 else K * C
+        for i in range(count):
+            for c in range(d):
+                order[k + c] = base + i * d + c
+            order[k + d] = base + count * d + i
+            k += d + 1
+        base += count * (d + 1)
+    return order
+
+
+@kernel(**_OPTIONS)
+def _class_scores(X, codes, parameters, eps, weights, wanted):
+    """Log-likelihood and gradient; log p and responsibilities (K, n) of each row where these are `wanted`."""
+    n, d = X.shape
+    model = ClassModel(*parameters, eps * eps)
+    kind1, kind2, off, k1, (K, C) = model.kind1, model.kind2, model.off, model.off.size - 1, model.tau.shape
+    work = _class_workspace(model, d)
+    x, G, S1, H, E, P, R = work.x, work.G, work.S1, work.H, work.E, work.P, work.R
+    top, mass, part = work.top, work.mass, work.part
+    toward = np.empty((1, d + 1, BLOCK))
+    order = _class_order(k1, K, C, d)
+    first_v, first_class, inner = k1 * (d + 1), (k1 + K) * (d + 1), np.zeros(order.size)
+    log_p, out = np.empty(n if wanted == ROWWISE else 0), np.empty((K if wanted == ROWWISE else 0, n))
+    total = 0.0
+    for start in range(0, n, BLOCK):
+        nb = _class_forward(X, codes, start, model, work)
+        for s in range(nb):
+            part[s] = mass[s] / S1[s]
+        if weights is None:
+            total += _sum(top, nb) + _sum_logs(part, nb)
+        else:
+            for s in range(nb):
+                total += weights[start + s] * top[s]
+            total += _dot_logs(part, weights, start, nb)
+        if wanted == VALUE:
+            continue
+        _class_posteriors(start, nb, off, weights, work)
+        if wanted == ROWWISE:
+            for s in range(nb):
+                log_p[start + s] = top[s] + math.log(mass[s] / S1[s])
+            for j in range(K):
+                r, o = E[j], out[j]
+                for s in range(nb):
+                    o[start + s] = r[s]
+            continue
+        for i in range(k1):
+            g, sums = G[i], R[i]
+            if k1 > 1:
+                for s in range(nb):
+                    part[s] = sums[s] - g[s]
+                _features(kind1, x, nb, model.a[i], model.scale, model.eps2, toward[0])
+                _add_score(part, _seen(kind1, x, toward, ZERO), nb, i * (d + 1), d, inner)
+            for j in range(off[i], off[i + 1]):
+                r, h = E[j], H[j]
+                if off[i + 1] - off[i] > 1:
+                    for s in range(nb):
+                        part[s] = r[s] - sums[s] * h[s]
+                    _features(kind2, x, nb, model.omega[j], model.scale, model.eps2, toward[0])
+                    _add_score(part, _seen(kind2, x, toward, ZERO), nb, first_v + j * (d + 1), d, inner)
+                for c in range(C):
+                    q = P[j, c]
+                    for s in range(nb):
+                        part[s] = (r[s] if codes[start + s] == c else 0.0) - r[s] * q[s]
+                    _add_score(part, x, nb, first_class + (j * C + c) * (d + 1), d, inner)
+    gradient = np.empty(order.size)
+    gradient[order] = inner
+    return total, gradient, log_p, out
+
+
+def class_log_likelihood(X, codes, parameters, eps, weights=None):
+    """Sum over rows of w log p_G(y | x)."""
+    return _class_scores(X, codes, parameters, eps, weights, VALUE)[0]
+
+
+def class_score(X, codes, parameters, eps, weights=None):
+    """Log-likelihood and its gradient (p,), in the order a, b, omega, beta, eta, tau, with C classes each."""
+    return _class_scores(X, codes, parameters, eps, weights, GRADIENT)[:2]
+
+
+def class_responsibilities(X, codes, parameters, eps):
+    """log p_G(y | x) of each row (n,), and r_j of each expert and row, (K, n)."""
+    return _class_scores(X, codes, parameters, eps, None, ROWWISE)[2:]

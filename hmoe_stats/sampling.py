@@ -10,6 +10,7 @@ import numpy as np
 
 from . import kernels
 from .arguments import MOST_ROWS, as_floats, as_numbers, check_seed, check_whole, shown
+from .categorical import as_categorical
 from .measure import as_wide
 from .quadrature import REACH, composite, lattice
 
@@ -242,6 +243,35 @@ def sample(G, n, x, seed):
     law, rng = as_law(x), np.random.default_rng(seed)
     X = np.ascontiguousarray(law.sample(rng, n, G.d))
     return X, respond(G, X, rng)
+
+
+def sample_categorical(G, n, x, seed):
+    """Draw (X, y) from a measure of categorical experts.
+
+    Parameters
+    ----------
+    G : CategoricalMeasure or CategoricalResult
+    n, x, seed
+        As in `sample`.
+
+    Returns
+    -------
+    X : ndarray, (n, d)
+    y : ndarray, (n,)
+        Labels, of the kind of ``G.classes``.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not a positive integer, or the law does not fit the measure.
+    """
+    G, n = as_categorical("G", G), check_whole("n", n, 1, MOST_ROWS)
+    seed = check_seed(seed, np.random.SeedSequence, np.random.Generator)
+    law, rng = as_law(x), np.random.default_rng(seed)
+    X = np.ascontiguousarray(law.sample(rng, n, G.d))
+    cumulative = np.cumsum(G.predict_proba(X), axis=1)
+    u = rng.random(n) * cumulative[:, -1]
+    return X, G.labels[np.minimum((cumulative <= u[:, None]).sum(axis=1), G.n_classes - 1)]
 
 
 def respond(G, X, rng):

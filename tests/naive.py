@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from hmoe_stats import MixingMeasure
+from hmoe_stats import CategoricalMeasure, MixingMeasure
 
 STEP = 1e-30
 FIELDS = ("a", "b", "omega", "beta", "eta", "tau", "nu")
@@ -333,3 +333,132 @@ def rewritten(rng, G, support=None):
     second = [gate(G.gating[1], G.omega[list(leaves)], G.beta[list(leaves)]) for leaves in groups(G)]
     omega, beta = (np.concatenate(parts) for parts in zip(*second, strict=True))
     return G.replace(a=a, b=b, omega=omega, beta=beta)
+
+
+# -- categorical experts ----------------------------------------------------------------------------------------------
+CLASS_FIELDS = ("a", "b", "omega", "beta", "eta", "tau")
+
+
+def class_log_probabilities(P, X):
+    """(n, K, C) log-probabilities of the classes under each expert; the last class has logit 0."""
+    X, out = seen_by(P, X, "expert"), []
+    for eta, tau in zip(P.eta, P.tau, strict=True):
+        logits = [(X * slope).sum(axis=1) + constant for slope, constant in zip(eta, tau, strict=True)]
+        out.append(log_softmax(np.stack([*logits, 0.0 * logits[0]], axis=1)))
+    return np.stack(out, axis=1)
+
+
+def class_log_joint(P, X, codes, eps=0.0):
+    """(n, K) log of gate weight times the probability of the class observed; codes are numbers of classes."""
+    return log_gate_weights(P, X, eps) + class_log_probabilities(P, X)[np.arange(len(X)), :, codes]
+
+
+def class_log_density(P, X, codes, eps=0.0):
+    """(n,)"""
+    return log_sum_exp(class_log_joint(P, X, codes, eps))
+
+
+def class_probabilities(P, X):
+    """(n, C)"""
+    return (gate_weights(P, X)[:, :, None] * np.exp(class_log_probabilities(P, X))).sum(axis=1)
+
+
+def class_at(P, v):
+    """The parameters of the shape of `P` at the (possibly complex) vector `v`."""
+    parts, here = {}, 0
+    for name in CLASS_FIELDS:
+        shape = np.shape(getattr(P, name))
+        parts[name] = v[here : here + int(np.prod(shape))].reshape(shape)
+        here += int(np.prod(shape))
+    view = {name: getattr(P, name) for name in ("laplace_scale", "gate_columns", "expert_columns")}
+    return SimpleNamespace(gating=P.gating, k2=P.k2, **parts, **view)
+
+
+def class_score(P, X, codes, weights=1.0):
+    """(p,) gradient of the weighted log-likelihood, by the complex step."""
+    v = np.concatenate([np.ravel(getattr(P, name)) for name in CLASS_FIELDS])
+    return complex_step(lambda v: (weights * class_log_density(class_at(P, v), X, codes)).sum(), v)
+
+
+def class_information(P, X):
+    """(p, p) expected information given X, sum_c dp_c dp_c' / p_c, with derivatives by the complex step."""
+    v = np.concatenate([np.ravel(getattr(P, name)) for name in CLASS_FIELDS])
+    slopes = complex_step(lambda v: class_probabilities(class_at(P, v), X), v)
+    return np.einsum("knc,lnc->kl", slopes / class_probabilities(P, X), slopes)
+
+
+def class_penalty(P, X, ridge):
+    """The ridge of a fit that sees all columns, column by column and gate by gate."""
+    of_gates, of_experts = ridge
+    sd = X.std(axis=0)
+    levels = [(P.gating[0], P.a)] + [(P.gating[1], P.omega[list(leaves)]) for leaves in groups(P)]
+    total = 0.0
+    for letter, slopes in levels:
+        if len(slopes) > 1 and letter == "L":
+            total += of_gates * (((slopes - X.mean(axis=0)) / sd) ** 2).sum()
+        elif len(slopes) > 1:
+            t = slopes * (X if letter == "S" else X**2).std(axis=0)
+            total += of_gates * ((t - t.mean(axis=0)) ** 2).sum()
+    for eta in P.eta:
+        s = np.concatenate([eta, np.zeros((1, X.shape[1]))]) * sd
+        total += of_experts * ((s - s.mean(axis=0)) ** 2).sum()
+    return total / 2.0
+
+
+def soft_regression(F, T, slopes, intercepts, rho, steps=2):
+    """Newton steps on sum T log softmax(F slopes' + intercepts) less a ridge on slopes about their mean.
+
+    F (n, d) are features, T (n, m) shares of the rows; the ridge is per standard deviation of the features.
+    """
+    (m, d), D = slopes.shape, np.column_stack([F, np.ones(len(F))])
+    centring, unit = np.eye(m) - 1.0 / m, np.append(rho * F.var(axis=0), 0.0)
+    W = np.column_stack([slopes, intercepts])
+    for _ in range(steps):
+        G = np.exp(log_softmax(D @ W.T))
+        gradient = (T - T.sum(axis=1)[:, None] * G).T @ D - (centring @ W) * unit
+        bend = T.sum(axis=1)[:, None, None] * (G[:, :, None] * np.eye(m) - G[:, :, None] * G[:, None, :])
+        squares = (D[:, :, None] * D[:, None, :]).reshape(len(D), -1)
+        H = np.tensordot(bend, squares, (0, 0)).reshape(m, m, d + 1, d + 1).transpose(0, 2, 1, 3)
+        H = H.reshape(m * (d + 1), -1) + np.kron(centring, np.diag(unit))
+        W = W + np.linalg.lstsq(H, gradient.ravel(), rcond=1e-12)[0].reshape(m, d + 1)
+    return W[:, :d], W[:, d]
+
+
+def class_em(P, X, codes, ridge, least=1e-10, most=3000):
+    """Penalised EM of a measure without Laplace gates: (parameters, penalised log-likelihoods one a step).
+
+    Each M-step is a few Newton steps of each gate's and each expert's own concave regression.
+    """
+    path, C = [], P.tau.shape[1] + 1
+    features = [X if letter == "S" else X**2 for letter in P.gating]
+    for _ in range(most):
+        joint = class_log_joint(P, X, codes)
+        path.append(log_sum_exp(joint).sum() - class_penalty(P, X, ridge))
+        if len(path) > 1 and path[-1] - path[-2] < least:
+            break
+        r = np.exp(joint - log_sum_exp(joint)[:, None])
+        new = {name: np.array(getattr(P, name)) for name in CLASS_FIELDS}
+        R = np.stack([r[:, leaves].sum(axis=1) for leaves in groups(P)], axis=1)
+        if len(P.k2) > 1:
+            new["a"], new["b"] = soft_regression(features[0], R, P.a, P.b, ridge[0])
+        for leaves in map(list, groups(P)):
+            if len(leaves) > 1:
+                parts = soft_regression(features[1], r[:, leaves], P.omega[leaves], P.beta[leaves], ridge[0])
+                new["omega"][leaves], new["beta"][leaves] = parts
+        for j in range(len(P.tau)):
+            T = r[:, j, None] * np.eye(C)[codes]
+            eta, tau = np.vstack([P.eta[j], 0.0 * X[:1]]), np.append(P.tau[j], 0.0)
+            eta, tau = soft_regression(X, T, eta, tau, ridge[1])
+            new["eta"][j], new["tau"][j] = eta[:-1] - eta[-1], tau[:-1] - tau[-1]
+        P = P.replace(**new)
+    return P, np.array(path)
+
+
+def random_classes(rng, gating="SS", k2=(2, 3), d=1, n_classes=3, **view):
+    """A `CategoricalMeasure` of moderate gates and experts, with a `view` of x."""
+    G, K = random_measure(rng, gating, k2, d, **view), sum(k2)
+    return CategoricalMeasure(
+        gating=gating, k2=k2, a=G.a, b=G.b, omega=G.omega, beta=G.beta,
+        eta=rng.normal(0.0, 1.0, (K, n_classes - 1, G.d_expert)), tau=rng.normal(0.0, 1.0, (K, n_classes - 1)),
+        d=d, **view,
+    )  # fmt: skip

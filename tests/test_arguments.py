@@ -100,7 +100,7 @@ TABLE = {
     hs.fit_em: FIT,
     hs.fit_mle: (FIT[0] | MORE | {"local": "flag"}, FIT[1]),
     hs.fit: (FIT[0] | MORE | {"penalty": "object?", "laplace_scale": None}, OWN),
-    hs.Penalty: ({"variance": "at least 0", "ridge": "at least 0"}, {"variance": 1.0, "ridge": 0.1}),
+    hs.Penalty: ({"variance": "tolerance", "ridge": "tolerance"}, {"variance": 1.0, "ridge": 0.1}),
     hs.select: (
         {"X": "table", "y": "array", "weights": "array?", "gatings": None, "shapes": None, "criteria": "names"}
         | {"folds": "count from 1", "seed": "seed", "effort": "name", "n_jobs": None},

@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from hmoe_stats.estimator import HMoERegressor, joined
+from hmoe_stats.estimator import HMoEClassifier, HMoERegressor, joined
 from hmoe_stats.fitting.answers import Data
 
 QUICK = {"n_starts": 1, "effort": "quick", "random_state": 0}
@@ -186,3 +186,49 @@ def test_parameters_are_checked_when_it_is_fitted(wrong, match):
     model = HMoERegressor(**wrong)
     with pytest.raises(ValueError, match=match):
         model.fit(X, y)
+
+
+# -- the classifier ---------------------------------------------------------------------------------------------------
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks([HMoEClassifier("SS", (2,), n_starts=1, random_state=0), HMoEClassifier("LL", (1,))])
+def test_the_classifier_is_an_estimator_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def classified():
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(200, 2))
+    y = np.where(X[:, 0] * X[:, 1] + 0.3 * rng.normal(size=200) > 0, "same", "other")
+    return HMoEClassifier("SS", (2,), n_starts=3, random_state=0).fit(X, y), X, y
+
+
+def test_the_classifier_is_the_fit_of_the_function(classified):
+    model, X, y = classified
+    fit = hs.fit_categorical(X, y, "SS", (2,), n_starts=3, seed=0)
+    assert model.fit_result_.measure == fit.measure
+    assert model.classes_.tolist() == ["other", "same"]
+    np.testing.assert_array_equal(model.predict_proba(X), fit.predict_proba(X))
+    np.testing.assert_array_equal(model.predict(X), fit.predict(X))
+    np.testing.assert_array_equal(model.score_samples(X, y), fit.log_density(X, y))
+    np.testing.assert_array_equal(model.transform(X), fit.gate_weights(X))
+    np.testing.assert_array_equal(model.apply(X, y), fit.responsibilities(X, y).argmax(axis=1))
+    assert model.decision_path(X, y).shape == (200, 4)
+    assert model.score(X, y) > 0.75  # one logistic regression has half of them
+    P = model.predict_proba(X)
+    np.testing.assert_allclose(model.score_samples(X), (P * np.log(P)).sum(axis=1), rtol=1e-12)
+    assert model.fit_result_.nobs == 200
+
+
+def test_the_classifier_goes_through_searches(classified):
+    _, X, y = classified
+    line = make_pipeline(StandardScaler(), HMoEClassifier("SS", n_starts=1, random_state=0))
+    search = GridSearchCV(line, {"hmoeclassifier__k2": [(1,), (2,)]}, cv=2, scoring="neg_log_loss").fit(X, y)
+    assert search.best_params_ == {"hmoeclassifier__k2": (2,)}
+
+
+def test_one_class_is_refused(classified):
+    _, X, y = classified
+    for weights in (None, (y == "same").astype(float)):
+        with pytest.raises(ValueError, match="at least two classes"):
+            HMoEClassifier().fit(X, y if weights is not None else np.full(200, "a"), weights)

@@ -303,7 +303,8 @@ def test_experts_climb_to_maxima_above_what_many_more_draws_reach(gating):
     best = climbed["gain"].argmax()
     for sign in (-1, 1):
         for name, size in (("tau", 0.02), ("nu", 0.01), ("omega", 0.02)):
-            moved = {key: climbed[key][[best]] + (sign * size if key == name else 0.0) for key in shapes.EXPERT}
+            names = ("omega", "eta", "tau", "nu")
+            moved = {key: climbed[key][[best]] + (sign * size if key == name else 0.0) for key in names}
             moved = group._clip(moved)
             assert group.alone(moved)["gain"][0] < climbed["gain"][best] + 0.05
 

@@ -1,5 +1,7 @@
-"""Fitting: `fit`, `fit_mle` and `fit_em`, their starting values, the optimiser and the result they return."""
+"""Fitting: `fit`, `fit_mle`, `fit_em`, `fit_categorical`, their starting values, the optimisers and the results."""
 
+from .categorical import fit_categorical
+from .class_result import CategoricalResult
 from .em import fit_em
 from .mle import fit_mle
 from .own import fit, fit_nested
@@ -7,4 +9,14 @@ from .penalty import Penalty
 from .refit import refit
 from .result import FitResult
 
-__all__ = ["FitResult", "Penalty", "fit", "fit_em", "fit_mle", "fit_nested", "refit"]
+__all__ = [
+    "CategoricalResult",
+    "FitResult",
+    "Penalty",
+    "fit",
+    "fit_categorical",
+    "fit_em",
+    "fit_mle",
+    "fit_nested",
+    "refit",
+]

@@ -7,7 +7,7 @@ from .newton import begin, climb_on
 from .problem import Problem, read_only
 from .progress import ALONE
 from .rows import batches, drawn, total, weights_of
-from .shapes import EXPERT
+from .shapes import of_expert
 from .starts import centre_and_units
 
 CANDIDATES, CLIMBED = 50, 4  # experts drawn by `insertions`, unless more are asked for, and climbed, a start wanted
@@ -219,7 +219,8 @@ class Group:
 
     def insert(self, entry):
         """Coordinates of G with the expert as the last of its group."""
-        add = {name: np.insert(getattr(self.G, name), self.hi, entry[name], axis=0) for name in ("beta", *EXPERT)}
+        names = ("beta", *of_expert(self.G))
+        add = {name: np.insert(getattr(self.G, name), self.hi, entry[name], axis=0) for name in names}
         grown = self.G.replace(k2=self.problem.k2, **add)
         return self.problem.project(grown.to_vector() / self.problem.scale)
 

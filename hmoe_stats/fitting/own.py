@@ -166,13 +166,27 @@ class Units:
             if self.start is not None:
                 return self.start.laplace_scale
             laplace_scale = SCALE
-        d = self.spread.size
-        wanted = f'a number of at least 0, or {d} of them, one a covariate, or "{PROFILED}"'
-        scale = as_numbers("laplace_scale", laplace_scale, wanted)
-        if scale.shape not in ((), (d,)):
-            raise ValueError(f"laplace_scale must be {wanted}; got an array of shape {shown(scale.shape)}")
-        scale = np.broadcast_to(as_floats("laplace_scale", scale, scale.shape), (d,))
-        return np.divide(scale, self.spread, out=np.zeros(d), where=self.varies)
+        return per_unit(laplace_scale, self.spread, self.varies, f', or "{PROFILED}"')
+
+
+def per_unit(laplace_scale, spread, varies, more=""):
+    """A scale per standard deviation of each covariate as one per unit, (d,); 0 where a covariate does not vary.
+
+    Parameters
+    ----------
+    laplace_scale : float or array_like, (d,)
+    spread, varies : ndarray, (d,)
+        Standard deviations of the covariates, and whether they are none.
+    more : str
+        What else the argument may be, for the message.
+    """
+    d = spread.size
+    wanted = f"a number of at least 0, or {d} of them, one a covariate{more}"
+    scale = as_numbers("laplace_scale", laplace_scale, wanted)
+    if scale.shape not in ((), (d,)):
+        raise ValueError(f"laplace_scale must be {wanted}; got an array of shape {shown(scale.shape)}")
+    scale = np.broadcast_to(as_floats("laplace_scale", scale, scale.shape), (d,))
+    return np.divide(scale, spread, out=np.zeros(d), where=varies)
 
 
 def _profiled(X, y, gating, shapes, units, options):

@@ -19,7 +19,8 @@ from threadpoolctl import ThreadpoolController
 
 from .. import gates, kernels, names
 from ..arguments import LARGEST, as_numbers, check_gating, check_k2, check_known, check_weighted_data, shown
-from ..measure import WIDE, MixingMeasure, check_view, vector_slices
+from ..measure import MixingMeasure, vector_slices
+from ..tree import WIDE, check_view
 from .rows import batches, drawn, mean, moments
 
 VARIANCE_FLOOR = 1e-6  # default lower bound of nu, relative to the variance of y

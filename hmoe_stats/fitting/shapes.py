@@ -7,7 +7,10 @@ import numpy as np
 
 from ..arguments import check_k2
 
-EXPERT = ("omega", "eta", "tau", "nu")
+
+def of_expert(G):
+    """Names of the arrays that an expert brings along: those of its family, and the slopes of its gate."""
+    return ("omega", *G.family.arrays)
 
 
 def contains(k2, smaller):
@@ -94,7 +97,8 @@ def embedding(G, k2, rng, choice=None, shares=None):
         leaves += [mine[j] for j in range(hi - lo) for _ in range(count[j])]
         beta += list(np.concatenate(parts))
     leaves = np.array(leaves)
-    measure = G.replace(k2=k2, a=G.a[groups], b=b, beta=beta, **{name: getattr(G, name)[leaves] for name in EXPERT})
+    of_leaves = {name: getattr(G, name)[leaves] for name in of_expert(G)}
+    measure = G.replace(k2=k2, a=G.a[groups], b=b, beta=beta, **of_leaves)
     return measure, groups, leaves
 
 
@@ -116,7 +120,7 @@ def about(G, middle, first, second):
 def drop(G, j):
     """G without expert j, whose group must hold another."""
     k2 = tuple(m - (g == G.group[j]) for g, m in enumerate(G.k2))
-    names = ("omega", "beta", "eta", "tau", "nu")
+    names = ("beta", *of_expert(G))
     return G.replace(k2=k2, **{name: np.delete(getattr(G, name), j, axis=0) for name in names})
 
 
@@ -133,7 +137,7 @@ def transplant(G, H, i):
     """G with the experts of group i, and their gate, taken from H."""
     k2 = tuple(H.k2[g] if g == i else m for g, m in enumerate(G.k2))
     parts = {}
-    for name in ("beta", *EXPERT):
+    for name in ("beta", *of_expert(G)):
         mine, hers = getattr(G, name), getattr(H, name)
         parts[name] = np.concatenate(
             [mine[: G.offsets[i]], hers[H.offsets[i] : H.offsets[i + 1]], mine[G.offsets[i + 1] :]]

@@ -11,7 +11,8 @@ import numpy as np
 
 from .. import gates
 from ..arguments import check_seed, shown
-from ..measure import as_measure, check_view
+from ..measure import as_measure
+from ..tree import check_view
 from .problem import check_reach
 from .rows import drawn, moments, variance
 from .shapes import about, contains, embedding, strata
@@ -155,11 +156,11 @@ def split(G, k2, X, rng, number, weights=None):
     measure, groups, leaves = embedding(G, k2, rng, number % n_strata, lambda m: rng.dirichlet(np.full(m, 4.0)))
     fields = {name: getattr(measure, name).copy() for name in ("a", "b", "omega", "eta", "tau", "nu")}
 
-    for group_weight, members in _copies(groups, measure.b):
-        pull = _pull(rng, group_weight, G.d) * gate_unit[0]
-        fields["a"][members] += rng.uniform(0.3, 1.5) * pull if kind in ("gate", "mixed") else 0.1 * pull
+    for group_weight, members in copies(groups, measure.b):
+        moved = pull(rng, group_weight, G.d) * gate_unit[0]
+        fields["a"][members] += rng.uniform(0.3, 1.5) * moved if kind in ("gate", "mixed") else 0.1 * moved
     own = measure.group * G.n_experts + leaves
-    for weight, members in _copies(own, measure.beta):
+    for weight, members in copies(own, measure.beta):
         size = {name: 0.05 * rng.uniform() for name in ("location", "slope", "gate", "scale")}
         for name in size:
             if kind in (name, "mixed"):
@@ -183,7 +184,7 @@ def near_split(G, problem, X, rng, number):
     G = about(G, *middles)
     measure, _, leaves = embedding(G, problem.k2, rng, number % n_strata, lambda m: rng.dirichlet(np.full(m, 2.0)))
     fields = {name: getattr(measure, name).copy() for name in ("omega", "eta", "tau", "nu")}
-    for weight, members in _copies(measure.group * G.n_experts + leaves, measure.beta):
+    for weight, members in copies(measure.group * G.n_experts + leaves, measure.beta):
         _pull_apart(fields, members, weight, size, rng, run, gate_unit[1])
     return about(measure.replace(**fields), *(-middle for middle in middles))
 
@@ -191,15 +192,15 @@ def near_split(G, problem, X, rng, number):
 def _pull_apart(fields, members, weight, size, rng, run, gate_unit):
     """Move the copies `members` of an expert by about `size`; their barycentre stays, and so does the second moment."""
     d, sd = run.size, np.sqrt(fields["nu"][members[0]])
-    shift = size["location"] * _pull(rng, weight, 1)[:, 0]
+    shift = size["location"] * pull(rng, weight, 1)[:, 0]
     fields["tau"][members] += sd * shift
-    fields["eta"][members] += size["slope"] * sd * _pull(rng, weight, d) / run
-    fields["omega"][members] += size["gate"] * _pull(rng, weight, d) * gate_unit
+    fields["eta"][members] += size["slope"] * sd * pull(rng, weight, d) / run
+    fields["omega"][members] += size["gate"] * pull(rng, weight, d) * gate_unit
     left = max(1.0 - weight @ shift**2, 0.3)
-    fields["nu"][members] *= left * np.exp(size["scale"] * _pull(rng, weight, 1)[:, 0])
+    fields["nu"][members] *= left * np.exp(size["scale"] * pull(rng, weight, 1)[:, 0])
 
 
-def _copies(owner, intercepts):
+def copies(owner, intercepts):
     """(normalised weights, members) of every owner with more than one member."""
     for i in np.unique(owner):
         members = np.flatnonzero(owner == i)
@@ -208,11 +209,11 @@ def _copies(owner, intercepts):
             yield weight / weight.sum(), members
 
 
-def _pull(rng, weight, d):
+def pull(rng, weight, d):
     """(m, d) offsets whose weighted mean is 0 and weighted mean square 1 a coordinate."""
-    pull = rng.standard_normal((weight.size, d))
-    pull -= weight @ pull
-    return pull / np.sqrt(weight @ pull**2)
+    out = rng.standard_normal((weight.size, d))
+    out -= weight @ out
+    return out / np.sqrt(weight @ out**2)
 
 
 def from_clusters(problem, rng):

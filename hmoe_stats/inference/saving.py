@@ -24,7 +24,12 @@ _FLOAT, _ARRAY = "float", "array"
 
 def save(fit, path):
     """`FitResult.save`."""
-    text = json.dumps({"format": FORMAT} | _plain(replace(fit, known=fit.curvature)), allow_nan=False, indent=1)
+    values = {"format": FORMAT} | _plain(replace(fit, known=fit.curvature))
+    write_whole(path, json.dumps(values, allow_nan=False, indent=1))
+
+
+def write_whole(path, text):
+    """Write a file of this text, a line end after it; where that fails, what was there stays."""
     target = Path(os.path.realpath(os.fspath(path)))
     part = target.with_name(target.name + ".part")
     try:
