@@ -19,8 +19,6 @@ def _mle(study, cell, X, y, counts):
     start = study.measure(cell.gating, cell.replicate) if study.fit.start == "truth" else None
     seed = study.fit_seed(cell.n, cell.replicate)
     options = study.fit.keywords()
-    if study.fit.n_starts is None:
-        options["effort"] = "whole"  # no cells of rows, however many they are
     return hs.fit_mle(X, y, gating=cell.gating, k2=cell.k2, start=start, seed=seed, weights=counts, **options)
 
 

@@ -27,12 +27,12 @@
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
    fit never ends below the smaller model it contains.
 
-Where one covariate has many rows, more than `moves.CELLED`, the usual effort does all that on cells of rows
-(`rows.cells`), a few thousand whatever n is, each at the mean of its rows and of their number for a weight. Of each
-shape the optima so found, as far as they are within `NEAR` of the best, are climbed on, on all rows, and raced, and 5
-goes on from there: what is returned is a maximum of the likelihood of all rows, and no smaller fit is above it. An
-expert on a cell of many rows would have a likelihood without bound, so variances there have a floor; where that matters
-(`NARROW`), all rows are searched as where they are few.
+With the effort "cells", where one covariate has more than `moves.CELLED` rows, all that is done on cells of rows
+(`rows.cells`): a few thousand whatever n is, of the number of their rows for a weight. Of each shape the optima so
+found, as far as they are within `NEAR` of the best, are climbed on, on all rows, and raced, and 5 goes on from there:
+what is returned is a maximum of the likelihood of all rows, and no smaller fit is above it. An expert on a cell of many
+rows would have a likelihood without bound, so variances there have a floor (`NARROW`); where an expert is narrower than
+a cell is high, or than it rises over its width, all rows are searched.
 
 With a penalty (`own.fit`) all values are penalised ones, and a fit never ends below the *penalised* value of the
 smaller one as written in the larger shape, where the penalty is another.
@@ -63,7 +63,7 @@ FINISHED = 3  # optima climbed to the end
 # have a millionth of a millionth of the curvature of others, and SS fits (four of eight) end where neither a step along
 # the valley nor one of Newton's leads on, with up to .0012 promised.
 LEFT = 5e-3
-NARROW = 4.0  # times the floor on cells, a quarter of the square of their height: experts that cells hardly show
+NARROW = 0.25  # of the square of the height of cells: the floor of variances on them
 NEAR = 10.0  # log-likelihood units within the best on cells, of optima that are climbed on, on all rows
 REGROUPED = 5  # regroupings or shakes in a row at most
 
@@ -88,7 +88,7 @@ def fit_mle(
         Starts are made around it; it may be smaller than `k2`. Without it starts are made from the data.
     n_starts : int, optional
         Number of starts at every stage of growth, instead of that of the `effort`. Without an `effort`, fewer than 40
-        ask for "quick", more for "whole". With one start groups are not regrouped, nor optima shaken.
+        ask for "quick", more for "usual". With one start groups are not regrouped, nor optima shaken.
     bounds : dict, optional
         Box on the parameters: keys among a, b, omega, beta, eta, tau, nu; values a half-width B, for [-B, B], or a
         pair (low, high); low = high holds a parameter there. Softmax gates are translated to the middle of their box
@@ -107,12 +107,12 @@ def fit_mle(
         cells of one group of `start`, in the squared distance mean of (d eta' x + d tau)^2 / nu* + (d nu / nu*)^2.
         Elsewhere the box may hold better optima in which one group takes over an expert of another; they do not last
         as n grows, but slow what is measured before.
-    effort : {"quick", "usual", "whole", "wide"}, optional
+    effort : {"quick", "usual", "wide", "cells"}, optional
         How widely optima are sought; by default "usual", 8 starts of the smallest model and 80 at every stage of
-        growth. "quick" takes 12 and the likeliest moves only, as the studies do; "wide" takes 200. With one covariate
-        and more than 20,000 rows "usual" seeks optima on cells of rows, with 32 starts, and climbs the leading ones on,
-        on all rows: `benchmarks/large.csv` has how often that finds the same optimum, and in what time. "whole" is the
-        usual effort on all rows, whatever they cost.
+        growth. "quick" takes 12 and the likeliest moves only, as the studies do; "wide" takes 200. "cells" is
+        for one covariate with more than 20,000 rows: optima are sought on a few thousand cells of rows, with 32 starts,
+        and those that lead are climbed on, on all rows. `benchmarks/large.csv` has what that takes; how often it misses
+        the best optimum has not been counted.
         `hmoe_stats.fitting.moves.Effort` has the presets; the result says which one it had.
     weights : array_like, (n,), optional
         How many rows each row counts as, w >= 0, not only integers; without it each counts as one. n is their sum in
@@ -201,7 +201,7 @@ class Search:
     own: bool = False  # data of a person's own: only bounds that were stated are a status
     seen: dict = field(default_factory=dict)  # shape -> what `fit` returns
     pools: dict = field(default_factory=dict)  # shape -> its pool, of fits that are not over
-    floor: float = 0.0  # of variances: what rows are known to
+    cell: tuple = (0.0, 0.0)  # width and height of cells, where rows are cells
     team: Team = ALONE
     watch: Watch = field(default_factory=Watch)
 
@@ -252,13 +252,18 @@ class Search:
     @cached_property
     def on_cells(self):
         """The same search on cells of rows (`rows.cells`), which comes first where rows are many; None where not."""
-        wanted = self.effort.on_cells is not None and len(self.y) > moves.CELLED
-        if not wanted or self.local or self.X.shape[1] > 1:
+        if not self.effort.on_cells or len(self.y) <= moves.CELLED or self.local or self.X.shape[1] > 1:
             return None
-        X, y, weights, height = cells(self.X, self.y, self.weights)
+        X, y, weights, *size = cells(self.X, self.y, self.weights)
         if y.size < moves.CELLS:
             return None
-        few = {"X": X, "y": y, "weights": weights, "effort": self.effort.on_cells, "floor": (0.5 * height) ** 2}
+        few = {
+            "X": X,
+            "y": y,
+            "weights": weights,
+            "effort": replace(self.effort, on_cells=False),
+            "cell": tuple(size),
+        }
         return replace(self, **few, seen={}, pools={})
 
     def share(self, other):
@@ -274,7 +279,8 @@ class Search:
             inside = shapes.embed(self.fit(smaller)[0].measure.wide(), k2, rng)
         self.on_cells.team, self.on_cells.watch = self.team, self.watch
         found, optima = self.on_cells.fit(k2)
-        if found.measure.nu.min() < NARROW * self.on_cells.floor:
+        (width, height), G = self.on_cells.cell, found.measure.wide()
+        if (G.nu < (G.eta[:, 0] * width) ** 2 + height**2).any():
             self.on_cells = None
             return self._grown(k2)
         pool = self.pools[k2] = self.pool(self.problem(k2, inside))
@@ -304,7 +310,7 @@ class Search:
     def problem(self, k2, inside=None):
         """The `Problem` of one size, its box wide enough for the measure `inside`."""
         home = self.start if self.local else None
-        more = self.weights, self.view, self.penalty, self.floor
+        more = self.weights, self.view, self.penalty, NARROW * self.cell[1] ** 2
         problem = Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, *more)
         if inside is None:
             problem.refer_to(self.start)

@@ -50,9 +50,9 @@ class Effort:
         Whether there are exchanges where n is large, beyond `problem.LARGE`, too. There growth has narrow splits of
         every expert, and the starts of an exchange begin far from every valley: on 11 data sets of C2, n = 1e6 to
         1e12, SS, SL, LS, LL, they took 40 to 60 percent of the time and gained .0012 at most.
-    on_cells : Effort or None
-        How widely optima are sought on cells (`rows.cells`) where there is one covariate and rows are more than
-        `CELLED`; on all rows its leading optima are climbed on then. None: the whole search looks at all rows.
+    on_cells : bool
+        Whether optima are sought on cells of rows (`rows.cells`) where there is one covariate and rows are more than
+        `CELLED`; those that lead are climbed on, on all rows.
 
     `benchmarks/optimum.csv` says how often the usual effort finds the best optimum of 200 starts; with forty starts
     instead of eighty nine of twelve optima are missed that eighty find.
@@ -69,19 +69,18 @@ class Effort:
     regroups: bool = True
     regroups_again: bool = True
     exchanges_large: bool = True
-    on_cells: "Effort | None" = None
+    on_cells: bool = False
 
     def __str__(self):
         return f"{self.name}, {self.grown} starts at every stage"
 
 
 _WIDE = {"drawn": 100, "bases": 3, "emptied": 6, "crossed": None, "leaders_move": True}
-_CELLS = Effort("cells", 8, 32, 50, 2, 2, 24, leaders_move=False, exchanges_large=False)
 EFFORTS = {
     "quick": Effort("quick", 12, 12, 50, 1, 1, 6, leaders_move=False, regroups_again=False, exchanges_large=False),
-    "usual": Effort("usual", 8, 80, **_WIDE, on_cells=_CELLS),
-    "whole": Effort("whole", 8, 80, **_WIDE),
+    "usual": Effort("usual", 8, 80, **_WIDE),
     "wide": Effort("wide", 200, 200, **_WIDE),
+    "cells": Effort("cells", 8, 32, 50, 2, 2, 24, leaders_move=False, exchanges_large=False, on_cells=True),
 }
 CELLED = 20_000  # rows
 CELLS = 1000  # at least: fewer are rows that are written often, or rows of which a few lie far away from all others
@@ -91,11 +90,11 @@ FEW = 40  # starts below which the moves are those of "quick": wide ones take lo
 def effort_of(name, n_starts):
     """The preset `name`, by default "usual", with `n_starts` starts at every stage if they are given.
 
-    Without a name they choose the preset: "quick" below `FEW` starts, else "whole"; one start is not regrouped.
+    Without a name they choose the preset: "quick" below `FEW` starts, else "usual"; one start is not regrouped.
     """
     if n_starts is None:
         return EFFORTS[name or "usual"]
-    preset = EFFORTS[name or ("quick" if n_starts < FEW else "whole")]
+    preset = EFFORTS[name or ("quick" if n_starts < FEW else "usual")]
     return replace(preset, first=n_starts, grown=n_starts, regroups=n_starts > 1)
 
 

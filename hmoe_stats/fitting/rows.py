@@ -64,7 +64,8 @@ def cells(X, y, weights=None, most=4000, strips=80):
     X : ndarray, (m, 1)
     y : ndarray, (m,)
     weights : ndarray, (m,)
-    height : float
+    width, height : float
+        Of a cell: the root of twelve times the variance of x within strips, and what the strips are cut to.
     """
     x, parts = X[:, 0], np.arange(1, strips // 2) / (strips // 2)
     cuts = np.append(np.quantile(x, parts), x.min() + np.ptp(x) * parts)
@@ -85,8 +86,10 @@ def cells(X, y, weights=None, most=4000, strips=80):
         counts = np.bincount(part, weights)
         return np.bincount(part, values if weights is None else weights * values) / np.where(counts > 0, counts, 1.0)
 
-    places = means(strip, x)[strip[first]]
-    return np.ascontiguousarray(places[:, None]), means(cell, y), np.bincount(cell, weights).astype(float), float(high)
+    middle = means(strip, x)
+    width = np.sqrt(12.0 * mean((x - middle[strip]) ** 2, weights))
+    places, counts = middle[strip[first]], np.bincount(cell, weights).astype(float)
+    return np.ascontiguousarray(places[:, None]), means(cell, y), counts, float(width), float(high)
 
 
 def drawn(rng, n, weights=None, size=None):
