@@ -40,10 +40,10 @@ def bits(fit):
 # -- threads -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("fit", "gating", "k2"), [(hs.fit_mle, "SL", (2, 2)), (hs.fit, "LL", (2, 1))])
+@pytest.mark.parametrize(("fit", "gating", "k2"), [(hs.fit_mle, "SL", (2, 1)), (hs.fit, "LL", (2,))])
 def test_no_bit_depends_on_the_number_of_threads(fit, gating, k2):
     _, X, y = draw(gating)
-    one, *others = (fit(X, y, gating, k2, n_jobs=n_jobs, n_starts=6, seed=2) for n_jobs in (1, 2, 3))
+    one, *others = (fit(X[:120], y[:120], gating, k2, n_jobs=n_jobs, n_starts=4, seed=2) for n_jobs in (1, 2))
     assert all(bits(other) == bits(one) for other in others)
 
 
