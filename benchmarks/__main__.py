@@ -11,7 +11,8 @@ what a study costs a cell besides its fits, and how fast `hmoe status` answers. 
 Tables go to the screen and to benchmarks/<name>.csv, whose last column says on what machine.
 `python -m benchmarks.optimum` asks whether fits find the optimum, `python -m benchmarks.coverage` whether intervals
 hold the truth, `python -m benchmarks.own_data` what fits say of rows that they have not seen,
-`python -m benchmarks.selection` how often criteria find the right number of experts.
+`python -m benchmarks.selection` how often criteria find the right number of experts, `python -m benchmarks.large` what
+fits to many rows take.
 """
 
 import os

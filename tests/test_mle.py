@@ -328,7 +328,7 @@ def test_a_number_of_starts_says_which_effort_it_is(n_starts, said):
 
 def test_an_effort_is_one_of_three():
     G, X, y = draw("SS", 150, seed=5)
-    with pytest.raises(ValueError, match="effort must be one of quick, usual, wide; got 'large'"):
+    with pytest.raises(ValueError, match="effort must be one of quick, usual, wide, cells; got 'large'"):
         hs.fit_mle(X, y, "SS", (2, 2), start=G, effort="large")
     both = {"effort": "quick"}, {"n_starts": 12}
     quick, twelve = (hs.fit_mle(X, y, "SS", (3, 2), start=G, bounds=BOX, **how) for how in both)

@@ -27,11 +27,19 @@
    deviations of x and eps / 30 in the end. The smaller fit, written in the larger shape, always stands among them: a
    fit never ends below the smaller model it contains.
 
+With the effort "cells", where one covariate has more than `moves.CELLED` rows, all that is done on cells of rows
+(`rows.cells`): a few thousand whatever n is, of the number of their rows for a weight. Of each shape the optima so
+found, as far as they are within `NEAR` of the best, are climbed on, on all rows, and raced, and 5 goes on from there:
+what is returned is a maximum of the likelihood of all rows, and no smaller fit is above it. An expert on a cell of many
+rows would have a likelihood without bound, so variances there have a floor (`NARROW`); where an expert is narrower than
+a cell is high, or than it rises over its width, all rows are searched.
+
 With a penalty (`own.fit`) all values are penalised ones, and a fit never ends below the *penalised* value of the
 smaller one as written in the larger shape, where the penalty is another.
 """
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -47,6 +55,7 @@ from .problem import Problem, check_problem, one_thread
 from .progress import ALONE, Team, Watch, check_jobs, check_verbose
 from .race import AGREE, Pool, Run, same, sound
 from .result import FitResult
+from .rows import cells
 
 FINAL_SMOOTHING = 1.0 / 30.0  # of the first smoothing
 FINISHED = 3  # optima climbed to the end
@@ -55,6 +64,8 @@ FINISHED = 3  # optima climbed to the end
 # have a millionth of a millionth of the curvature of others, and SS fits (four of eight) end where neither a step along
 # the valley nor one of Newton's leads on, with up to .0012 promised.
 LEFT = 5e-3
+NARROW = 0.25  # of the square of the height of cells: the floor of variances on them
+NEAR = 10.0  # log-likelihood units within the best on cells, of optima that are climbed on, on all rows
 REGROUPED = 5  # regroupings or shakes in a row at most
 
 
@@ -101,9 +112,12 @@ def fit_mle(
         cells of one group of `start`, in the squared distance mean of (d eta' x + d tau)^2 / nu* + (d nu / nu*)^2.
         Elsewhere the box may hold better optima in which one group takes over an expert of another; they do not last
         as n grows, but slow what is measured before.
-    effort : {"quick", "usual", "wide"}, optional
+    effort : {"quick", "usual", "wide", "cells"}, optional
         How widely optima are sought; by default "usual", 8 starts of the smallest model and 80 at every stage of
-        growth. "quick" takes 12 and the likeliest moves only, as the studies do; "wide" takes 200.
+        growth. "quick" takes 12 and the likeliest moves only, as the studies do; "wide" takes 200. "cells" is
+        for one covariate with more than 20,000 rows: optima are sought on a few thousand cells of rows, with 32 starts,
+        and those that lead are climbed on, on all rows. `benchmarks/large.csv` has what that takes; how often it misses
+        the best optimum has not been counted.
         `hmoe_stats.fitting.moves.Effort` has the presets; the result says which one it had.
     weights : array_like, (n,), optional
         How many rows each row counts as, w >= 0, not only integers; without it each counts as one. n is their sum in
@@ -192,6 +206,7 @@ class Search:
     own: bool = False  # data of a person's own: only bounds that were stated are a status
     seen: dict = field(default_factory=dict)  # shape -> what `fit` returns
     pools: dict = field(default_factory=dict)  # shape -> its pool, of fits that are not over
+    cell: tuple = (0.0, 0.0)  # width and height of cells, where rows are cells
     team: Team = ALONE
     watch: Watch = field(default_factory=Watch)
 
@@ -220,6 +235,8 @@ class Search:
 
     def _grown(self, k2):
         rng = np.random.default_rng(starts.key(self.seed, self.gating, k2))
+        if self.on_cells is not None:
+            return self._promoted(k2, rng)
         smaller, leaders, inside = shapes.one_less(k2, self.start), [], self.start
         if smaller is not None:
             nested, leaders = self.fit(smaller)
@@ -235,8 +252,52 @@ class Search:
             self.exchange(pool, rng, smaller)
             if self.regroups:
                 self.repeat(moves.regroupings if self.effort.regroups_again else moves.shakes, pool, rng)
+        return self._finished(k2, pool, inside if leaders else None)
+
+    @cached_property
+    def on_cells(self):
+        """The same search on cells of rows (`rows.cells`), which comes first where rows are many; None where not."""
+        if not self.effort.on_cells or len(self.y) <= moves.CELLED or self.local or self.X.shape[1] > 1:
+            return None
+        X, y, weights, *size = cells(self.X, self.y, self.weights)
+        if y.size < moves.CELLS:
+            return None
+        few = {
+            "X": X,
+            "y": y,
+            "weights": weights,
+            "effort": replace(self.effort, on_cells=False),
+            "cell": tuple(size),
+        }
+        return replace(self, **few, seen={}, pools={})
+
+    def share(self, other):
+        """Take what `other`, a search of the same data and options, has found."""
+        self.seen = other.seen
+        if other.on_cells is not None:
+            self.on_cells = other.on_cells
+
+    def _promoted(self, k2, rng):
+        """As `_grown`, of which the best optima on cells of rows are climbed on."""
+        smaller, inside = shapes.one_less(k2, self.start), self.start
+        if smaller is not None:
+            inside = shapes.embed(self.fit(smaller)[0].measure.wide(), k2, rng)
+        self.on_cells.team, self.on_cells.watch = self.team, self.watch
+        found, optima = self.on_cells.fit(k2)
+        (width, height), G = self.on_cells.cell, found.measure.wide()
+        if (G.nu < (G.eta[:, 0] * width) ** 2 + height**2).any():
+            self.on_cells = None
+            return self._grown(k2)
+        pool = self.pools[k2] = self.pool(self.problem(k2, inside))
+        near = [H for value, H in optima if value > optima[0][0] - NEAR]
+        self.told(pool, "promoted")
+        pool.race([("cells", pool.problem.from_measure(H)) for H in near])
+        return self._finished(k2, pool, None if smaller is None else inside)
+
+    def _finished(self, k2, pool, inside):
+        """What `fit` returns of a pool whose races are over."""
         self.told(pool, "finish")
-        optima, finals = self.finals(pool, inside if leaders else None)
+        optima, finals = self.finals(pool, inside)
         self.team.map(lambda run: run.flaw, pool.runs)
         result = _result(self, pool, optima, finals)
         self.told(pool, "done")
@@ -254,7 +315,7 @@ class Search:
     def problem(self, k2, inside=None):
         """The `Problem` of one size, its box wide enough for the measure `inside`."""
         home = self.start if self.local else None
-        more = self.weights, self.view, self.penalty
+        more = self.weights, self.view, self.penalty, NARROW * self.cell[1] ** 2
         problem = Problem(self.X, self.y, self.gating, k2, self.bounds, inside, home, *more)
         if inside is None:
             problem.refer_to(self.start)
@@ -283,27 +344,32 @@ class Search:
         if k2 in self.seen:
             return self.seen[k2][0]
         rng = np.random.default_rng(starts.key(self.seed, self.gating, k2))
-        pool, inside, smaller = self.pools.get(k2), self.start, k2
-        while (smaller := shapes.one_less(smaller, self.start)) is not None:
-            if smaller in self.seen:
-                inside = self.seen[smaller][0].measure.wide()
-                break
-            if smaller in self.pools and self.pools[smaller].known:
-                inside = self.pools[smaller].ahead.entry[1]
-                break
+        pool, shape, inside = self.pools.get(k2), k2, []
+        while shape is not None and not inside:  # of the shape itself, or the next smaller one of which there is any
+            if pool is None or not pool.known or shape != k2:
+                inside = [one.best_of(shape) for one in (self, self.on_cells) if one is not None]
+                inside = [G for G in inside if G is not None]
+            shape = shapes.one_less(shape, self.start)
+        inside = inside or ([] if self.start is None else [self.start])
+        inside = [G if G.k2 == k2 else shapes.embed(G, k2, rng) for G in inside]
         runs = [] if pool is None or not pool.known else [pool.ahead]
-        if inside is not None:
-            inside = inside if inside.k2 == k2 else shapes.embed(inside, k2, rng)
-            pool = pool or self.pool(self.problem(k2, inside))
-            whole = begin(pool.problem, pool.problem.from_measure(inside), 0.0)
-            runs.append(Run(pool.problem, "embedded", whole, "interrupted"))
-        if not runs:
+        if not (runs or inside):
             return None
+        pool = pool or self.pool(self.problem(k2, inside[0]))
+        for G in inside:
+            there = begin(pool.problem, pool.problem.from_measure(G), 0.0)
+            runs.append(Run(pool.problem, "embedded", there, "interrupted"))
         runs.sort(key=lambda run: (bool(run.flaw), -run.exact))
         found, stage = _result(self, pool, runs[:1], runs[:1]), self.watch
         why = f"interrupted after {stage.seconds:.1f} s, in {stage.move}: the best so far, which need be no maximum"
         eps = 0.0 if runs[0].status == "interrupted" else pool.problem.smoothing
         return replace(found, status="interrupted", message=why, warnings=(why, *found.warnings), smoothing=eps)
+
+    def best_of(self, k2):
+        """The best measure of a shape so far; None where there is none."""
+        if k2 in self.seen:
+            return self.seen[k2][0].measure.wide()
+        return self.pools[k2].ahead.entry[1] if k2 in self.pools and self.pools[k2].known else None
 
     def repeat(self, move, pool, rng):
         """Race the starts of a move, and of what they lead to, until that helps no more."""

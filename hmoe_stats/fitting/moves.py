@@ -50,6 +50,9 @@ class Effort:
         Whether there are exchanges where n is large, beyond `problem.LARGE`, too. There growth has narrow splits of
         every expert, and the starts of an exchange begin far from every valley: on 11 data sets of C2, n = 1e6 to
         1e12, SS, SL, LS, LL, they took 40 to 60 percent of the time and gained .0012 at most.
+    on_cells : bool
+        Whether optima are sought on cells of rows (`rows.cells`) where there is one covariate and rows are more than
+        `CELLED`; those that lead are climbed on, on all rows.
 
     `benchmarks/optimum.csv` says how often the usual effort finds the best optimum of 200 starts; with forty starts
     instead of eighty nine of twelve optima are missed that eighty find.
@@ -66,6 +69,7 @@ class Effort:
     regroups: bool = True
     regroups_again: bool = True
     exchanges_large: bool = True
+    on_cells: bool = False
 
     def __str__(self):
         return f"{self.name}, {self.grown} starts at every stage"
@@ -76,12 +80,15 @@ EFFORTS = {
     "quick": Effort("quick", 12, 12, 50, 1, 1, 6, leaders_move=False, regroups_again=False, exchanges_large=False),
     "usual": Effort("usual", 8, 80, **_WIDE),
     "wide": Effort("wide", 200, 200, **_WIDE),
+    "cells": Effort("cells", 8, 32, 50, 2, 2, 24, leaders_move=False, exchanges_large=False, on_cells=True),
 }
+CELLED = 20_000  # rows
+CELLS = 1000  # at least: fewer are rows that are written often, or rows of which a few lie far away from all others
 FEW = 40  # starts below which the moves are those of "quick": wide ones take longer than that many climbs
 
 
 def effort_of(name, n_starts):
-    """The preset `name`, with `n_starts` starts at every stage if they are given.
+    """The preset `name`, by default "usual", with `n_starts` starts at every stage if they are given.
 
     Without a name they choose the preset: "quick" below `FEW` starts, else "usual"; one start is not regrouped.
     """
@@ -247,9 +254,7 @@ def warmed(few, G):
 
 def _regated(search, few, measures, rng):
     """Coordinates of where measures lead to on a few rows, each by the best of several places for its centres."""
-    tried = [
-        [G, *(starts.scatter(G, search.X, rng, search.weights) for _ in range(SCATTERED - 1))] for G in measures
-    ]
+    tried = [[G, *(starts.scatter(G, search.X, rng, search.weights) for _ in range(SCATTERED - 1))] for G in measures]
 
     def led(places):
         pool = Pool(few, search.max_iter)

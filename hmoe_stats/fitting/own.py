@@ -122,12 +122,13 @@ def fit_scaled(X, y, gating, k2, **options):
 
 
 def _nested(X, y, gating, shapes, n_jobs=1, verbose=False, keeps=False, **options):
-    out, seen, called = [], {}, names.of_data(X, y)
+    out, first, called = [], None, names.of_data(X, y)
     how = check_jobs(n_jobs), check_verbose(verbose), keeps
     for k2 in shapes:
         try:
             search, shape = searched(X, y, gating, k2, **options)
-            search.seen = seen
+            first = first or search
+            search.share(first)
             out.append(search.run(shape, *how).named(*called))
         except ValueError as error:
             out.append(error)

@@ -222,6 +222,8 @@ class Problem:
         `wide` ones, whose slopes on columns that are not seen rest at 0.
     penalty : Penalty, optional
         What `value` takes off the log-likelihood.
+    floor : float
+        Least variance nu, in the units of the data, where that is more than `VARIANCE_FLOOR`, or `bounds`, say.
 
     Attributes
     ----------
@@ -236,7 +238,7 @@ class Problem:
     """
 
     def __init__(
-        self, X, y, gating, k2, bounds=None, start=None, home=None, weights=None, view=None, penalty=None
+        self, X, y, gating, k2, bounds=None, start=None, home=None, weights=None, view=None, penalty=None, floor=0.0
     ):
         self.gating, self.k2, self.weights = gating, k2, weights
         self.k1, self.K, (self.rows, self.d) = len(k2), sum(k2), X.shape
@@ -298,7 +300,7 @@ class Problem:
         self._wide(self.scale, "eta")[:] = sy / sx
         self.scale[self.slices["tau"]] = sy
         self._make_gates()
-        self._make_box(bounds, start, sy)
+        self._make_box(bounds, start, sy, floor / self.y_scale**2)
         self.home = None if home is None else self.inside(home)
         if home is not None:
             self.x_mean = mean(self.X, weights)
@@ -361,7 +363,7 @@ class Problem:
         self.gauge_starts = np.cumsum(self.gauge_sizes) - self.gauge_sizes
         self.translated = np.concatenate([np.empty(0, dtype=int), *self.gauges])
 
-    def _make_box(self, bounds, start, sy):
+    def _make_box(self, bounds, start, sy, floor):
         """`lower` and `upper` (p,), on z; `bounds`, the same in words and in the units of the data."""
         low, high = np.full(self.p, -np.inf), np.full(self.p, np.inf)
         for wide, flat, gate in self._levels():
@@ -370,7 +372,7 @@ class Problem:
                 columns.low, columns.high, columns.spread
             )
             low[self.slices[flat]], high[self.slices[flat]] = -reach - 50.0, reach + 50.0
-        self.floor = np.log(VARIANCE_FLOOR * sy**2)  # of log nu
+        self.floor = np.log(max(VARIANCE_FLOOR * sy**2, floor))  # of log nu
         low[self.slices["log_nu"]] = self.floor
         high[self.slices["log_nu"]] = np.log(100.0 * sy**2)
 
@@ -402,6 +404,8 @@ class Problem:
             elif name in slopes and (deep := np.abs(np.clip(0.0, *pair) * levels[name]).max()) > LARGEST / 10.0:
                 wanted = f"allow slopes below {LARGEST / 10.0:g} over a constant column of X"
                 raise ValueError(f"bounds[{name!r}] must {wanted}; got {deep:g}")
+        if floor > 0:
+            low[self.slices["log_nu"]] = np.clip(self.floor, low, high)[self.slices["log_nu"]]
         for name, unseen in self.unseen.items():
             self._wide(low, name)[:, unseen] = self._wide(high, name)[:, unseen] = 0.0
         self.lower, self.upper = low / self.scale, high / self.scale

@@ -172,7 +172,7 @@ def select(
         Of cross-validation. They are drawn with the key `seed`, and are the same for all models.
     seed : int
         Key of the folds, and of the starts of all fits.
-    effort : {"quick", "usual", "wide"}
+    effort : {"quick", "usual", "wide", "cells"}
         As in `hmoe_stats.fit`.
     n_jobs : int
         Processes; -1 for as many as there are processors. The table does not depend on it.
