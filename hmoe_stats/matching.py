@@ -182,4 +182,5 @@ def expert_distances(G, G0, law):
     d_eta = G.eta[:, None] - G0.eta[None]
     d_mean = d_eta @ law.mean(G.d) + G.tau[:, None] - G0.tau[None]
     variance = np.einsum("ijc,ce,ije->ij", d_eta, law.cov(G.d), d_eta)
+    variance = np.maximum(variance, 0.0)  # of collinear covariates it may round below
     return np.sqrt((d_mean**2 + variance) / G0.nu + ((G.nu[:, None] - G0.nu) / G0.nu) ** 2)

@@ -20,6 +20,10 @@ from hmoe_stats.theory import systems
 LAW = hs.Uniform(-3, 3)
 G = datasets.truth("C2")
 X, Y = hs.sample(G, 40, x=LAW, seed=0)
+CLASSES = hs.CategoricalMeasure(
+    gating="SS", k2=(2,), classes=(0, 1), a=[0.0], b=[0.0], omega=[1.0, -1.0], beta=[0.0, 0.0],
+    eta=[[[1.0]], [[-1.0]]], tau=[[0.0], [0.5]],
+)  # fmt: skip
 SIZES, ERRORS = np.repeat([100.0, 1000.0], 4), np.arange(1.0, 9.0)
 RATES = pd.DataFrame({"n": SIZES, "error": ERRORS, "gating": "SS"})
 PARAMETERS = {name: getattr(G, name) for name in ("a", "b", "omega", "beta", "eta", "tau", "nu")}
@@ -101,9 +105,16 @@ TABLE = {
     hs.fit_mle: (FIT[0] | MORE | {"local": "flag"}, FIT[1]),
     hs.fit: (FIT[0] | MORE | {"penalty": "object?", "laplace_scale": None}, OWN),
     hs.Penalty: ({"variance": "tolerance", "ridge": "tolerance"}, {"variance": 1.0, "ridge": 0.1}),
+    hs.CategoricalMeasure: (dict.fromkeys(inspect.signature(hs.CategoricalMeasure).parameters), {}),
+    hs.fit_categorical: (dict.fromkeys(inspect.signature(hs.fit_categorical).parameters), {}),
+    hs.sample_categorical: (
+        {"G": "measure", "n": "count from 1", "x": "law", "seed": "seed"},
+        dict(G=CLASSES, n=5, x=LAW, seed=0),
+    ),
+    hs.design: ({"formula": None, "data": None}, {}),  # test_frames
     hs.select: (
         {"X": "table", "y": "array", "weights": "array?", "gatings": None, "shapes": None, "criteria": "names"}
-        | {"folds": "count from 1", "seed": "seed", "effort": "name", "n_jobs": None},
+        | {"folds": "count from 1", "seed": "seed", "effort": "name?", "n_jobs": None},
         {"X": X, "y": Y, "weights": np.ones(len(Y)), "shapes": [(1,)], "folds": 2},
     ),
     hs.specialization: (
@@ -198,14 +209,14 @@ TABLE = {
 }
 LISTED = {theory.certificates, theory.certify}  # generators, and what takes all options of one
 SAYS = {"series": "(series|table)"}  # it names a column of the table
-RESULTS = {hs.FitResult, theory.Interactions, theory.Modulus, theory.SplitInformation, systems.PolynomialSystem}
+RESULTS = {hs.FitResult, hs.CategoricalResult, theory.Interactions, theory.Modulus, theory.SplitInformation, systems.PolynomialSystem}
 
 
 def call(function, **arguments):
     """The answer; methods of a measure are those of `G`."""
     made = (interactions, a_fit)
     arguments = {k: value() if any(value is one for one in made) else value for k, value in arguments.items()}
-    if function.__qualname__.startswith("MixingMeasure."):
+    if function.__qualname__.startswith(("MixingMeasure.", "Tree.")):
         return function(G, **arguments)
     answer = function(**arguments)
     return list(answer) if inspect.isgenerator(answer) else answer

@@ -326,7 +326,7 @@ def imported(folder):
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("hmoe_stats", ("theory", "sklearn")),
+        ("hmoe_stats", ("theory", "sklearn", "formula")),
         ("simulations", ("dask",)),
         ("tests", ("dask", "notebooks", "sklearn", "dev")),
         ("benchmarks", ()),
