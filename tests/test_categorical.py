@@ -250,14 +250,26 @@ def test_one_expert_is_the_logistic_regression_of_scikit_learn(rng, n_classes, r
     np.testing.assert_allclose(fit.predict_proba(X), other.predict_proba(Z), atol=1e-5)
 
 
-@pytest.mark.parametrize(("gating", "k2"), [("SS", (2,)), ("QS", (1, 1))])
-def test_several_experts_end_where_plain_em_does(gating, k2):
-    G, X, y = case(np.random.default_rng(11), gating, k2, 1, 3, n=60)
+@pytest.mark.parametrize(("gating", "k2", "key"), [("SS", (2,), 11), ("SQ", (2,), 12), ("QS", (1, 1), 12)])
+def test_several_experts_end_where_plain_em_does(gating, k2, key):
+    G, X, y = case(np.random.default_rng(key), gating, k2, 1, 3, n=60)
     P, path = naive.class_em(G, X, y, (1.0, 1.0))
     assert (np.diff(path) > -1e-9).all()
     fit = hs.fit_categorical(X, y, gating, k2, ridge=1.0, start=G, n_starts=1)
     assert fit.penalised_log_likelihood == pytest.approx(path[-1], abs=1e-6)
     np.testing.assert_allclose(fit.predict_proba(X), P.predict_proba(X), atol=1e-3)
+
+
+def test_of_two_optima_the_other_one_is_kept_where_a_fit_starts_there():
+    """From the truth plain EM leads to the lower one here; both are optima of the fit."""
+    G, X, y = case(np.random.default_rng(11), "QS", (1, 1), 1, 3, n=60)
+    P, path = naive.class_em(G, X, y, (1.0, 1.0))
+    values = [
+        hs.fit_categorical(X, y, "QS", (1, 1), ridge=1.0, start=start, n_starts=1).penalised_log_likelihood
+        for start in (P, G)
+    ]
+    assert values[0] == pytest.approx(path[-1], abs=1e-6)
+    assert values[1] > values[0] + 0.05
 
 
 def test_a_larger_model_does_not_fall_below_the_smaller_one_written_in_it(rng):
