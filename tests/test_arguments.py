@@ -209,7 +209,8 @@ TABLE = {
 }
 LISTED = {theory.certificates, theory.certify}  # generators, and what takes all options of one
 SAYS = {"series": "(series|table)"}  # it names a column of the table
-RESULTS = {hs.FitResult, hs.CategoricalResult, theory.Interactions, theory.Modulus, theory.SplitInformation, systems.PolynomialSystem}
+RESULTS = {hs.FitResult, hs.CategoricalResult, theory.Interactions, theory.Modulus, theory.SplitInformation}
+RESULTS |= {systems.PolynomialSystem}
 
 
 def call(function, **arguments):
