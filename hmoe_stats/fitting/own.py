@@ -69,6 +69,12 @@ n_jobs, verbose
     A fit never ends below the smaller model that it grew from as far as the *penalised* log-likelihood of that model
     goes, written in the larger shape: there an expert stands twice and is penalised twice. Neither its log-likelihood
     nor its penalised log-likelihood need be above that of the smaller fit.
+
+    `benchmarks/own_data.csv` has held-out rows of six real data sets, five gatings and five splits, k2 = (2, 2). Beyond
+    the linear regression of y on X, in nats a row, they have 0.22 on average, and 0.05 by `fit_mle`. Under gatings
+    with a Laplace gate it is 0.17, 0.27 and 0.21 at scales of 1, 3 and 9. By more than 0.05 worse than the linear
+    regression are engel under SS (-0.64), engel under SL (-0.15) and geyser under QQ (-0.07): look at the held-out
+    rows of your own data before you trust a density.
     """
     return fit_nested(
         X, y, gating, [k2], penalty=penalty, start=start, n_starts=n_starts, bounds=bounds, tol=tol, max_iter=max_iter,
