@@ -8,7 +8,7 @@ dataclass with these for fields.
 
 from dataclasses import fields
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -137,6 +137,12 @@ class Tree:
         """The gates of both levels, records of `hmoe_stats.gates`, over the columns that they see."""
         scale = self.laplace_scale if self.gate_columns is None else self.laplace_scale[list(self.gate_columns)]
         return gates.of(self.gating, None if (scale == 1.0).all() else scale)
+
+    def gate_parts(self):
+        """Each gate: names of its slopes and intercepts, the first and the last of its components, and its kind."""
+        first, second = self.gates
+        ends = pairwise(self.offsets.tolist())
+        return [("a", "b", 0, self.k1, first), *(("omega", "beta", *pair, second) for pair in ends)]
 
     @property
     def slices(self):
@@ -309,13 +315,12 @@ class Tree:
         bounded = np.isfinite(low) & np.isfinite(high)
         centre = np.zeros(self.d)
         centre[bounded] = 0.5 * low[bounded] + 0.5 * high[bounded]
-        (first, second), seen = self.gates, self.columns("a")
+        seen, fields = self.columns("a"), {name: np.empty_like(getattr(self, name)) for name in OF_GATES}
         low, high, centre = low[seen], high[seen], centre[seen]
-        a, b = first.canonical(self.a, self.b, low, high, centre)
-        omega, beta = np.empty_like(self.omega), np.empty_like(self.beta)
-        for lo, hi in zip(self.offsets[:-1], self.offsets[1:], strict=True):
-            omega[lo:hi], beta[lo:hi] = second.canonical(self.omega[lo:hi], self.beta[lo:hi], low, high, centre)
-        return self.replace(a=a, b=b, omega=omega, beta=beta)
+        for wide, flat, lo, hi, gate in self.gate_parts():
+            own = getattr(self, wide)[lo:hi], getattr(self, flat)[lo:hi]
+            fields[wide][lo:hi], fields[flat][lo:hi] = gate.canonical(*own, low, high, centre)
+        return self.replace(**fields)
 
     def __reduce__(self):
         # by the front door: pickled or copied arrays would come back writeable

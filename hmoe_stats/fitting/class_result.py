@@ -209,9 +209,7 @@ class CategoricalResult:
         free = {name: np.ones(getattr(G, name).shape, dtype=bool) for name in G.arrays}
         free["eta"][..., ~varies[G.columns("eta")]] = False
         seen = varies[G.columns("a")]
-        ends = [("a", "b", G.gates[0], 0, G.k1)]
-        ends += [("omega", "beta", G.gates[1], *pair) for pair in zip(G.offsets[:-1], G.offsets[1:], strict=True)]
-        for wide, flat, gate, lo, hi in ends:
+        for wide, flat, lo, hi, gate in G.gate_parts():
             free[wide][lo:hi, ~seen | (gate.scale_over(seen.size) == 0)] = False
             free[flat][hi - 1] = False
             if hi - lo == 1 or gate.translates:
@@ -242,13 +240,9 @@ class CategoricalResult:
         """Estimates of the free parameters: a Series, by name; gates relative to the last component of each."""
         import pandas as pd
 
-        G = self.measure
-        a, b = G.gates[0].relative(G.a, G.b)
-        omega, beta = G.omega.copy(), G.beta.copy()
-        for lo, hi in zip(G.offsets[:-1], G.offsets[1:], strict=True):
-            omega[lo:hi], beta[lo:hi] = G.gates[1].relative(G.omega[lo:hi], G.beta[lo:hi])
-        v = G.replace(a=a, b=b, omega=omega, beta=beta).to_vector()
-        return pd.Series(v[self._free], index=self._names)
+        from ..inference.coordinates import relative
+
+        return pd.Series(relative(self.measure).to_vector()[self._free], index=self._names)
 
     def information(self):
         """Expected information of the log-likelihood given the covariates, (df, df): a DataFrame by `params`.
@@ -405,10 +399,7 @@ class CategoricalResult:
 
 def _names_of(G, on_box):
     """Names of the entries of a vector with all C classes, as the problem has them, that lie on the box."""
-    names = [f"{name}[{i},{c}]" for name in ("a",) for i in range(G.k1) for c in range(G.d)]
-    names += [f"b[{i}]" for i in range(G.k1)]
-    names += [f"omega[{i},{c}]" for i in range(G.n_experts) for c in range(G.d)]
-    names += [f"beta[{i}]" for i in range(G.n_experts)]
+    names = G.parameter_names()[: G.slices["eta"].start]
     names += [f"eta[{i},{k},{c}]" for i in range(G.n_experts) for k in G.classes for c in range(G.d)]
     names += [f"tau[{i},{k}]" for i in range(G.n_experts) for k in G.classes]
     return [name for name, there in zip(names, on_box, strict=True) if there]

@@ -83,7 +83,7 @@ def coordinates(fit, X):
     pad = JUST * (high - low)
     support = low - pad, high + pad
     names = np.array(G.parameter_names(given(fit.x_names)))
-    parts, kept, translated = _parts(G), np.ones(names.size, dtype=bool), []
+    parts, kept, translated = G.gate_parts(), np.ones(names.size, dtype=bool), []
     where = {name: np.arange(names.size)[place] for name, place in G.slices.items()}
     wide = {name: where[name].reshape(getattr(G, name).shape) for name in WIDE}
     kept[wide["eta"][:, still]] = False
@@ -118,7 +118,7 @@ def coordinates(fit, X):
 def relative(G, support=None):
     """The density of G, written relative to the last component of every gate, and clipped to a support (low, high)."""
     fields = {name: getattr(G, name).copy() for name in ("a", "b", "omega", "beta")}
-    for slopes, intercepts, lo, hi, gate in _parts(G):
+    for slopes, intercepts, lo, hi, gate in G.gate_parts():
         a, b = fields[slopes][lo:hi], fields[intercepts][lo:hi]
         if support is not None and hi - lo > 1:
             a, b = gate.clipped(a, b, *support)
@@ -149,16 +149,10 @@ def centring(G, index, X_mean, feature_means):
     return out[np.ix_(index, index)]
 
 
-def _parts(G):
-    """Each gate: names of its slopes and intercepts, the first and the last of its components, and its kind."""
-    first, second = G.gates
-    return [("a", "b", 0, G.k1, first), *(("omega", "beta", *ends, second) for ends in pairwise(G.offsets.tolist()))]
-
-
 def _beyond(G, low, high):
     """(p,) bool: Laplace centres on an edge of the data or beyond (d = 1)."""
     marks = {name: np.zeros(getattr(G, name).shape) for name in ("a", "b", "omega", "beta", "eta", "tau", "nu")}
-    for slopes, _, lo, hi, gate in _parts(G):
+    for slopes, _, lo, hi, gate in G.gate_parts():
         if hi - lo > 1:
             own = getattr(G, slopes)[lo:hi]
             marks[slopes][lo:hi] = gate.beyond(own, low, high)
