@@ -28,7 +28,7 @@ from . import class_starts, shapes, starts
 from .class_problem import ClassProblem, Climb
 from .class_result import CategoricalResult
 from .mle import FINAL_SMOOTHING
-from .own import SCALE, per_unit
+from .own import no_scale, per_unit
 from .problem import SPREADS, one_thread
 from .race import AGREE
 from .rows import moments
@@ -138,7 +138,7 @@ def prepared(
         wanted = f"between {SPREADS[0]:g} and {SPREADS[1]:g}"
         raise ValueError(f"X must have a standard deviation {wanted}, rescale it; got {spread[wrong][0]:g}")
     start = None if start is None else as_categorical("start", start)
-    scale = _scale(laplace_scale, "L" in gating, spread, varies, start)
+    scale = per_unit(laplace_scale, spread, varies, start) if "L" in gating else no_scale(laplace_scale)
     view = check_view(gating, X.shape[1], scale, gate_columns, expert_columns, called[0])
     if start is not None:
         start = _check_start(start, gating, k2, X.shape[1], classes, view)
@@ -150,16 +150,6 @@ def prepared(
 
 def _whole_starts(n_starts):
     return STARTS if n_starts is None else check_whole("n_starts", n_starts)
-
-
-def _scale(laplace_scale, laplace, spread, varies, start):
-    if not laplace:
-        if laplace_scale is not None:
-            raise ValueError(f"laplace_scale must be None without a Laplace gate; got {shown(laplace_scale)}")
-        return 1.0
-    if laplace_scale is None and start is not None:
-        return start.laplace_scale
-    return per_unit(SCALE if laplace_scale is None else laplace_scale, spread, varies)
 
 
 def check_ridge(ridge):
@@ -179,12 +169,9 @@ def check_ridge(ridge):
 
 def _check_start(start, gating, k2, d, classes, view):
     """`start` with all columns, as of this model."""
-    if start.gating != gating or start.d != d:
-        raise ValueError(f"start must have gating {gating!r} and d = {d}; got {start.gating!r} and d = {start.d}")
+    starts.check_inside(start, gating, k2, d)
     if start.classes != classes:
         raise ValueError(f"start must have the classes {shown(classes)}; got {shown(start.classes)}")
-    if start.k2 != k2 and not shapes.contains(k2, start.k2):
-        raise ValueError(f"start must have k2 = {shown(k2)} or fit inside it group by group; got {shown(start.k2)}")
     for name, value in view.items():
         mine = getattr(start, name)
         if not np.allclose(mine, value) if name == "laplace_scale" else mine != value:

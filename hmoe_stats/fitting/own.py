@@ -166,27 +166,33 @@ class Units:
     def scale(self, laplace_scale):
         """What `MixingMeasure` has instead of a scale per standard deviation."""
         if not self.laplace:
-            if laplace_scale is not None:
-                raise ValueError(f"laplace_scale must be None without a Laplace gate; got {shown(laplace_scale)}")
-            return 1.0
-        if laplace_scale is None:
-            if self.start is not None:
-                return self.start.laplace_scale
-            laplace_scale = SCALE
-        return per_unit(laplace_scale, self.spread, self.varies, f', or "{PROFILED}"')
+            return no_scale(laplace_scale)
+        return per_unit(laplace_scale, self.spread, self.varies, self.start, f', or "{PROFILED}"')
 
 
-def per_unit(laplace_scale, spread, varies, more=""):
+def no_scale(laplace_scale):
+    """The scale of a model without a Laplace gate, for which none may be asked."""
+    if laplace_scale is not None:
+        raise ValueError(f"laplace_scale must be None without a Laplace gate; got {shown(laplace_scale)}")
+    return 1.0
+
+
+def per_unit(laplace_scale, spread, varies, start=None, more=""):
     """A scale per standard deviation of each covariate as one per unit, (d,); 0 where a covariate does not vary.
 
     Parameters
     ----------
-    laplace_scale : float or array_like, (d,)
+    laplace_scale : float, array_like (d,) or None
+        None: that of the `start`, else `SCALE`.
     spread, varies : ndarray, (d,)
         Standard deviations of the covariates, and whether they are none.
+    start : MixingMeasure or CategoricalMeasure, optional
     more : str
         What else the argument may be, for the message.
     """
+    if laplace_scale is None and start is not None:
+        return start.laplace_scale
+    laplace_scale = SCALE if laplace_scale is None else laplace_scale
     d = spread.size
     wanted = f"a number of at least 0, or {d} of them, one a covariate{more}"
     scale = as_numbers("laplace_scale", laplace_scale, wanted)
@@ -199,7 +205,7 @@ def per_unit(laplace_scale, spread, varies, more=""):
 def _profiled(X, y, gating, shapes, units, options):
     """The fits of each shape at the scale of highest penalised log-likelihood."""
     if not units.laplace:
-        raise ValueError(f'laplace_scale must be None without a Laplace gate; got "{PROFILED}"')
+        no_scale(PROFILED)
     if units.start is not None:
         raise ValueError("start must be None where laplace_scale is profiled; got a measure, which has a scale")
     tried = {}

@@ -39,10 +39,7 @@ def check_start(start, gating, k2, X, y, weights=None, view=None):
     if start is None:
         return None
     d, start = X.shape[1], as_measure("start", start)
-    if start.gating != gating or start.d != d:
-        raise ValueError(f"start must have gating {gating!r} and d = {d}; got {start.gating!r} and d = {start.d}")
-    if start.k2 != k2 and not contains(k2, start.k2):
-        raise ValueError(f"start must have k2 = {shown(k2)} or fit inside it group by group; got {shown(start.k2)}")
+    check_inside(start, gating, k2, d)
     view = check_view(gating, d) if view is None else view
     for name, value in view.items():
         mine = getattr(start, name)
@@ -50,6 +47,14 @@ def check_start(start, gating, k2, X, y, weights=None, view=None):
             raise ValueError(f"start must have {name} = {_written(value)}; got {_written(mine)}")
     check_reach(start, X, y, weights)
     return start.wide()
+
+
+def check_inside(start, gating, k2, d):
+    """Raise a `ValueError` unless a measure has this gating and d covariates, and a shape that is k2 or inside it."""
+    if start.gating != gating or start.d != d:
+        raise ValueError(f"start must have gating {gating!r} and d = {d}; got {start.gating!r} and d = {start.d}")
+    if start.k2 != k2 and not contains(k2, start.k2):
+        raise ValueError(f"start must have k2 = {shown(k2)} or fit inside it group by group; got {shown(start.k2)}")
 
 
 def _written(value):
