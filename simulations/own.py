@@ -120,7 +120,7 @@ def figure(found):
             plotting.fit_plot(found.fit, data.X, data.y, axes[0])
         else:
             _against_mean(found.fit, data, axes[0])
-        _residuals(found.fit, data, axes[1])
+        plotting.qq_plot(found.fit, axes[1])
         if found.selection is not None:
             plotting.criterion_plot(found.selection, axes[2], criterion=found.criterion)
     return out
@@ -132,34 +132,16 @@ def _against_mean(fit, data, ax):
     import hmoe_stats as hs
     from hmoe_stats import plotting
 
-    mean, colors = (
-        fit.predict(data.X),
-        [to_rgb(plotting.COLORS[j % len(plotting.COLORS)]) for j in range(len(fit.measure.nu))],
-    )
+    mean, K = fit.predict(data.X), fit.measure.n_experts
+    colors = [to_rgb(plotting.COLORS[j % len(plotting.COLORS)]) for j in range(K)]
     mixed = (hs.responsibilities(fit, data.X, data.y) @ np.array(colors)).clip(0, 1)
     ax.scatter(mean, data.y, s=6, c=mixed, alpha=0.6, linewidths=0)
     ends = [min(mean.min(), data.y.min()), max(mean.max(), data.y.max())]
     ax.plot(ends, ends, color="0.35", linestyle="--", linewidth=0.7)
     for j, color in enumerate(colors):
-        place = f"{fit.measure.group[j]},{j - fit.measure.offsets[fit.measure.group[j]]}"
-        ax.plot([], [], marker="o", linestyle="none", color=color, label=f"expert {place}")
+        ax.plot([], [], marker="o", linestyle="none", color=color, label=f"expert {plotting.place_of(fit.measure, j)}")
     ax.legend(loc="best")
-    ax.set(
-        xlabel="fitted mean", ylabel=plotting.plain(fit.y_name if len(fit.y_name) <= 40 else fit.y_name[:39] + "...")
-    )
-
-
-def _residuals(fit, data, ax):
-    from scipy.special import ndtri
-
-    values, weights = fit.residuals(), np.ones(len(data.y)) if data.weights is None else data.weights
-    order = np.argsort(values)
-    ends = np.cumsum(weights[order])
-    normal = ndtri((ends - 0.5 * weights[order]) / ends[-1])
-    ax.plot(normal, values[order], marker=".", markersize=3, linestyle="none", color="0.2")
-    low, high = normal[[0, -1]]
-    ax.plot([low, high], [low, high], color="0.35", linestyle="--", linewidth=0.7)
-    ax.set(xlabel="normal quantile", ylabel="quantile residual")
+    ax.set(xlabel="fitted mean", ylabel=plotting.axis_label(fit.y_name))
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------

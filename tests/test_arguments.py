@@ -170,7 +170,8 @@ TABLE = {
     ),
     systems.r: ({"m": "count from 1", "kind": "name", "seed": "seed", "starts": "count from 1"}, {"m": 2}),
     plotting.style: ({}, {}),
-    plotting.plain: ({"text": None}, {}),  # any text is drawn
+    **dict.fromkeys((plotting.plain, plotting.axis_label), ({"text": None}, {})),  # any text is drawn
+    plotting.place_of: ({"G": None, "j": None}, {}),
     plotting.shortened: ({"names": None, "longest": None}, {}),
     plotting.rate_plot: (
         PLOT | {"references": "references?", "level": "share", "n_boot": "count"},

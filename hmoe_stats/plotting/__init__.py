@@ -11,8 +11,8 @@ from ..arguments import check_known
 from .checks import as_fit, qq_plot, residual_plot
 from .choice import criterion_plot, dendrogram_plot
 from .derivatives import interaction_plot
-from .fits import fit_plot, gate_map
-from .looks import ALPHA, COLORS, GATING_STYLES, LINES, LONGEST, MARKERS, plain, shortened, style
+from .fits import fit_plot, gate_map, place_of
+from .looks import ALPHA, COLORS, GATING_STYLES, LINES, LONGEST, MARKERS, axis_label, plain, shortened, style
 from .rates import curve_plot, loss_plot, modulus_plot, rate_plot
 from .trees import tree_plot
 from .uncertainty import interval_plot
@@ -24,6 +24,7 @@ __all__ = [
     "LINES",
     "LONGEST",
     "MARKERS",
+    "axis_label",
     "criterion_plot",
     "curve_plot",
     "dendrogram_plot",
@@ -34,6 +35,7 @@ __all__ = [
     "loss_plot",
     "modulus_plot",
     "of_fit",
+    "place_of",
     "plain",
     "qq_plot",
     "rate_plot",
