@@ -56,3 +56,15 @@ def test_what_selection_says_of_known_truths_is_what_the_table_has():
     fragment = f"for 2 % of outliers BIC takes more in {100 * over['bic']:.0f} %, the dendrogram in "
     fragment += f"{100 * over['dendrogram']:.0f} %"
     assert fragment in text, fragment
+
+
+def test_what_the_penalty_moves_is_what_the_table_has():
+    table = pd.read_csv(ROOT / "benchmarks" / "own_data.csv")
+    shift = table[table["set"].str.contains("n=[15]000") & (table["method"] == "fit")].set_index("gating")["shift"]
+    far = shift[shift > 0.1]
+    assert all("L" in gating for gating in far.index)
+    text = " ".join(
+        (ROOT / "hmoe_stats" / "fitting" / "penalty.py").read_text(encoding="utf-8").replace("#", "").split()
+    )
+    assert f"{len(far)} of {len(shift)} samples of C2 and C3" in text
+    assert f"by {far.max():.2f} at most".replace("0.", ".") in text
