@@ -21,10 +21,8 @@ rates: $(VENV)/.run
 	$(BIN)/hmoe rates quick
 	$(BIN)/hmoe plot quick --out figures
 
-results:
-	mkdir -p results
-	for file in figures/cells/*.gz; do to=results/$$(basename $$file .gz); \
-	  [ -e $$to ] || gunzip -c $$file > $$to || { rm -f $$to; exit 1; }; done
+results: $(VENV)/.run
+	$(BIN)/hmoe results --all
 
 figures: $(VENV)/.run
 	for file in results/*.sqlite; do $(BIN)/hmoe plot $$(basename $$file .sqlite) --out figures || exit 1; done
