@@ -157,7 +157,7 @@ study = Study(
 )
 with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "first.sqlite", study, write=True) as store:
     runner.run(study, store, jobs=1, progress=False)
-    results = store.frame(failed=True)
+    results = store.frame(failed=True, progress=False)
 one_a_fit = results.drop_duplicates(["gating", "k2", "n", "replicate"])
 print(f"{len(study.cells())} fits:", one_a_fit["status"].value_counts().to_dict())
 

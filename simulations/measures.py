@@ -102,7 +102,7 @@ def of_errors(errors):
 
 
 # -- reckoning --------------------------------------------------------------------------------------------------------
-def reckon(study, tasks, jobs=None):
+def reckon(study, tasks, jobs=None, progress=True):
     """Reckon what is missing, at first in this process, then in workers; if it takes long, standard error has a bar.
 
     Parameters
@@ -111,6 +111,8 @@ def reckon(study, tasks, jobs=None):
     tasks : list of Task
     jobs : int, optional
         Worker processes; 1 does all in this process. One for each core, if left out. Numbers do not depend on it.
+    progress : bool
+        Draw the bar.
 
     Yields
     ------
@@ -132,7 +134,8 @@ def reckon(study, tasks, jobs=None):
     truths = {gating: [study.source(gating, replicate) for replicate in study.truths] for gating in study.gatings}
     call = partial(_of_fit, {measure.name: measure for measure in asked_by(study)}, truths, study.law)
     begin, done, often = math.inf, 0, 0.2 if sys.stderr.isatty() else 10
-    with tqdm(total=len(tasks), desc=f"{study.name}, measures", unit="cell", delay=ALONE, mininterval=often) as bar:
+    look = {"desc": f"{study.name}, measures", "unit": "cell", "delay": ALONE, "mininterval": often}
+    with tqdm(total=len(tasks), disable=not progress, **look) as bar:
         for task in tasks:
             if jobs != 1 and time.perf_counter() - begin > ALONE:
                 break

@@ -160,7 +160,7 @@ class Store(ResultsFile):
         """The (version, source hash) pairs that computed the rows of the cells that the study asks for."""
         return {(fact.version, fact.source) for fact in self._asked()}
 
-    def frame(self, study=None, failed=False):
+    def frame(self, study=None, failed=False, progress=True):
         """The results, tidy: one row a measured number, sorted by cell.
 
         Parameters
@@ -169,6 +169,8 @@ class Store(ResultsFile):
             The store's own study if left out; only cells of its grid are given.
         failed : bool
             Also give a row, without a number, for each cell that failed.
+        progress : bool
+            Draw a bar where measures are missing and take long to reckon.
 
         Returns
         -------
@@ -177,9 +179,9 @@ class Store(ResultsFile):
             kind, error; those that hold words are categorical. No timings and no versions: equal frames mean equal
             results.
         """
-        return self.collected(study, failed).frame()
+        return self.collected(study, failed, progress=progress).frame()
 
-    def collected(self, study=None, failed=False, jobs=None, ended=False):
+    def collected(self, study=None, failed=False, jobs=None, ended=False, progress=True):
         """What `frame` gives, as `Collected`: to be written without making the frame; with `ended` how fits ended, too.
 
         What is missing of the measures that the study asks for is reckoned, by `jobs` processes (one a core, if left
@@ -188,7 +190,8 @@ class Store(ResultsFile):
         out = Collected(self.study if study is None else study, failed, ended)
         sound = not self._wrong
         if tasks := self._read(out):
-            with self._keeper(sound) as keep, closing(measures.reckon(out.study, tasks, jobs)) as answers:
+            reckoned = measures.reckon(out.study, tasks, jobs, progress)
+            with self._keeper(sound) as keep, closing(reckoned) as answers:
                 for task, found in answers:
                     if found is not None:
                         keep(task, found)

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -345,6 +346,17 @@ def test_workers_reckon_the_same_numbers(path, tmp_path, monkeypatch):
     with Store(path, study) as one, Store(path.with_name("two.sqlite"), study) as two:
         assert one.collected(jobs=1).frame().equals(two.collected(jobs=2).frame())
     assert kept(path) == kept(path.with_name("two.sqlite")) == 4 * study.n_cells
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_a_bar_is_drawn_unless_none_is_asked_for(path, monkeypatch, capsys, progress):
+    monkeypatch.setattr(measures, "MEASURES", (Measure("tau", 1, slow),))
+    monkeypatch.setattr(measures, "ALONE", 0.01)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # else a line every ten seconds
+    fill(path)
+    with Store(path, STUDY) as store:
+        assert store.collected(jobs=1, progress=progress).frame().error.tolist() == TAUS
+    assert ("measures" in capsys.readouterr().err) == progress
 
 
 # -- files from before -------------------------------------------------------------------------------------------------
