@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import conditional, likelihood
+from . import conditional, gates, likelihood
 from .arguments import check_columns, check_gating, check_k2, check_known, check_weighted_data, check_weights
 from .categorical import Rows
 from .fitting import fit as fit_own
@@ -48,12 +48,16 @@ class _Leaves(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         check_is_fitted(self)
         return validate_data(self, X, dtype=np.float64, reset=False)
 
-    def _called(self, data):
-        """What the columns of X are called, and the columns that gates and experts see, by number."""
+    def _columns(self, data):
+        """The columns that gates and experts see, by number."""
         called = tuple(getattr(self, "feature_names_in_", ()))
         columns = {name: getattr(self, name) for name in ("gate_columns", "expert_columns")}
         d = data.X.shape[1]
-        return called, {n: c if c is None else check_columns(n, c, d, called) for n, c in columns.items()}
+        return {n: c if c is None else check_columns(n, c, d, called) for n, c in columns.items()}
+
+    def _scale(self, gating):
+        """The scale, where there is a gate that has one."""
+        return self.laplace_scale if gates.has_scale(gating) else None
 
     def _told(self, fit):
         """Keep the fit, with the names of the columns, and warn where it is no maximum."""
@@ -198,12 +202,12 @@ class HMoERegressor(_Leaves, RegressorMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=LEAST_ROWS)
         data = Data(X, np.asarray(y, dtype=np.float64), check_weights(sample_weight, len(X)))
         gating, fitted = check_gating(self.gating), joined(data)
-        _, columns = self._called(data)
+        columns = self._columns(data)
         self.k2_, blank = self._affordable(check_k2(self.k2), fitted, *columns.values())
         if blank:
             data = fitted = fitted._replace(X=np.zeros_like(fitted.X))
         options = {name: getattr(self, name) for name in ("penalty", "n_starts", "effort", "bounds")} | columns
-        options["laplace_scale"] = self.laplace_scale if "L" in gating else None
+        options["laplace_scale"] = self._scale(gating)
         options |= {"seed": self._seed(), "weights": fitted.weights} | (self.options or {})
         fit = fit_own(fitted.X, fitted.y, gating, self.k2_, **options)
         return self._told(replace(fit, data=Data(*check_weighted_data(*data))))  # in the order of the caller
@@ -360,9 +364,9 @@ class HMoEClassifier(_Leaves, ClassifierMixin, BaseEstimator):
         self.classes_, gating = labels[kept], check_gating(self.gating)
         if len(kept) < 2:
             raise ValueError(f"y must have at least two classes; got one class only, {self.classes_[0]!r}")
-        fitted, (_, columns) = joined(data), self._called(data)
+        fitted, columns = joined(data), self._columns(data)
         options = {"ridge": self.ridge, "n_starts": self.n_starts, "seed": self._seed(), "weights": fitted.weights}
-        options |= {"laplace_scale": self.laplace_scale if "L" in gating else None} | columns | (self.options or {})
+        options |= {"laplace_scale": self._scale(gating)} | columns | (self.options or {})
         fit = fit_categorical(fitted.X, labels[fitted.y.astype(int)], gating, self.k2, **options)
         codes = np.searchsorted(kept, data.y.astype(int))
         return self._told(replace(fit, data=Rows(np.ascontiguousarray(data.X), codes, data.weights)))

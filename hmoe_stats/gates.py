@@ -329,9 +329,14 @@ KINDS = Monomial("S", 0, "softmax"), Distance("L", 1, "Laplace"), Monomial("Q", 
 GATES = {gate.letter: gate for gate in KINDS}
 
 
+def has_scale(gating):
+    """Whether a gating, a word of letters, has a gate of distances: these alone have a scale."""
+    return any(GATES[letter].located for letter in gating if letter in GATES)
+
+
 def of(gating, laplace_scale=None):
     """The two gates of a gating, a word of two letters; Laplace ones with the scale (d,), if one is stated."""
-    if laplace_scale is None or "L" not in gating:
+    if laplace_scale is None or not has_scale(gating):
         return tuple(GATES[letter] for letter in gating)
     stated = GATES | {"L": replace(GATES["L"], per_unit=laplace_scale, scales=True)}
     return tuple(stated[letter] for letter in gating)

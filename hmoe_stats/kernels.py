@@ -1,4 +1,4 @@
-"""Numba kernels: gates, experts, log-likelihood, score, observed information, and the sums of the EM algorithm.
+"""Numba kernels: gates, experts, log-likelihood, score, observed information, sums of the EM algorithm; and of classes.
 
 Everything compiled lives in this one file, because Numba's disk cache is keyed by the file of a function and does not
 see a change in another file. Kernels check nothing; `hmoe_stats.likelihood` does.

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import entr, logsumexp
 
+from . import gates
 from .arguments import check_data, check_seed, check_weighted_data, check_weights, check_whole, shown
 from .conditional import log_parts
 from .fitting.rows import moments
@@ -225,7 +226,7 @@ def _stabilities(fit, X, y, weights, refits, seed, n_jobs):
     G = fit.measure
     options = {name: value for name, value in settings.items() if name != "profile"}
     options |= {name: getattr(G, name) for name in ("gate_columns", "expert_columns")}
-    options["laplace_scale"] = G.laplace_scale * moments(X, weights)[1] if "L" in G.gating else None
+    options["laplace_scale"] = G.laplace_scale * moments(X, weights)[1] if gates.has_scale(G.gating) else None
     found = stability(X, y, G.gating, G.k2, n=refits, seed=seed, n_jobs=n_jobs, weights=weights, **options).table
     out = {}
     for level, quantity, column in (

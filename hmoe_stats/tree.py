@@ -431,7 +431,7 @@ def check_view(gating, d, laplace_scale=1.0, gate_columns=None, expert_columns=N
     if scale.min(initial=0.0) < 0:
         raise ValueError(f"laplace_scale must be {wanted}; got {scale.min():g}")
     scale = np.broadcast_to(scale, (d,)).copy()
-    if "L" not in gating:
+    if not gates.has_scale(gating):
         if (scale != 1.0).any():
             wanted = f"1 without a Laplace gate, as in gating {gating!r}"
             raise ValueError(f"laplace_scale must be {wanted}; got {shown(laplace_scale)}")

@@ -666,7 +666,9 @@ def _column_names(option, values, known):
 def _laplace_scale(text, gatings, plain):
     if text is None:
         return None
-    if not any("L" in gating.upper() for gating in gatings):
+    from hmoe_stats import gates
+
+    if not any(gates.has_scale(gating.upper()) for gating in gatings):
         raise UserError("--laplace-scale is of use with a Laplace gate, L, only")
     if text == "profile" and not plain:
         return text
@@ -804,6 +806,7 @@ def fit(
     import warnings
 
     import hmoe_stats as hs
+    from hmoe_stats import gates
     from hmoe_stats.fitting.own import Units
     from hmoe_stats.fitting.problem import check_problem
     from hmoe_stats.frames import RowsLeftOut, taken
@@ -822,7 +825,7 @@ def fit(
             for word in gatings or GATINGS[:1]:
                 smallest = min(shapes, key=sum, default=(1,))
                 check_problem(given.X, given.y, word, smallest, given.weights, **given.options(view))
-                if scale is not None and scale != "profile" and "L" in word.upper():
+                if scale is not None and scale != "profile" and gates.has_scale(word.upper()):
                     Units(given.X, given.y, word, given.weights, None).scale(scale)
         notes = [*notes, *given.notes]
         for note in notes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import names
+from .. import gates, names
 from ..arguments import (
     check_covariates,
     check_gating,
@@ -138,7 +138,7 @@ def prepared(
         wanted = f"between {SPREADS[0]:g} and {SPREADS[1]:g}"
         raise ValueError(f"X must have a standard deviation {wanted}, rescale it; got {spread[wrong][0]:g}")
     start = None if start is None else as_categorical("start", start)
-    scale = per_unit(laplace_scale, spread, varies, start) if "L" in gating else no_scale(laplace_scale)
+    scale = per_unit(laplace_scale, spread, varies, start) if gates.has_scale(gating) else no_scale(laplace_scale)
     view = check_view(gating, X.shape[1], scale, gate_columns, expert_columns, called[0])
     if start is not None:
         start = _check_start(start, gating, k2, X.shape[1], classes, view)

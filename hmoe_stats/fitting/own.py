@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import names
+from .. import gates, names
 from ..arguments import as_floats, as_numbers, check_flag, check_gating, check_known, check_weighted_data, shown
 from ..frames import takes_frames
 from ..measure import as_measure
@@ -157,7 +157,7 @@ class Units:
     """The standard deviations of the covariates, which scales of Laplace gates refer to here."""
 
     def __init__(self, X, y, gating, weights, start):
-        self.laplace = "L" in check_gating(gating)
+        self.laplace = gates.has_scale(check_gating(gating))
         self.start = start if start is None else as_measure("start", start)
         if self.laplace:
             X, _, weights = check_weighted_data(X, y, weights)

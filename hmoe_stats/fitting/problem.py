@@ -251,12 +251,12 @@ class Problem:
             self.unseen[name] = np.zeros(self.d, dtype=bool)
             if view[WIDE[name]] is not None:
                 self.unseen[name][np.delete(np.arange(self.d), view[WIDE[name]])] = True
-        for name, letter in zip(("a", "omega"), gating, strict=True):
-            self.unseen[name] |= (letter == "L") & (self.laplace_scale == 0)
+        self.gates = gates.of(gating, None if (self.laplace_scale == 1.0).all() else self.laplace_scale)
+        for name, gate in zip(("a", "omega"), self.gates, strict=True):
+            self.unseen[name] |= gate.scale_over(self.d) == 0
         self.used = np.flatnonzero(~(self.unseen["a"] & self.unseen["eta"]))  # columns that something sees
         self.d_gate, self.d_expert = (self.d - int(self.unseen[name].sum()) for name in ("omega", "eta"))
         self.per_expert = self.d_gate + self.d_expert + 3  # parameters of an expert and its gate
-        self.gates = gates.of(gating, None if (self.laplace_scale == 1.0).all() else self.laplace_scale)
         self.kinds = tuple(gate.code for gate in self.gates)
         self.slices = vector_slices(self.k1, self.K, self.d)
         self.p = self.slices["log_nu"].stop

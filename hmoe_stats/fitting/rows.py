@@ -1,4 +1,4 @@
-"""Rows of data, each of which may count as many: sums, moments and draws.
+"""Rows of data, each of which may count as many: sums, moments, draws, and cells of rows.
 
 `weights` (n,) are positive, and a row of weight w counts as w rows; None stands for weights that are all 1.
 """

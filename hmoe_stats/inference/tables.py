@@ -7,6 +7,7 @@ from textwrap import fill
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from .. import gates
 from ..arguments import check_flag, shown
 from ..names import visible
 from .curvature import CHANCE, ESTIMATED, InferenceError, refusal, some, usable
@@ -160,7 +161,7 @@ def summary(fit, level=0.95, kind="hessian"):
         title = title.replace("maximum", "penalised maximum")
         value = f"penalised log-likelihood {fit.penalised_log_likelihood:.4f}"
         notes.insert(0, f"Penalty: {fit.penalty}; {value}, information and errors are of that.")
-    if (G.laplace_scale != 1.0).any() and "L" in G.gating:
+    if (G.laplace_scale != 1.0).any() and gates.has_scale(G.gating):
         scales = " ".join(f"{c:.4g}" for c in G.laplace_scale)
         chosen = "profiled, which errors do not know" if "profile" in fit.settings else "stated, not estimated"
         notes.insert(0, f"Laplace scale {scales} per unit of the covariates: {chosen}.")

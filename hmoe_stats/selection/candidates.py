@@ -27,7 +27,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .. import fitting
+from .. import fitting, gates
 from ..arguments import check_data, check_gating, check_k2, check_known, check_seed, check_weights, check_whole, shown
 from ..fitting.result import FitResult
 from ..frames import taken
@@ -283,7 +283,7 @@ def _answers(data, options, tasks, n_jobs):
 
 def _one(data, options, task):
     gating, shapes, part = task
-    if "L" not in gating:
+    if not gates.has_scale(gating):
         options = {name: value for name, value in options.items() if name != "laplace_scale"}
     rows = None if part is None else np.setdiff1d(np.arange(len(data.parts[1])), part)
     X, y, weights = data.parts if part is None else data.rows(rows)
