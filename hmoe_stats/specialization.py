@@ -38,6 +38,7 @@ from . import gates
 from .arguments import check_data, check_seed, check_weighted_data, check_weights, check_whole, shown
 from .conditional import log_parts
 from .fitting.rows import moments
+from .frames import as_covariates
 from .inference.functionals import check_level
 from .measure import as_measure
 from .selection.agreement import adjusted_rand, stability
@@ -94,7 +95,7 @@ def specialization(
     ----------
     fit : FitResult or MixingMeasure
     X : array_like, (n, d); (n,) where d = 1
-        Rows to measure on: those of the fit, or, for what routing is worth on new ones, others.
+        Of a fit to a DataFrame one with its columns, too. Rows to measure on: those of the fit, or, for what routing is worth on new ones, others.
     y : array_like, (n,), optional
         Without it only what the gates say is measured: routing information and effective experts.
     labels : array_like, (n,), optional
@@ -127,7 +128,7 @@ def specialization(
         for name, asked in (("labels", labels is not None), ("refits", refits > 0)):
             if asked:
                 raise ValueError(f"y must be given where {name} are; got None")
-    X, of_y, w = _rows(G, X, y, weights)
+    X, of_y, w = _rows(G, as_covariates(fit, X), y, weights)
     log_weights, joint = log_parts(G, X, np.zeros(len(X)) if of_y is None else of_y)
     codes = None if labels is None else _codes(labels, len(X), None if weights is None else np.asarray(weights) > 0)
     models = {EXPERTS: np.arange(G.n_experts)} | ({GROUPS: G.group} if 1 < G.k1 < G.n_experts else {})

@@ -1,6 +1,7 @@
 """`hs.specialization`: every measure on models whose value is known in closed form, and what it does at the edges."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import entr, rel_entr
 
@@ -166,6 +167,16 @@ def test_stability_is_that_of_refits():
     found = hs.specialization(fit, X, y, refits=3, **NONE)
     assert found["stability"] > 0.9
     assert found.values["experts", "stability"][1] <= found["stability"] <= found.values["experts", "stability"][2]
+
+
+def test_frames_are_read_as_the_fit_reads_them():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.uniform(-3, 3, 120), "kind": rng.choice(["a", "b", "c"], 120)})
+    y = frame["x"].to_numpy() * np.where(frame["kind"] == "a", 2.0, -1.0) + 0.3 * rng.normal(size=120)
+    fit = hs.fit(frame, y, "SS", (2,), n_starts=2)
+    other = frame[["kind", "x"]].assign(more=1.0)
+    found = hs.specialization(fit, other, y, labels=frame["kind"], **NONE)
+    assert found.values == hs.specialization(fit.measure, fit.known_data().X, y, labels=frame["kind"], **NONE).values
 
 
 def test_what_is_no_argument_is_refused():
