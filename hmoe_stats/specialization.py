@@ -95,7 +95,8 @@ def specialization(
     ----------
     fit : FitResult or MixingMeasure
     X : array_like, (n, d); (n,) where d = 1
-        Of a fit to a DataFrame one with its columns, too. Rows to measure on: those of the fit, or, for what routing is worth on new ones, others.
+        Rows to measure on: those of the fit, or, for what routing is worth on new ones, others. A DataFrame where the
+        fit was to one.
     y : array_like, (n,), optional
         Without it only what the gates say is measured: routing information and effective experts.
     labels : array_like, (n,), optional
