@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from . import kernels
 from .arguments import (
@@ -25,6 +25,7 @@ from .arguments import (
     classes_of,
     shown,
 )
+from .conditional import log_gates
 from .families import CATEGORICAL
 from .tree import WIDE, Tree, frozen
 
@@ -178,10 +179,27 @@ class CategoricalMeasure(Tree):
     # -- classes given x ----------------------------------------------------------------------------------------------
     def expert_proba(self, X):
         """Probability of each class under each expert given x, (n, K, C)."""
+        return softmax(self._logits(check_covariates(X, self.d)), axis=2)
+
+    def _logits(self, X):
         G = self.wide()
-        X = check_covariates(X, self.d)
         logits = np.einsum("nd,kcd->nkc", X, G.eta) + G.tau
-        return softmax(np.concatenate([logits, np.zeros((*logits.shape[:2], 1))], axis=2), axis=2)
+        return np.concatenate([logits, np.zeros((*logits.shape[:2], 1))], axis=2)
+
+    def log_parts(self, X, codes):
+        """Logarithms of the experts' gate weights, and of these times their probabilities of a class, (n, K) each.
+
+        Parameters
+        ----------
+        X : ndarray, (n, d)
+        codes : ndarray of int, (n,)
+            The class of each row, by its place in `classes`.
+        """
+        G = self.wide()
+        _, _, *of_gates = G.gate_args()
+        weight = log_gates(G.gates, X, *of_gates)
+        chosen = log_softmax(self._logits(X), axis=2)
+        return weight, weight + np.take_along_axis(chosen, codes[:, None, None], axis=2)[:, :, 0]
 
     def predict_proba(self, X):
         """Probability of each class given x, in the order of `classes`: (n, C), rows sum to 1.

@@ -33,13 +33,19 @@ def log_joint(gates, X, y, args):
     In logarithms, as the other experts' weights underflow in the rows that a steep gate gives to one.
     """
     _, _, off, a, b, omega, beta, eta, tau, nu, _ = args
+    weight = log_gates(gates, X, off, a, b, omega, beta)
+    residual = y[:, None] - X @ eta.T - tau
+    return weight, weight - 0.5 * (residual**2 / nu + np.log(2.0 * np.pi * nu))
+
+
+def log_gates(gates, X, off, a, b, omega, beta):
+    """Logarithms of the experts' gate weights (n, K), of gates with the parameters of `Tree.gate_args`."""
     first = log_softmax(gates[0].scores(X, a) + b, axis=1)
     second = gates[1].scores(X, omega) + beta
     weight = np.empty_like(second)
     for i, (lo, hi) in enumerate(pairwise(off)):
         weight[:, lo:hi] = first[:, i : i + 1] + log_softmax(second[:, lo:hi], axis=1)
-    residual = y[:, None] - X @ eta.T - tau
-    return weight, weight - 0.5 * (residual**2 / nu + np.log(2.0 * np.pi * nu))
+    return weight
 
 
 def quantile(G, X, q):

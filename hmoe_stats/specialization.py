@@ -26,6 +26,8 @@ with their gate's probabilities and the mixtures that they are of y.
 
 Intervals are of a bootstrap of rows with the fit as it is: they say how well these rows measure this model, not how
 far another sample's fit would be from it. That is what stability asks.
+
+Of categorical experts f_j is the probability of the class that came, and log f_j is at most 0.
 """
 
 import zlib
@@ -36,6 +38,7 @@ from scipy.special import entr, logsumexp
 
 from . import gates
 from .arguments import check_data, check_seed, check_weighted_data, check_weights, check_whole, shown
+from .categorical import CategoricalMeasure
 from .conditional import log_parts
 from .fitting.rows import moments
 from .frames import as_covariates
@@ -93,12 +96,13 @@ def specialization(
 
     Parameters
     ----------
-    fit : FitResult or MixingMeasure
+    fit : FitResult, CategoricalResult, MixingMeasure or CategoricalMeasure
     X : array_like, (n, d); (n,) where d = 1
         Rows to measure on: those of the fit, or, for what routing is worth on new ones, others. A DataFrame where the
         fit was to one.
     y : array_like, (n,), optional
-        Without it only what the gates say is measured: routing information and effective experts.
+        Without it only what the gates say is measured: routing information and effective experts. Labels, where
+        experts are categorical.
     labels : array_like, (n,), optional
         Names or numbers of something that rows are of; alignment and adjusted Rand index need y, too.
     weights : array_like, (n,), optional
@@ -122,7 +126,8 @@ def specialization(
     ValueError
         If an argument does not fit.
     """
-    G = as_measure("fit", fit)
+    G = getattr(fit, "measure", fit)
+    G = (CategoricalMeasure.like if isinstance(G, CategoricalMeasure) else as_measure)("fit", fit)
     level, seed = check_level(level), check_seed(seed)
     n_boot, refits = check_whole("n_boot", n_boot, 0), check_whole("refits", refits, 0)
     if y is None:
@@ -130,7 +135,7 @@ def specialization(
             if asked:
                 raise ValueError(f"y must be given where {name} are; got None")
     X, of_y, w = _rows(G, as_covariates(fit, X), y, weights)
-    log_weights, joint = log_parts(G, X, np.zeros(len(X)) if of_y is None else of_y)
+    log_weights, joint = G.log_parts(X, of_y) if isinstance(G, CategoricalMeasure) else log_parts(G, X, of_y)
     codes = None if labels is None else _codes(labels, len(X), None if weights is None else np.asarray(weights) > 0)
     models = {EXPERTS: np.arange(G.n_experts)} | ({GROUPS: G.group} if 1 < G.k1 < G.n_experts else {})
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(zlib.crc32(b"specialization"),)))
@@ -150,13 +155,14 @@ def specialization(
 
 
 def _rows(G, X, y, weights):
-    """The rows that count, and how often, (n,)."""
+    """The rows that count, with zeros where there is no y or codes of classes, and how often, (n,)."""
     if y is None:
         X, _ = check_data(X, np.zeros(len(X)), G.d)
         w = check_weights(weights, len(X), ("X", X))
         w = np.ones(len(X)) if w is None else w
-        return X[w > 0], None, w[w > 0]
-    X, y, w = check_weighted_data(X, y, weights, G.d)
+        return X[w > 0], np.zeros(np.count_nonzero(w), int), w[w > 0]
+    data = G.rows(X, y, weights) if isinstance(G, CategoricalMeasure) else check_weighted_data(X, y, weights, G.d)
+    X, y, w = data
     return X, y, np.ones(len(y)) if w is None else w
 
 

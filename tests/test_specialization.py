@@ -179,6 +179,27 @@ def test_frames_are_read_as_the_fit_reads_them():
     assert found.values == hs.specialization(fit.measure, fit.known_data().X, y, labels=frame["kind"], **NONE).values
 
 
+def test_categorical_experts_are_measured_by_the_same_definitions():
+    rng = np.random.default_rng(3)
+    X, y, labels = rng.normal(size=(200, 2)), rng.choice(["a", "b", "c"], 200), rng.integers(2, size=200)
+    sizes = {"a": (2, 2), "b": (2,), "omega": (3, 2), "beta": (3,), "eta": (3, 2, 2), "tau": (3, 2)}
+    parts = {name: rng.normal(size=size) for name, size in sizes.items()}
+    G = hs.CategoricalMeasure(gating="LS", k2=(2, 1), classes=("a", "b", "c"), **parts)
+    found = hs.specialization(G, X, y, labels=labels, **NONE)
+    gate, r = G.gate_weights(X), G.responsibilities(X, y)
+    chosen = np.array(["abc".index(label) for label in y])
+    density = G.expert_proba(X)[np.arange(200), :, chosen]
+    entropy = lambda p: -(p * np.log(p)).sum(axis=-1)  # noqa: E731
+    whole = np.log((gate * density).sum(axis=1)).mean()
+    assert found["routing information"] == pytest.approx(entropy(gate.mean(axis=0)) - entropy(gate).mean(), rel=1e-12)
+    assert found["routing gain"] == pytest.approx(whole - np.log(density @ gate.mean(axis=0)).mean(), rel=1e-10)
+    both = np.stack([r[labels == c].sum(axis=0) / 200 for c in (0, 1)])
+    told = entropy(both.sum(axis=0)) + entropy(both.sum(axis=1)) - entropy(both.ravel())
+    assert found["alignment"] == pytest.approx(told, rel=1e-9)
+    assert whole == pytest.approx(G.log_density(X, y).mean(), rel=1e-12)
+    assert set(found.table["level"]) == {"experts", "groups"}
+
+
 def test_what_is_no_argument_is_refused():
     G, (X, y) = tree(), drawn(tree())
     wrong = [
