@@ -36,6 +36,9 @@ def check_study(study):
         that the fit refuses; studies beside it, or that slopes are expected from, that are not to be had, have its name
         or, the latter, another model.
     """
+    if study.kind == "applied":
+        _needs_scikit_learn(study)
+        return
     found = [*_sizes(study), *_primary(study), *_others(study)]
     for gating in study.gatings:
         try:
@@ -48,8 +51,18 @@ def check_study(study):
         raise StudyError(problems(f"study {study.name}", dict.fromkeys(found)))
 
 
+def _needs_scikit_learn(study):
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        how = 'scikit-learn, whose data and models it is about: pip install "hmoe-stats[sklearn]"'
+        raise StudyError(f"study {study.name}: needs {how}") from None
+
+
 def box_findings(study):
     """One line for each gating under which a truth lies outside the box, so that errors cannot fall to 0."""
+    if study.kind == "applied":
+        return
     bounds = study.fit.bounds.model_dump(exclude_none=True)
     for gating, replicate in itertools.product(study.gatings, study.truths) if bounds else ():
         truth = study.measure(gating, replicate)

@@ -238,6 +238,20 @@ def _looked_up(source, results, command):
     return study, frame, protocol, options | {"ends": ended}
 
 
+def _applied(study, results, command):
+    """(mean scores, differences, protocol) of an applied study, for `command` to show."""
+    path = _results(study, results)
+    with _opened(path, study) as store:
+        frame, protocol = store.frame(failed=True), store.protocol()
+        if len(frame):
+            store.look(command)
+    if not len(frame):
+        raise UserError(_none_yet(path, study))
+    from .applied import tables
+
+    return tables.scores(study, frame), tables.differences(study, frame), protocol
+
+
 # -- studies ----------------------------------------------------------------------------------------------------------
 @app.command()
 def studies(results: Annotated[Path | None, typer.Option(hidden=True)] = None):
@@ -373,7 +387,7 @@ def _to_know(study):
     """What a study cannot tell, before it runs: a line a finding, on what is not identified, and on the box."""
     from . import checks
 
-    return [*_findings(study), *checks.box_findings(study)]
+    return [] if study.kind == "applied" else [*_findings(study), *checks.box_findings(study)]
 
 
 def _findings(study):
@@ -412,6 +426,8 @@ def plan(
     from .summary import Summary
 
     name, study = study, load_study(study)
+    if study.kind == "applied":
+        raise UserError(f"{name}: plan is for simulations: an applied study has no rates to plan by")
     trial = plans.pilot_of(study, pilot)
     path = _results(trial, results)
     jobs = min(jobs or joblib.cpu_count(), WORKERS * joblib.cpu_count())
@@ -467,10 +483,11 @@ def status(study: StudyName, results: Results = None, as_json: AsJson = False):
 
 def _print_status(found, finished):
     print(f"{found['study']}: {finished} of {found['cells']} cells in {visible(found['results'])}")
-    print(f"{'gating':<8}{'k2':<10}{'done':>8}{'failed':>8}{'to do':>8}")
+    wide = max(8, *(len(model["gating"]) + 2 for model in found["models"]))
+    print(f"{'gating':<{wide}}{'k2':<10}{'done':>8}{'failed':>8}{'to do':>8}")
     for model in found["models"]:
         gating, k2, *counts = model.values()
-        print(f"{gating:<8}{k2:<10}" + "".join(f"{number:>8}" for number in counts))
+        print(f"{gating:<{wide}}{k2:<10}" + "".join(f"{number:>8}" for number in counts))
     jobs = found["jobs"] or 1
     if found["cells_a_minute"] is not None:
         print(f"rate: {found['cells_a_minute']:.1f} cells a minute in the latest run ({jobs} jobs)")
@@ -488,8 +505,21 @@ def rates(study: StudyName, results: Results = None, as_json: AsJson = False):
     With --json one object: study (its name), declared (when it was, and what was changed after which look), slopes,
     differences and ends, lists of objects that have the columns of the tables slopes.csv, differences.csv and ends.csv
     of hmoe plot, for every statistic; null where there is nothing. Slopes are those of log error on log n, minus the
-    rates.
+    rates. An applied study has no rates: its paired differences between models are printed, and JSON has study,
+    declared, scores and differences.
     """
+    if (applied := load_study(study)).kind == "applied":
+        scores, differences, protocol = _applied(applied, results, "rates")
+        if as_json:
+            found = {"declared": protocol.line, "scores": _records(scores), "differences": _records(differences)}
+            print(strict_json({"study": applied.name} | found))
+            return
+        from .applied.tables import text
+
+        print(visible(protocol.line))
+        print()
+        print(text(applied, differences))
+        return
     study, frame, protocol, others = _looked_up(study, results, "rates")
     found, ends = _summary(study, frame, protocol, **others)
     if as_json:
@@ -535,8 +565,18 @@ def plot(
     """Draw the page of a study, DIR/STUDY/STUDY.png and .svg, and write its tables beside it.
 
     These are slopes.csv, differences.csv, curves.csv, and ends.csv: how fits ended, and on which bounds, by n. A study
-    that names primary quantities and spans decades has local rates, too: local.csv, local.png and .svg.
+    that names primary quantities and spans decades has local rates, too: local.csv, local.png and .svg. The tables of
+    an applied study are scores.csv and differences.csv.
     """
+    if (applied := load_study(study)).kind == "applied":
+        folder = out / applied.name
+        _check_folder(folder)
+        scores, differences, _ = _applied(applied, results, "plot")
+        from .applied.pictures import figure
+
+        drawn = {applied.name: figure(applied, scores, differences)}
+        _write_all(folder, applied, drawn, {"scores": scores, "differences": differences})
+        return
     study, frame, protocol, others = _looked_up(study, results, "plot")
     folder = out / study.name
     _check_folder(folder)
@@ -548,6 +588,11 @@ def plot(
     if local_rates.spans_decades(study):
         tables["local"] = local_rates.table(found)
         figures["local"] = local_rates.figure(found, tables["local"])
+    _write_all(folder, study, figures, tables)
+
+
+def _write_all(folder, study, figures, tables):
+    """Write figures and tables into a folder, and print their names."""
     make_folder(folder)
     drawn = [(folder / f"{name}.{end}", one) for name, one in figures.items() if one for end in ("png", "svg")]
     files = [file for file, _ in drawn]
@@ -890,6 +935,18 @@ def report(
 ):
     """Write DIR/<study>/report.html: a study and what came out of it, one page that needs no network."""
     source = study
+    if (applied := load_study(source)).kind == "applied":
+        path = out / applied.name / "report.html"
+        _check_folder(path.parent)
+        scores, differences, protocol = _applied(applied, results, "report")
+        from .applied.pictures import page as applied_page
+        from .report import study_text
+
+        content = applied_page(applied, study_text(source), protocol.line, scores, differences)
+        make_folder(path.parent)
+        write_text(path, content)
+        print(visible(path))
+        return
     study, frame, protocol, others = _looked_up(source, results, "report")
     path = out / study.name / "report.html"
     _check_folder(path.parent)

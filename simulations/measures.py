@@ -87,16 +87,22 @@ MEASURES = (  # in the order of a table's rows
 )
 
 
+SCORES = Measure("scores", 1, None)  # of applied studies: taken with the fit, on rows that no file keeps
+
+
 def asked_by(study):
     """The measures that a study asks for, a tuple."""
+    if study.kind == "applied":
+        return (SCORES,)
     return tuple(measure for measure in MEASURES if getattr(study.measures, measure.name, True))
 
 
 def of_errors(errors):
-    """(name, version) -> rows, of what was measured with the fit, before measures had a table of their own."""
+    """(name, version) -> rows, of what was measured with the fit: scores, and what older files have."""
     out = {}
     for row in errors:
         name = row[3] if row[3] in ("loss_sharp", "loss_published", "hellinger") else "parameters"
+        name = SCORES.name if row[4] == "score" else name
         out.setdefault((name, 1), []).append(row)
     return out
 

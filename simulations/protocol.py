@@ -13,7 +13,6 @@ import time
 from typing import NamedTuple
 
 from . import integrity, rows, words
-from .study import text_of
 
 TABLE = """
 CREATE TABLE protocol (
@@ -87,10 +86,7 @@ def copy(db, fresh):
 # -- what it says -----------------------------------------------------------------------------------------------------
 def declaration(study):
     """What a study declares, as JSON."""
-    said = {"gatings": study.gatings, "k2": [text_of(k2) for k2 in study.k2], "n": study.sizes}
-    said |= {"replicates": study.replicates, "statistics": study.statistics, "fits": study.hash[:12]}
-    said |= {"primary": study.primary} if study.primary else {}
-    return json.dumps(said, sort_keys=True)
+    return json.dumps(study.declared() | {"fits": study.hash[:12]}, sort_keys=True)
 
 
 class Protocol:

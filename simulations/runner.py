@@ -52,7 +52,7 @@ def run_cell(study, cell):
     """
     begin = time.perf_counter()
     try:
-        found = _fitted(study, cell)
+        found = study.fitted(cell) if study.kind == "applied" else _fitted(study, cell)
     except UserError:
         raise
     except FAILURES as error:  # the row says so, and the study goes on
@@ -120,7 +120,8 @@ def code_version():
     import hmoe_stats
 
     here = Path(__file__).parent
-    ours = (here / name for name in ("estimators.py", "runner.py", "schema.py", "study.py"))
+    ours = [here / name for name in ("estimators.py", "runner.py", "schema.py", "study.py")]
+    ours += [here / "applied" / name for name in ("models.py", "study.py", "tasks.py")]
     files = [*sorted(Path(hmoe_stats.__file__).parent.rglob("*.py")), *ours]
     digest = hashlib.sha256()
     for file in files:
@@ -180,8 +181,9 @@ def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False
 
     Whatever is raised, all that was finished is stored, and the workers are gone.
     """
-    for gating in study.gatings:
-        study.measure(gating)
+    if study.kind != "applied":
+        for gating in study.gatings:
+            study.measure(gating)
     store.declare()
     todo = missing_cells(study, store, retry_failed)
     if not todo:
@@ -192,7 +194,8 @@ def run(study, store, jobs=1, backend="loky", scheduler=None, retry_failed=False
         pool.workers(jobs, backend, scheduler) as workers,
     ):
         store.note_run(bar.began, workers.jobs)
-        _compile(study, todo)
+        if study.kind != "applied":  # whose cells have data of their own
+            _compile(study, todo)
         call = partial(_here, study)
         if workers.elsewhere:
             call = partial(_elsewhere, run_cell, pickle.dumps(study), code_version())

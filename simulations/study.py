@@ -15,7 +15,7 @@ import re
 import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
@@ -89,6 +89,7 @@ def _law(values):
 class Study(Table):
     """A simulation study; see the module's text for what its hash covers."""
 
+    kind: ClassVar[str] = "simulation"
     name: Name
     title: str = ""
     truth: Truth
@@ -200,6 +201,12 @@ class Study(Table):
             newer["fit"] = {"estimator"}
         whole = self.model_dump(include={*FITS, "measures"}, exclude=newer, exclude_none=True)
         return {key: value for key, value in whole.items() if key != "data" or value != "rows"}
+
+    def declared(self):
+        """What is declared beyond the fits, as plain JSON values."""
+        said = {"gatings": self.gatings, "k2": [text_of(k2) for k2 in self.k2], "n": self.sizes}
+        said |= {"replicates": self.replicates, "statistics": self.statistics}
+        return said | ({"primary": self.primary} if self.primary else {})
 
     def differences(self, identity):
         """How an identity, of this version or of another, differs from this study's: keys, each with both values."""
@@ -353,12 +360,23 @@ def load_study(source):
         if not (str(source) and file.exists()):
             raise StudyError(f"no study '{where}': neither a shipped one ({', '.join(shipped)}) nor a TOML file")
     try:
-        return Study.model_validate(read_toml(file))
+        values = read_toml(file)
+        return _kind_of(values).model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
         raise StudyError(problems(in_a_line(file), map(_explain, found))) from None
     except UserError as error:
         raise StudyError(str(error)) from None
+
+
+def _kind_of(values):
+    """The class of a study: simulations need not say what they are."""
+    if values.get("kind") != "applied":
+        return Study
+    from .applied.study import Applied  # which imports this file
+
+    TABLES[()] = (Study, Applied)
+    return Applied
 
 
 def study_template(name, seed):
