@@ -119,7 +119,7 @@ def test_no_row_that_judges_was_fitted():
 
 
 def test_units_change_nothing_but_x():
-    study = small(tasks=["auto-mpg, x times 1", "auto-mpg, x times 10"])
+    study = small(tasks=["penguins, x times 1", "penguins, x times 10"])
     one, ten = (study.split(name, 2) for name in study.tasks)
     np.testing.assert_allclose(ten.X, 10.0 * one.X)
     np.testing.assert_array_equal(ten.y_new, one.y_new)

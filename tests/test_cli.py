@@ -39,6 +39,7 @@ LONG = STUDY.replace("[2, 2], [3, 3]", "[2, 2]").replace("replicates = 2", "repl
 LONG += "measures = { functional = false }\n"
 CELLS = 60  # of the long one
 STUDIES = [
+    "applied-domains", "applied-images", "applied-modalities", "applied-sample-size", "applied-tables", "applied-units",
     "box", "box-wide", "boxes", "calibration", "edge", "elsewhere", "exact", "floor-high", "floor-low", "level-one",
     "level-one-far", "many-truths", "many-truths-near", "million", "nine-decades", "nine-decades-three", "normal-x",
     "over-by-one", "over-by-two", "plane", "plane-far", "quick", "reproduction", "reproduction-em", "reproduction-far",

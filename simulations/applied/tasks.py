@@ -236,7 +236,7 @@ TASKS = {
     # units of x
     **{
         f"{name}, x times {unit:g}": _task(rows, new, _regression, name, unit=unit)
-        for name, rows, new in (("motorcycle", 100, 33), ("auto-mpg", 300, 92))
+        for name, rows, new in (("motorcycle", 100, 33), ("penguins", 250, 92))
         for unit in (0.1, 1.0, 10.0)
     },
 }
