@@ -250,6 +250,41 @@ def test_em_on_any_data_from_any_start(case):
     run(hs.fit_em, case.arguments())
 
 
+@examples(0.06)
+@given(cases(), st.integers(2, 5), st.sampled_from(["rank", "turn", "one of its own"]))
+def test_classes_on_any_data(case, n_classes, how):
+    """Classes that follow the response, that take turns, or that have one row but for one of them."""
+    X, response = case.data()
+    n = len(response)
+    rank = np.argsort(np.argsort(response, kind="stable"), kind="stable")
+    y = {
+        "rank": rank * n_classes // n,
+        "turn": np.arange(n) % n_classes,
+        "one of its own": np.minimum(rank, n_classes - 1),
+    }[how]
+    arguments = {"X": X, "y": y, "gating": case.gating, "k2": case.k2, "n_starts": 1, "max_iter": 100}
+    fit = attempt(hs.fit_categorical, arguments)
+    if isinstance(fit, ValueError):
+        top = np.maximum(np.abs(X).max(axis=0), 1e-300)
+        relative = np.std(X / top, axis=0)
+        spread = (relative * top)[relative > 1e-13]
+        assert not np.isfinite(X).all() or (spread < 2e-18).any() or (spread > 0.5e18).any() or top.max() > 1e49
+        return
+    assert fit.status in ("converged", "boundary", "max_iter")
+    assert np.isfinite([fit.log_likelihood, fit.penalised_log_likelihood, *fit.measure.to_vector()]).all()
+    proba = fit.predict_proba(X)
+    assert (proba >= 0).all()
+    np.testing.assert_allclose(proba.sum(axis=1), 1.0, rtol=1e-9)
+    share = np.bincount(y) / n  # a constant model, whose ridge is 0
+    alone = n * (share[share > 0] * np.log(share[share > 0])).sum()
+    assert alone - 1e-6 * (1.0 + abs(alone)) <= fit.penalised_log_likelihood <= 1e-9
+    reach = np.abs(X).max(axis=0)  # what rounding does to logits, far from 0 in units of their spread
+    G = fit.measure
+    size = sum((np.abs(part) @ reach).max() for part in (G.a, G.omega, G.eta)) + np.abs(G.tau).max()
+    slack = 1e-6 + 1e-14 * n * size
+    assert fit.log_likelihood == pytest.approx(fit.log_density(X, y).sum(), rel=1e-6, abs=slack)
+
+
 @examples(0.1)
 @given(st.sampled_from([hs.fit_mle, hs.fit_em]), raw_cases())
 def test_any_numbers(fit, arguments):
