@@ -14,7 +14,7 @@ def main():
     """Run the command line; exit code 130 if it is interrupted."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # where it is ignored, it stays so
         signal.signal(signal.SIGINT, _leave)
-    from simulations.cli import app
+    from .cli import app
 
     app(prog_name="hmoe")
 

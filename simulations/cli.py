@@ -976,6 +976,7 @@ def evidence(
     """Set derived, certified and measured exponents side by side: DIR/evidence.png, .svg and .csv.
 
     Reads <study>/slopes.csv, of hmoe plot, and certificates.csv. One STUDY is printed, and written with --out only.
+    Where the six applied studies have tables in DIR, they are drawn on one page, too: DIR/gates-at-work.png and .svg.
     """
     _check_folder(out or figures)
     from . import certificates, evidence, evidence_figure
@@ -1003,5 +1004,11 @@ def evidence(
             for file in files[:2]:
                 write_figure(file, figure, salt="evidence")
         write_table(files[2], table)
+        from .applied import overview
+
+        if (gates := overview.figure(figures)) is not None:
+            files += [folder / f"gates-at-work.{end}" for end in ("png", "svg")]
+            for file in files[3:]:
+                write_figure(file, gates, salt="gates-at-work")
         for file in files:
             print(visible(file))

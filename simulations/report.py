@@ -102,6 +102,7 @@ def render(
     source = study.name if shipped is not None and shipped.read_text(encoding="utf-8") == text else f"{study.name}.toml"
     values = {
         "name": study.name,
+        "package": __package__,
         "title": study.title,
         "source": source,
         "digest": hashlib.sha256(frame.to_csv(index=False, lineterminator="\n").encode()).hexdigest(),

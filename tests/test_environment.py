@@ -327,7 +327,7 @@ def imported(folder):
     ("folder", "extras"),
     [
         ("hmoe_stats", ("theory", "sklearn", "formula")),
-        ("simulations", ("dask",)),
+        ("simulations", ("dask", "sklearn")),
         ("tests", ("dask", "notebooks", "sklearn", "dev")),
         ("benchmarks", ()),
         ("notebooks", ("notebooks",)),
@@ -337,3 +337,26 @@ def test_whatever_is_imported_is_declared(folder, extras):
     found = {name.lower() for name in imported(folder)}
     assert "numpy" in found or folder == "simulations"
     assert found <= declared(*extras)
+
+
+def test_an_installed_package_has_no_top_level_name_that_users_may_have():
+    """The driver's folder goes into the wheel as hmoe_simulations, whatever it is called here; so do its cells."""
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["sources"] == {"simulations": "hmoe_simulations"}
+    assert wheel["only-include"] == ["hmoe_stats", "simulations"]
+    assert set(wheel["force-include"].values()) == {"hmoe_simulations/cells"}
+    absolute = re.compile(r"^\s*(from|import) simulations\b", re.MULTILINE)
+    assert not [file for file in (ROOT / "simulations").rglob("*.py") if absolute.search(file.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("name", ["hmoe_simulations", "simulations"])
+def test_the_command_finds_the_driver_by_the_name_that_it_has(tmp_path, name):
+    """Beside a folder of the other name that holds no code, or a user's own."""
+    for folder, text in (("hmoe_stats", None), (name, "")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text(text or "")
+    (tmp_path / "hmoe_simulations" / "cells").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "hmoe_stats" / "__main__.py").write_bytes((ROOT / "hmoe_stats" / "__main__.py").read_bytes())
+    (tmp_path / name / "__main__.py").write_text(f"def main():\n    print('here is {name}')\n")
+    done = subprocess.run([sys.executable, "-m", "hmoe_stats"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == f"here is {name}\n", done.stderr
