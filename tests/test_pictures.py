@@ -318,3 +318,14 @@ def test_a_fit_without_data_and_a_kind_that_is_none(fit, tmp_path):
     for drawn in (plotting.qq_plot, plotting.residual_plot, plotting.interval_plot):
         with pytest.raises(ValueError, match="^fit must be a FitResult; got MixingMeasure"):
             drawn(fit.measure)
+
+
+def test_frames_with_categories_are_drawn_as_the_fit_reads_them():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.uniform(-3, 3, 120), "kind": rng.choice(["a", "b", "c"], 120)})
+    y = pd.Series(frame["x"] * np.where(frame["kind"] == "a", 2.0, -1.0) + 0.3 * rng.normal(size=120), name="height")
+    fit = hs.fit(frame, y, "SS", (2,), n_starts=2)
+    ax = hs.plotting.fit_plot(fit, frame, y)
+    assert ax.get_ylabel() == "height"
+    np.testing.assert_array_equal(np.sort(ax.collections[0].get_offsets()[:, 0]), np.sort(frame["x"]))
+    assert hs.plotting.gate_map(fit, frame[["kind", "x"]]).get_xlabel().startswith("x")

@@ -5,6 +5,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 
 from ..arguments import check_covariates, check_data, check_flag, check_known
+from ..frames import as_covariates
 from ..likelihood import gate_weights, predict, responsibilities
 from ..measure import as_wide
 from .looks import COLORS, LINES, as_axes, axis_label, style
@@ -28,6 +29,7 @@ def fit_plot(G, X, y, ax=None, *, gates=True, along=None):
     ----------
     G : MixingMeasure or FitResult
     X : array_like, (n, d); (n,) where d = 1
+        A DataFrame where the fit was to one.
     y : array_like, (n,) or (n, 1)
         A DataFrame's or a Series' name labels its axis, or that of a fit's data.
     ax : matplotlib Axes, optional
@@ -47,6 +49,7 @@ def fit_plot(G, X, y, ax=None, *, gates=True, along=None):
         If the data do not fit, or `along` is no column.
     """
     seen, G = G, as_wide("G", G)
+    X = as_covariates(seen, X)
     x_names, y_name = called(seen, X, y)
     X, y = check_data(X, y, G.d)
     check_flag("gates", gates)
@@ -122,6 +125,7 @@ def gate_map(G, X, ax=None, *, level="experts", along=None):
     seen, G = G, as_wide("G", G)
     if G.d < 2:
         raise ValueError(f"G must have at least two covariates for a map of its gates; got d = {G.d}: see fit_plot")
+    X = as_covariates(seen, X)
     x_names, _ = called(seen, X)
     X, level = check_covariates(X, G.d), check_known("level", level, LEVELS)
     here = view(X, along, x_names, 2)
