@@ -240,6 +240,22 @@ def test_differences_are_paired_and_know_that_splits_share_rows(ran):
     assert (table["verdict"] != "").equals(table["primary"])
 
 
+def test_splits_that_are_samples_of_their_own_share_nothing():
+    study = small(tasks=["changing relation", "penguins"], models=["SS", "linear"], replicates=4)
+    rng = np.random.default_rng(0)
+    rows = [
+        (cell.gating, "2" if cell.k2 else "", r, "log loss", "score", rng.normal())
+        for cell in study.corners()
+        for r in range(4)
+    ]
+    frame = pd.DataFrame(rows, columns=["gating", "k2", "replicate", "parameter", "kind", "error"])
+    table, wide = tables.scores(study, frame), tables.scores_of(frame)
+    for task, factor in (("changing relation", 1 / 4), ("penguins", 1 / 4 + 92 / 250)):
+        values = wide.loc[(task, "SS", "2")]["log loss"]
+        row = table[(table["task"] == task) & (table["model"] == "SS")].iloc[0]
+        assert row["standard_error"] == pytest.approx(values.std(ddof=1) * np.sqrt(factor), rel=1e-12)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [

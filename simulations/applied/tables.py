@@ -1,8 +1,9 @@
 """What an applied study comes to: mean scores, and paired differences between models, with intervals over splits.
 
 Splits of one data set share rows, so that their scores are not independent: the variance of a mean over J splits is the
-sample variance times 1/J + n_new/n_fitted, not 1/J (Nadeau and Bengio 2003), with t quantiles of J - 1 degrees. Task
-"all" is the mean over tasks, with t intervals over them: they say how far other tasks like these may differ.
+sample variance times 1/J + n_new/n_fitted (Nadeau and Bengio 2003), of a task whose splits are samples of their own
+times 1/J; with t quantiles of J - 1 degrees. Task "all" is the mean over tasks, with t intervals over them: they say
+how far other tasks like these may differ.
 """
 
 import numpy as np
@@ -103,7 +104,8 @@ def _over_splits(values, task, level):
     count = len(values)
     if count < 2:
         return float(np.mean(values)), np.nan, np.nan
-    error = np.std(values, ddof=1) * np.sqrt(1.0 / count + TASKS[task].new / TASKS[task].rows)
+    shared = 0.0 if TASKS[task].drawn else TASKS[task].new / TASKS[task].rows
+    error = np.std(values, ddof=1) * np.sqrt(1.0 / count + shared)
     return float(np.mean(values)), error, _quantile(level, count) * error
 
 

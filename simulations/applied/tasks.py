@@ -55,6 +55,8 @@ class Task(NamedTuple):
         Whether y is a class.
     domains, blocks : bool
         Whether rows have hidden domains, and columns blocks.
+    drawn : bool
+        Whether every split is a sample of its own, which shares no row with another.
     """
 
     rows: int
@@ -63,6 +65,7 @@ class Task(NamedTuple):
     classes: bool = False
     domains: bool = False
     blocks: bool = False
+    drawn: bool = False
 
 
 @cache
@@ -206,8 +209,8 @@ def _weather_in_blocks(rows, rng):
     return _in_blocks(Split(X[kept], y[kept], X[new], y[new], classes=False), 2)
 
 
-def _task(rows, new, make, *what, classes=False, domains=False, blocks=False, **options):
-    return Task(rows, new, partial(make, *what, rows, **options), classes, domains, blocks)
+def _task(rows, new, make, *what, classes=False, domains=False, blocks=False, drawn=False, **options):
+    return Task(rows, new, partial(make, *what, rows, **options), classes, domains, blocks, drawn)
 
 
 TASKS = {
@@ -228,7 +231,7 @@ TASKS = {
     # hidden domains
     "digits in domains": _task(900, 897, _digits_in_domains, classes=True, domains=True),
     "penguins in species": _task(250, 92, _penguins_in_species, domains=True),
-    "changing relation": _task(600, 1000, _changing_relation, domains=True),
+    "changing relation": _task(600, 1000, _changing_relation, domains=True, drawn=True),
     # two blocks of covariates
     "digits in blocks": _task(600, 1197, _digits_in_blocks, classes=True, blocks=True),
     "penguins in blocks": _task(250, 83, _penguins_in_blocks, blocks=True),
