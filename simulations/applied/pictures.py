@@ -27,13 +27,13 @@ def figure(study, scores, differences):
     across = min(3, len(panels))
     down = -(-len(panels) // across)
     with plotting.style():
-        lines = max(len(rows) for _, _, rows, _ in panels)
+        lines = max(len(rows) for _, _, rows in panels)
         out = Figure(figsize=(WIDTH, down * max(PANEL, 0.6 + 0.15 * lines)), layout="constrained")
         axes = np.atleast_1d(out.subplots(down, across, sharey=len(study.tasks) > MOST)).ravel()
-        for ax, (title, names, rows, label) in zip(axes, panels, strict=False):
+        for ax, (title, names, rows) in zip(axes, panels, strict=False):
             forest(ax, names, rows)
             ax.set_title(plotting.plain(title))
-            ax.set_xlabel(label)
+        out.supxlabel(score, fontsize="medium")
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
         out.suptitle(plotting.plain(study.title or study.name))
@@ -49,7 +49,7 @@ def _by_task(study, scores, score):
         part = scores[(scores["task"] == task) & (scores["score"] == score)]
         rows = [(row.mean, row.low, row.high) for row in part.itertuples(index=False)]
         if rows:
-            yield task, [_named(row) for row in part.itertuples(index=False)], rows, score
+            yield task, [_named(row) for row in part.itertuples(index=False)], rows
 
 
 def _by_model(study, differences, score):
@@ -57,7 +57,7 @@ def _by_model(study, differences, score):
     for (model, k2), rows in part.groupby(["model", "k2"], sort=False):
         rows = rows.set_index("task").reindex([*study.tasks, ALL])
         title = f"{model} {k2}".strip() + f" less {study.reference}"
-        yield title, list(rows.index), list(zip(rows["difference"], rows["low"], rows["high"], strict=True)), score
+        yield title, list(rows.index), list(zip(rows["difference"], rows["low"], rows["high"], strict=True))
 
 
 def forest(ax, names, rows):
