@@ -775,3 +775,35 @@ def tells(of):
 def samples(of):
     (found,) = set(read(of, "coverage")["samples"])
     return str(found)
+
+
+# -- fields: applied studies, of words with _ for a blank; "-" for the size of what has no tree ------------------------
+def _applied(of, name, task, model, k2, score):
+    table = pd.read_csv(FIGURES / of / f"{name}.csv", dtype={"k2": str}).fillna({"k2": "", "verdict": ""})
+    wanted = {"task": task, "model": model, "score": score}
+    for key, value in wanted.items():
+        table = table[table[key] == value.replace("_", " ")]
+    return table[table["k2"] == k2.strip("-")].squeeze()
+
+
+def scored(of, task, model, k2, score, shown=".2f"):
+    """A mean score."""
+    return format(_applied(of, "scores", task, model, k2, score)["mean"], shown)
+
+
+def differs(of, task, model, k2, score):
+    """How far a model is from the reference."""
+    row = _applied(of, "differences", task, model, k2, score)
+    return interval(row["difference"], row["low"], row["high"])
+
+
+def said_of(of, task, models, k2, score):
+    """The verdict on differences from the reference, that of all models."""
+    rows = [_applied(of, "differences", task, model, k2, score) for model in models.split(",")]
+    (verdict,) = {row["verdict"] for row in rows}
+    return verdict
+
+
+def splits(of):
+    """The splits of an applied study."""
+    return word(load_study(of).replicates)
