@@ -91,7 +91,7 @@ def race(problem, entries, max_iter, lead=-np.inf, team=ALONE, watch=None, runs=
     while any(run.status == "running" for run in runs):
         team.map(stride, [run for run in runs if run.status == "running"])
         here = sorted((run for run in runs if run.status not in ("behind", "merged")), key=lambda run: -run.value)
-        ahead = max(lead, sound(here)[0].value)
+        ahead = max(lead, foremost(here).value)
         kept = []
         for run in here:
             twin = next((other for other in kept if same(run, other)), None)
@@ -111,6 +111,11 @@ def same(run, other):
     if abs(run.value - other.value) > AGREE or bool(run.flaw) != bool(other.flaw):
         return False
     return "running" not in (run.status, other.status) or np.abs(run.experts - other.experts).max() < 0.05
+
+
+def foremost(runs):
+    """The first of the runs without a flaw, or of all if there is none: asks no more of them than it must."""
+    return next((run for run in runs if not run.flaw), runs[0])
 
 
 def sound(runs):
@@ -159,8 +164,7 @@ class Pool:
     @property
     def ahead(self):
         """The most likely sound run as it stands, at its end or not, of `known`, if there are any."""
-        runs = sorted(self.known, key=lambda run: -run.value)
-        return next((run for run in runs if not run.flaw), runs[0])
+        return foremost(sorted(self.known, key=lambda run: -run.value))
 
     @property
     def optima(self):
