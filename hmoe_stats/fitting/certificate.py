@@ -17,7 +17,6 @@ of known truths, some of which have experts of tiny variance.
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import logsumexp
 
 from .. import kernels
 from ..conditional import log_joint
@@ -97,10 +96,10 @@ def _spurious(problem, args):
     for rows in batches(problem.rows) if chosen else ():
         weights = weights_of(problem.weights, rows)
         weight, joint = log_joint(problem.gates, problem.X[rows], problem.y[rows], args)
-        whole = logsumexp(joint, axis=1, keepdims=True)
+        whole = _log_sum_exp(joint)
         for k, (mask, wide) in enumerate(chosen):
-            others = logsumexp(joint[:, ~mask], axis=1, keepdims=True)
-            gain[k] += total((whole - others + logsumexp(weight[:, ~mask], axis=1, keepdims=True))[:, 0], weights)
+            others = _log_sum_exp(joint[:, ~mask])
+            gain[k] += total((whole - others + _log_sum_exp(weight[:, ~mask]))[:, 0], weights)
             r = np.exp(joint[:, mask] - whole).sum(axis=1)
             heirs = (r if weights is None else weights * r) @ np.exp(joint[:, wide] - others)
             held[k] += total(r, weights)
@@ -114,6 +113,14 @@ def _spurious(problem, args):
             ratio = np.exp(around[k] / taken[k]) / nu[mask].max()
             found[experts] = experts, gain[k], bound, ratio
     return list(found.values())
+
+
+def _log_sum_exp(terms):
+    """log of the sum of exp over axis 1, (n, 1): SciPy's takes four times as long, and the certificate little else."""
+    top = terms.max(axis=1, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):  # the log of 0 is -infinity
+        return top + np.log(np.exp(terms - top).sum(axis=1, keepdims=True))
 
 
 def warnings(problem, z, gradient):
