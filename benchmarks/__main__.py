@@ -7,7 +7,8 @@ fits: one fit from one start, against a NumPy EM and against SciPy's L-BFGS on o
 up to a thousand times as long, half an hour in all.
 growth: time and memory over n, K and d. cold: the first fit of a fresh process, and of a fresh installation. driver:
 what a study costs a cell besides its fits, and how fast `hmoe status` answers. stored: `hmoe status`, `table` and
-`rates` on 1e5 stored cells. figure: what the tables show.
+`rates` on 1e5 stored cells. peers: flat models of real data, against NumPy EM and packages of R. figure: what the
+tables show.
 Tables go to the screen and to benchmarks/<name>.csv, whose last column says on what machine.
 `python -m benchmarks.optimum` asks whether fits find the optimum, `python -m benchmarks.coverage` whether intervals
 hold the truth, `python -m benchmarks.own_data` what fits say of rows that they have not seen,
@@ -39,6 +40,7 @@ from hmoe_stats.fitting.problem import Problem  # noqa: E402
 from . import numpy_em  # noqa: E402
 from .driver import bench_driver, children  # noqa: E402
 from .machine import machine  # noqa: E402
+from .peers import bench_peers  # noqa: E402
 from .stored import bench_stored  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -320,7 +322,7 @@ def bench_figure():
 
 def main(names):
     jobs = {"kernels": bench_kernels, "fits": bench_fits, "growth": bench_growth, "cold": bench_cold}
-    jobs |= {"driver": bench_driver, "stored": bench_stored, "figure": bench_figure}
+    jobs |= {"driver": bench_driver, "stored": bench_stored, "peers": bench_peers, "figure": bench_figure}
     for name in names or jobs:
         if name not in jobs:
             sys.exit(f"benchmarks: {name}: expected some of {', '.join(jobs)}")
