@@ -1,10 +1,10 @@
 """Flat models of the data sets that ship: ours, the NumPy EM, and packages of R where R is installed.
 
 K = 2 and 3 experts with a softmax gate, on the first covariate of each set, as the EM has one: the log-likelihood that
-is reached, and CPU seconds. Ours is the default call; the others get `STARTS` starts, but MoEClust, which makes its own,
-and the EM starts from clusters of (x, y), as some of ours do. flexmix has the gate as a concomitant model, MoEClust as
-``gating``; mixtools, whose gates are constant, fits a smaller model (`regmixEM`). The likelihood is unbounded: the
-least variance, relative to that of y, stands beside it, and a value with a tiny one is no better fit.
+is reached, and CPU seconds. Ours is the default call; the others get `STARTS` starts, but MoEClust, which makes its
+own, and the EM starts from clusters of (x, y), as some of ours do. flexmix has the gate as a concomitant model,
+MoEClust as ``gating``; mixtools, whose gates are constant, fits a smaller model (`regmixEM`). The likelihood is
+unbounded: the least variance, relative to that of y, stands beside it, and a value with a tiny one is no better fit.
 """
 
 import shutil
