@@ -13,7 +13,7 @@ from hmoe_stats.fitting.starts import check_start, contains
 from hmoe_stats.sampling import MOST_ON_LATTICE
 
 from .expected import differs
-from .study import StudyError, load_study, problems, text_of
+from .study import StudyError, load_simulation, problems, text_of
 from .words import named
 
 SAMPLED = 10**9  # rows: samples are held in memory
@@ -125,7 +125,7 @@ def _others(study):
     for i, (key, name) in enumerate(study.others):
         where = f"{key}[{i}]" if key == "beside" else key
         try:
-            other = load_study(name)
+            other = load_simulation(name)
         except StudyError as error:
             yield from (f"{where}: {line}" for line in str(error).split("\n"))
             continue

@@ -33,7 +33,7 @@ from .pace import Pace
 from .schema import EXPERTS
 from .store import Store, StoreError, being_written
 from .streams import BROKEN_PIPE, OutputLost, guarded
-from .study import load_study, shipped_cells, shipped_studies, sizes_of, study_template, text_of
+from .study import load_simulation, load_study, shipped_cells, shipped_studies, sizes_of, study_template, text_of
 
 GATING = "Gates of level 1 and 2: two letters of S (softmax), L (Laplace), Q (quadratic)."
 EFFORTS = ("quick", "usual", "wide")  # those of the library, which is not loaded for the sake of a check
@@ -212,9 +212,9 @@ def _looked_up(source, results, command):
     """
     from .expected import differs
 
-    study = load_study(source)
+    study = load_simulation(source)
     path = _results(study, results)
-    others = [(key, name, load_study(name)) for key, name in study.others]
+    others = [(key, name, load_simulation(name)) for key, name in study.others]
     for key, name, other in others:
         if other.name == study.name:
             raise UserError(f"{source}: {key}: {name} has this study's own name")
@@ -425,9 +425,7 @@ def plan(
     from .pool import joblib
     from .summary import Summary
 
-    name, study = study, load_study(study)
-    if study.kind == "applied":
-        raise UserError(f"{name}: plan is for simulations: an applied study has no rates to plan by")
+    name, study = study, load_simulation(study)
     trial = plans.pilot_of(study, pilot)
     path = _results(trial, results)
     jobs = min(jobs or joblib.cpu_count(), WORKERS * joblib.cpu_count())
@@ -987,7 +985,7 @@ def evidence(
         _say(f"note: {figures / name} is of no study that ships: name its TOML file to see it")
     chosen = studies or known
     if certify:
-        certificates.certify(map(load_study, chosen), figures / "certificates.csv")
+        certificates.certify(map(load_simulation, chosen), figures / "certificates.csv")
     if not chosen:
         why = "no study that ships has a table of slopes there; hmoe plot makes it"
         raise UserError(f"{in_a_line(figures)}: {why}")

@@ -12,7 +12,7 @@ import pandas as pd
 from . import UserError, certificates, words
 from .expected import FORMS, Expected
 from .files import read_csv
-from .study import load_study, shipped_studies, sizes_of
+from .study import load_simulation, shipped_studies, sizes_of
 from .summary import QUANTITY
 
 TOLERANCE = 0.06  # in kappa; local slopes of a certificate's clean range agree to this
@@ -84,11 +84,11 @@ def measured(folder):
     """
     names, shipped = {file.parent.name for file in folder.glob("*/slopes.csv")}, shipped_studies()
     here = [*(name for name in FIRST if name in names), *sorted(names.intersection(shipped).difference(FIRST))]
-    return [name for name in here if load_study(name).fit.estimator == "mle"], sorted(names.difference(shipped))
+    return [name for name in here if load_simulation(name).fit.estimator == "mle"], sorted(names.difference(shipped))
 
 
 def _rows(source, folder, found):
-    study = load_study(source)
+    study = load_simulation(source)
     name = f"{study.name}/slopes.csv"
     file = f"simulations/studies/{source}.toml" if str(source) in shipped_studies() else str(source)
     truth = study.truth if isinstance(study.truth, str) else "its own"

@@ -369,6 +369,14 @@ def load_study(source):
         raise StudyError(str(error)) from None
 
 
+def load_simulation(source):
+    """`load_study`, of a study that has rates; an applied one is a `StudyError`, too."""
+    study = load_study(source)
+    if study.kind == "applied":
+        raise StudyError(f"{in_a_line(source)}: an applied study has no rates: expected a simulation")
+    return study
+
+
 def _kind_of(values):
     """The class of a study: simulations need not say what they are."""
     if values.get("kind") != "applied":

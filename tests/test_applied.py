@@ -30,6 +30,7 @@ VALUES = {
     "margin": 0.05,
     "n_starts": 1,
 }
+HMOE = [sys.executable, "-m", "simulations"]
 TOML = "\n".join(f"{key} = {json.dumps(value)}" for key, value in VALUES.items())
 
 
@@ -298,14 +299,12 @@ def test_commands(ran, tmp_path):
     (tmp_path / "small.toml").write_text(TOML)
 
     def hmoe(*args):
-        call = [sys.executable, "-m", "simulations", *args, "--results", str(path)]
+        call = [*HMOE, *args, "--results", str(path)]
         return subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=300)
 
     assert (
         "nothing wrong"
-        in subprocess.run(
-            [sys.executable, "-m", "simulations", "check", "small.toml"], cwd=tmp_path, capture_output=True, text=True
-        ).stdout
+        in subprocess.run([*HMOE, "check", "small.toml"], cwd=tmp_path, capture_output=True, text=True).stdout
     )
     assert "27 of 27 cells" in hmoe("status", "small.toml").stdout
     said = hmoe("rates", "small.toml").stdout
@@ -321,3 +320,14 @@ def test_commands(ran, tmp_path):
     refused = hmoe("plan", "small.toml")
     assert refused.returncode == 2
     assert "an applied study has no rates" in refused.stderr
+
+
+def test_an_applied_study_is_no_simulation(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.toml").write_text(TOML)
+    other = load_study("toy").model_copy(update={"beside": ["small.toml"]})
+    with pytest.raises(StudyError, match=r"beside\[0\]: small.toml: an applied study has no rates"):
+        check_study(other)
+    done = subprocess.run([*HMOE, "evidence", "applied-images"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "hmoe: applied-images: an applied study has no rates: expected a simulation\n"

@@ -275,6 +275,8 @@ def test_the_shipped_studies_load_under_their_names():
         study = load_study(name)
         assert study.name == name
         assert study.title
+        if study.kind == "applied":
+            continue
         assert {g for g in study.gatings if study.measure(g).gating == g} == set(study.gatings)
 
 
