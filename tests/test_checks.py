@@ -102,7 +102,8 @@ def test_a_box_without_the_truth_is_noted():
 def test_tables_show_no_study_beside_itself(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = Study(**VALUES | {"name": "toy", "beside": ["toy"]})
-    monkeypatch.setattr("simulations.cli.load_study", lambda name: load_study(name) if name == "toy" else study)
+    for door in ("load_study", "load_simulation"):
+        monkeypatch.setattr(f"simulations.cli.{door}", lambda name: load_study(name) if name == "toy" else study)
     monkeypatch.setattr(runner, "run", lambda *_: None)
     from simulations.store import Store
 

@@ -575,7 +575,7 @@ def test_every_number_of_the_evidence_that_ships_is_where_its_row_says():
 def test_certificates_that_ship_are_of_studies_that_ship_and_beside_the_derived_exponents_of_now():
     table = certificates.read(SHIPPED / "certificates.csv")
     shapes = {}
-    for study in map(load_study, shipped_studies()):
+    for study in (one for one in map(load_study, shipped_studies()) if one.kind == "simulation"):
         for gating in study.gatings:
             G0 = study.measure(gating)
             sizes = [certificates.certified_size(G0.k2, k2) for k2 in study.k2]
