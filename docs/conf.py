@@ -18,8 +18,9 @@ extensions = [
     "sphinx.ext.autosummary",
     "numpydoc",
     "myst_nb",
-    "docstrings",  # these three are in _ext
+    "docstrings",  # these four are in _ext
     "generated",
+    "pictures",
     "mathml",
 ]
 exclude_patterns = ["_build"]

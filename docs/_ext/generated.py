@@ -83,7 +83,7 @@ def studies():
             for key, what in schema["properties"].items():
                 default = "required" if key in schema.get("required", ()) else f"`{toml(what.get('default'))}`"
                 rows.append([f"`{key}`", may_be(what, schema), default, said.get(".".join((*path, key)), "")])
-            text += table(["key", "may be", "default", ""], rows) + "\n"
+            text += table(["key", "may be", "default", "meaning"], rows) + "\n"
     return {"studies.md": text}
 
 
@@ -104,7 +104,7 @@ def may_be(what, schema):
     if "const" in what or "enum" in what:
         return ", ".join(f'`"{one}"`' for one in what.get("enum", [what.get("const")]))
     if what.get("type") == "array":
-        return f"a list of {may_be(what['items'], schema).replace('a ', '', 1)}s" if "items" in what else "a list"
+        return f"a list of ({may_be(what['items'], schema)})"
     kind = {"integer": "a whole number", "number": "a number", "string": "text", "boolean": "`true` or `false`"}
     word = kind.get(what.get("type"), "a table")
     limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
@@ -194,7 +194,7 @@ def write(app=None, config=None):
     """Write the pages that have changed, and remove those that are no more."""
     made = {OUT / name: text for name, text in pages().items()}
     for file in OUT.rglob("*"):
-        if file.is_file() and file not in made and file.parent != OUT / "python" and file.suffix != ".svg":
+        if file.is_file() and file not in made and file.parent.name not in ("python", "pictures"):
             file.unlink()
     for file, text in made.items():
         file.parent.mkdir(parents=True, exist_ok=True)
