@@ -18,10 +18,11 @@ extensions = [
     "sphinx.ext.autosummary",
     "numpydoc",
     "myst_nb",
-    "docstrings",  # these four are in _ext
+    "docstrings",  # these five are in _ext
     "generated",
     "pictures",
     "mathml",
+    "offline",
 ]
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
@@ -32,6 +33,7 @@ html_title = "hmoe-stats"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = html_show_sphinx = False
+html_show_search_summary = False  # summaries would be fetched, which a file:// page may not
 html_math_renderer = "mathml"
 
 default_role = "py:obj"

@@ -53,13 +53,18 @@ def test_a_snippet_that_fails_is_found_where_it_stands(tmp_path):
 
 
 # -- reference ---------------------------------------------------------------------------------------------------------
+def extension(name):
+    """A module of docs/_ext."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "_ext" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="module")
 def generated():
     """name -> text of the pages that are made and not written."""
-    spec = importlib.util.spec_from_file_location("generated", DOCS / "_ext" / "generated.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.pages()
+    return extension("generated").pages()
 
 
 def test_every_public_name_is_in_the_reference(generated):
@@ -122,3 +127,20 @@ def test_every_page_is_in_a_table_of_contents():
     listed = {line for tree in trees for line in tree.splitlines() if line and not line.startswith(":")}
     assert {page.relative_to(DOCS).with_suffix("").as_posix() for page in PAGES} - {"index"} <= listed
     assert len(PAGES) > 15
+
+
+def test_a_site_that_loads_from_elsewhere_or_leads_nowhere_is_not_whole(tmp_path):
+    """The check that ends every build."""
+    (tmp_path / "searchindex.js").touch()
+    (tmp_path / "a.html").write_text('<h1 id="top">A</h1><a href="b.html#here"></a><a href="https://example.org"></a>')
+    (tmp_path / "b.html").write_text('<p id="here"><img src="data:,"><a href="#"></a><a href="a.html#top"></a></p>')
+    problems = extension("offline").problems
+    assert list(problems(tmp_path)) == []
+    wrong = ['<script src="https://x.org/x.js"></script>', '<link href="//x.org/x.css">']
+    wrong += ['<img src="c.png">', '<a href="a.html#x">']
+    (tmp_path / "c.html").write_text("".join(wrong))
+    found = list(problems(tmp_path))
+    assert len(found) == len(wrong)
+    assert [line.partition(": ")[2].split(" ")[0] for line in found].count("loads") == 2
+    (tmp_path / "searchindex.js").unlink()
+    assert list(problems(tmp_path))[-1] == "searchindex.js: is missing"

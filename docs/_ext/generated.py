@@ -186,7 +186,7 @@ def tutorials():
 
 
 def pages():
-    """All of them."""
+    """All of them, name -> text."""
     return python() | commands() | studies() | tables() | results() | tutorials()
 
 

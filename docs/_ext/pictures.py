@@ -1,4 +1,6 @@
-"""The pictures of the pages, drawn once into docs/generated; `make clean` has them drawn anew."""
+"""The pictures of the pages, drawn into docs/generated where they are missing, or older than this file."""
+
+from pathlib import Path
 
 import matplotlib
 from generated import OUT
@@ -8,6 +10,7 @@ from matplotlib.patches import FancyArrowPatch
 import hmoe_stats as hs
 from hmoe_stats import plotting
 
+CODE = Path(__file__)
 LAW = hs.Uniform(-3, 3)
 
 
@@ -15,8 +18,8 @@ def model():
     """A sample of C2 with its experts and gates, and beside it the tree."""
     G = hs.datasets.truth("C2", "SS")
     X, y = hs.sample(G, 600, x=LAW, seed=1)
-    figure = Figure(figsize=(10.5, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1, 1.3))
+    figure = Figure(figsize=(8.8, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
     plotting.fit_plot(G, X, y, left)
     plotting.tree_plot(G, X, right)
     return figure
@@ -35,8 +38,8 @@ def search():
     """The stages of a search, and where the starts of one ended."""
     X, y = hs.sample(hs.datasets.truth("C2", "SS"), 600, x=LAW, seed=1)
     fit = hs.fit(X, y, gating="SS", k2=(2, 3), effort="quick", seed=0)
-    figure = Figure(figsize=(10.5, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.1, 1))
+    figure = Figure(figsize=(9.4, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1))
     left.set(xlim=(0.05, 1.05), ylim=(len(STAGES) - 0.4, -0.6))
     left.axis("off")
     for i, stage in enumerate(STAGES):
@@ -45,8 +48,8 @@ def search():
         if i:
             left.add_patch(FancyArrowPatch((0.46, i - 0.68), (0.46, i - 0.3), arrowstyle="-|>", mutation_scale=9))
     bend = {"connectionstyle": "arc3,rad=0.5", "arrowstyle": "-|>", "mutation_scale": 9}
-    left.add_patch(FancyArrowPatch((0.83, 3), (0.76, 2), **bend))
-    left.text(0.9, 2.5, "while it helps", fontsize=7, va="center")
+    left.add_patch(FancyArrowPatch((0.88, 3), (0.81, 2), **bend))
+    left.text(0.95, 2.5, "while\nit helps", fontsize=7, va="center")
     starts = fit.starts
     starts = starts[starts["note"] == ""].assign(below=fit.penalised_log_likelihood - starts["log_likelihood"])
     kinds = sorted(starts["kind"].unique())
@@ -67,8 +70,8 @@ def draw(app, config):
     folder.mkdir(parents=True, exist_ok=True)
     for picture in (model, search):
         file = folder / f"{picture.__name__}.png"
-        if not file.exists():
-            with matplotlib.rc_context({"savefig.dpi": 130, "savefig.facecolor": "white"}), plotting.style():
+        if not file.exists() or file.stat().st_mtime < CODE.stat().st_mtime:
+            with matplotlib.rc_context({"savefig.dpi": 180, "savefig.facecolor": "white"}), plotting.style():
                 picture().savefig(file)
 
 
