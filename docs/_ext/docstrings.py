@@ -24,8 +24,9 @@ def as_written(app, what, name, value, options, lines):
 
 
 def skipped(app, what, name, value, skip, options):
-    """Methods that scikit-learn makes for the routing of metadata are documented there."""
-    return True if re.fullmatch(r"set_\w+_request|get_metadata_routing", name) else None
+    """Methods of scikit-learn are documented there, those among them that it makes for the routing of metadata."""
+    theirs = str(getattr(value, "__module__", "")).startswith("sklearn")
+    return True if theirs or re.fullmatch(r"set_\w+_request", name) else None
 
 
 def setup(app):
