@@ -98,6 +98,13 @@ def test_every_command_and_option_is_documented(generated):
             assert getattr(option, "hidden", False) or option.opts[0] in section or option.param_type_name == "argument"
 
 
+def test_every_figure_that_ships_is_shown_with_its_tables(generated):
+    shown = "".join(text for name, text in generated.items() if name.startswith("results/"))
+    files = [*ROOT.glob("figures/*/*.png"), *ROOT.glob("figures/*/*.csv")]
+    assert len(files) > 50
+    assert [file for file in files if f"/{file.relative_to(ROOT).as_posix()}" not in shown] == []
+
+
 # -- links -------------------------------------------------------------------------------------------------------------
 def anchors(text):
     """What headings can be linked by."""

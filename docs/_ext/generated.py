@@ -137,39 +137,37 @@ def tables():
 # -- results and tutorials ---------------------------------------------------------------------------------------------
 def results():
     """figures/README.md, a page a section, each with the figures, tables and files of its studies."""
-    from simulations.study import load_study, shipped_studies
-
     head, *sections = re.split(r"\n## ", (ROOT / "figures" / "README.md").read_text(encoding="utf-8"))
-    shipped, made, order = shipped_studies(), {}, []
-    drawn = sorted(file.parent.name for file in (ROOT / "figures").glob("*/*.png") if file.stem == file.parent.name)
-    headed = {name: section for section in sections for name in headings(section)}
-    for section in sections:
-        names = headings(section)
-        text = f"# {section.strip()}\n"
-        for name in [*names, *(name for name in drawn if name not in headed and f"(`{name}`" in section)]:
-            folder = ROOT / "figures" / name
-            text += f"\n## Figures and tables: {name}\n\n"
-            text += f"*{load_study(name).title}*\n\n" if name in shipped else ""
-            text += "".join(f"![{file.stem}, of {name}]({from_results(file)})\n\n" for file in pictures(folder))
-            files = [*sorted(folder.glob("*.csv")), *pictures(folder, "svg")]
-            files += [ROOT / "simulations" / "studies" / f"{name}.toml"] if name in shipped else []
-            text += ", ".join(f"{{download}}`{file.name} <{from_results(file)}>`" for file in files) + "\n"
-        made[f"results/{names[0]}.md"] = text
-        order.append(names[0])
+    headed = [section.partition("\n")[0].split(", ") for section in sections]
+    left = {file.parent.name for file in (ROOT / "figures").glob("*/*.csv")}.difference(*headed)
+    made = {}
+    for section, names in zip(sections, headed, strict=True):
+        also = sorted(name for name in left if f"`{name}`" in section)  # studies that carry on those of the heading
+        left -= set(also)
+        made[f"results/{names[0]}.md"] = "\n".join([f"# {section.strip()}\n", *map(study, [*names, *also])])
+    order = "\n".join(name[len("results/") : -len(".md")] for name in made)
     text = f"{head.strip()}\n\n![Published, derived, certified and measured rates](../../../figures/evidence.png)\n\n"
     text += "{download}`evidence.csv <../../../figures/evidence.csv>`, "
     text += "{download}`certificates.csv <../../../figures/certificates.csv>`\n\n"
-    return made | {"results/index.md": text + "```{toctree}\n" + "\n".join(order) + "\n```\n"}
+    text += "\n".join(map(study, sorted(left)))
+    return made | {"results/index.md": f"{text}\n```{{toctree}}\n{order}\n```\n"}
+
+
+def study(name):
+    """The figures of a study, and its tables and its TOML to be had."""
+    from simulations.study import load_study, shipped_studies
+
+    folder, shipped = ROOT / "figures" / name, name in shipped_studies()
+    text = f"## Figures and tables: {name}\n\n" + (f"*{load_study(name).title}*\n\n" if shipped else "")
+    text += "".join(f"![{file.stem}, of {name}]({from_results(file)})\n\n" for file in pictures(folder))
+    files = [*sorted(folder.glob("*.csv")), *pictures(folder, "svg")]
+    files += [ROOT / "simulations" / "studies" / f"{name}.toml"] if shipped else []
+    return text + ", ".join(f"{{download}}`{file.name} <{from_results(file)}>`" for file in files) + "\n"
 
 
 def from_results(file):
     """The path of a file of the repository from a page of results."""
     return f"../../../{file.relative_to(ROOT).as_posix()}"
-
-
-def headings(section):
-    """The studies that head a section: ``["box", "box-wide"]``."""
-    return section.partition("\n")[0].split(", ")
 
 
 def pictures(folder, end="png"):
@@ -193,8 +191,10 @@ def pages():
 def write(app=None, config=None):
     """Write the pages that have changed, and remove those that are no more."""
     made = {OUT / name: text for name, text in pages().items()}
-    for file in OUT.rglob("*"):
-        if file.is_file() and file not in made and file.parent.name not in ("python", "pictures"):
+    listed = made[OUT / "python.rst"].split()
+    for file in OUT.rglob("*.*"):
+        kept = file in made or file.parent.name == "pictures" or (file.parent.name == "python" and file.stem in listed)
+        if file.is_file() and not kept:
             file.unlink()
     for file, text in made.items():
         file.parent.mkdir(parents=True, exist_ok=True)
