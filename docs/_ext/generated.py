@@ -64,27 +64,43 @@ def commands():
 
 
 def studies():
-    """Every key of a study file: what it may be, from the schema, and the word on it of the file of ``hmoe new``."""
-    from simulations.study import TABLES
+    """Every key of a study file: what it may be, from the schema, and what it means."""
+    from simulations.applied.models import SCORES
+    from simulations.applied.study import Applied
+    from simulations.applied.tasks import TASKS
+    from simulations.study import TABLES, Study
 
-    said = {}
-    where = ""
+    said = template_words()
+    text = (ROOT / "docs" / "reference" / "studies.md.in").read_text(encoding="utf-8")
+    for path, models in {**TABLES, (): (Study, Applied)}.items():
+        for model in models:
+            name, (about, own) = ".".join(path), attributes(model)
+            text += f"\n## {f'`{name}`: ' if name else ''}{model.__name__}\n\n{about}\n\n"
+            schema, rows = model.model_json_schema(), []
+            for key, what in schema["properties"].items():
+                default = "required" if key in schema.get("required", ()) else f"`{toml(what.get('default'))}`"
+                means = own.get(key) or said.get(".".join((*path, key)), "")
+                rows.append([f"`{key}`", may_be(what, schema), default, means])
+            text += table(["key", "may be", "default", "meaning"], rows) + "\n"
+    text += f"\n## Tasks and scores of applied studies\n\nTasks: {', '.join(TASKS)}. Scores: {', '.join(SCORES)}.\n"
+    return {"studies.md": text}
+
+
+def template_words():
+    """Key -> the word on it in the file that ``hmoe new`` starts from."""
+    said, where = {}, ""
     for line in (ROOT / "simulations" / "study.toml.in").read_text(encoding="utf-8").splitlines():
         where = found[1] + "." if (found := re.match(r"\[(.*?)\]", line)) else where
         if found := re.match(r"(?:# )?(\w+) = .*?  # (.*)", line):
             said[where + found[1]] = found[2]
-    text = (ROOT / "docs" / "reference" / "studies.md.in").read_text(encoding="utf-8")
-    for path, models in TABLES.items():
-        for model in models:
-            name = ".".join(path)
-            text += f"\n## {f'`{name}`: ' if name else ''}{model.__name__}\n\n{inspect.getdoc(model)}\n\n"
-            schema = model.model_json_schema()
-            rows = []
-            for key, what in schema["properties"].items():
-                default = "required" if key in schema.get("required", ()) else f"`{toml(what.get('default'))}`"
-                rows.append([f"`{key}`", may_be(what, schema), default, said.get(".".join((*path, key)), "")])
-            text += table(["key", "may be", "default", "meaning"], rows) + "\n"
-    return {"studies.md": text}
+    return said
+
+
+def attributes(model):
+    """The docstring of a class without its attributes, and name -> what it says of each."""
+    about, _, listed = inspect.getdoc(model).partition("\nAttributes\n")
+    found = re.findall(r"^(\w+) : .*\n((?: +.*\n?)+)", listed, re.MULTILINE)
+    return about.strip(), {name: " ".join(text.split()) for name, text in found}
 
 
 def toml(value):
@@ -115,12 +131,16 @@ def may_be(what, schema):
 def tables():
     """The columns of tables, quantities and verdicts, in the words that the program has for them."""
     from simulations import columns, content, protocol, words
+    from simulations.applied import tables as applied
 
     text = (ROOT / "docs" / "reference" / "tables.md.in").read_text(encoding="utf-8")
     parts = {"slopes.csv": columns.RATE_COLUMNS, "differences.csv": columns.DIFFERENCE_COLUMNS}
     for file, shown in (parts | {"ends.csv": columns.ENDS_COLUMNS}).items():
         rows = [(", ".join(f"`{name}`" for name in one.names), one.heading, one.meaning) for one in shown]
         text += f"\n## {file}\n\n{table(['columns', 'in reports', 'meaning'], rows)}\n"
+    text += f"\n## Of applied studies\n\n{inspect.getdoc(applied)}\n\n"
+    for file, shown in (("scores.csv", applied.SCORE), ("differences.csv", applied.DIFFERENCE)):
+        text += f"`{file}` has the columns {', '.join(f'`{name}`' for name in shown)}.\n\n"
     names = {level: [name for name, key in words.NAMED.items() if key[0] == level] for level in (0, 1, 2)}
     text += f"\n## Quantities\n\n{words.QUANTITIES_MEAN}\n\n"
     text += table(["level", "quantities"], [(level, "; ".join(found)) for level, found in names.items()]) + "\n"
