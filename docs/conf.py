@@ -37,6 +37,7 @@ html_show_search_summary = False  # summaries would be fetched, which a file:// 
 html_math_renderer = "mathml"
 
 default_role = "py:obj"
+smartquotes = False  # --json has two hyphens
 highlight_language = "text"  # of formulas; snippets name theirs
 autosummary_generate = True
 autodoc_member_order = "bysource"

@@ -59,7 +59,8 @@ def commands():
 
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="hmoe"), name="hmoe")
-    text = text.replace("# `hmoe`", "# Command line: `hmoe`", 1).replace("\b\n", "")
+    text = text.replace("# `hmoe`", "# Command line: `hmoe`", 1)
+    text = re.sub(r"\x08?\n((?:hmoe .+\n)+)", r"\n```sh\n\1```\n", text)  # examples, kept line by line
     return {"commands.md": re.sub(r"(`[^`]*`)|<", lambda found: found[1] or "&lt;", text)}
 
 
