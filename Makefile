@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help rates results figures test lint bench notebooks clean
+.PHONY: help rates results figures test lint bench notebooks docs clean
 
 help:
 	@echo "make rates      run the quick study and draw figures/quick/quick.png"
@@ -14,6 +14,7 @@ help:
 	@echo "make lint       check the style"
 	@echo "make bench      time the kernels and the fits against baselines"
 	@echo "make notebooks  execute notebooks/*.py and rewrite the .ipynb files"
+	@echo "make docs       build the documentation, docs/_build/html/index.html"
 	@echo "make clean      remove the environment and the results"
 
 rates: $(VENV)/.run
@@ -41,8 +42,12 @@ bench: $(VENV)/.dev
 notebooks: $(VENV)/.dev
 	$(BIN)/python -m notebooks
 
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 clean:
-	rm -rf $(VENV) results
+	rm -rf $(VENV) results docs/_build docs/generated
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed: make PYTHON=python3.12 ..."; exit 1; }
@@ -55,4 +60,8 @@ $(VENV)/.run: $(VENV)/.made pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.docs: $(VENV)/.made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	@touch $@ $(VENV)/.run

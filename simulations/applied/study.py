@@ -50,6 +50,8 @@ class Applied(Table):
         is fitted flat.
     replicates : int
         Splits.
+    seed : int
+        Key of the splits, with task and replicate, and of the fits.
     primary : list of str
         Scores whose differences hold together; all others are exploratory.
     margin : float
