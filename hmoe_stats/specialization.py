@@ -13,8 +13,9 @@ with their gate's probabilities and the mixtures that they are of y.
 - **routing gain**, E log sum_j G_j f_j - E log sum_j (E G_j) f_j: what routing by x adds to the log-density of a row.
   It may be negative on rows that were not fitted. 0 where experts are equal, or gates constant.
 - **own-expert advantage**, E sum_j G_j (log f_j - log of the others' mixture), the others weighted by their gates:
-  what the expert of a row knows that the rest of the model does not. Near 0 for equal experts. Without a bound: an
-  expert of small variance, and rows far from the others' lines, count for much.
+  what the expert that x points to knows of y beyond the rest of the model. 0 for equal experts. Rows go by their
+  gates, before y is seen: where gates share out rows between experts that are far apart, the rows of one count against
+  the others, and it is negative, without a bound. Read it where the routing information is near its upper end.
 - **alignment**, I(J; label) with the posterior, between 0 and the entropy of the labels: what the experts tell of
   labels that the fit has not seen. It grows with K by itself; labels that x and y do not carry cannot be found.
 - **adjusted Rand index** of the most probable posterior assignment and the labels (Hubert and Arabie 1985): 1 if they
