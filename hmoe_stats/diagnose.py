@@ -11,6 +11,7 @@ import numpy as np
 
 from . import identify
 from .arguments import check_k2
+from .frames import as_covariates
 from .matching import expert_distances
 from .measure import as_wide
 from .quadrature import nodes
@@ -98,7 +99,7 @@ def diagnose(G, k2=None, x=None):
     k2 : sequence of int, optional
         Number of experts that are, or will be, fitted in each group, when `G` is the truth; by default those of `G`.
     x : Uniform, Normal or (n, d) array, optional
-        Law of the covariates. Without it a note says what was not looked for.
+        Law of the covariates; a DataFrame, where `G` is the fit to one. Without it a note says what was not looked for.
 
     Returns
     -------
@@ -133,9 +134,9 @@ def diagnose(G, k2=None, x=None):
     -----
     Thresholds are conventions, stated in the module. Averages over a law with d > 1 use fixed draws.
     """
+    law = None if x is None else as_law(as_covariates(G, x))
     G = as_wide("G", G)
     k2 = G.k2 if k2 is None else check_k2(k2)
-    law = None if x is None else as_law(x)
     found = [*_counts(G, k2, law), *_variances(G)]
     if law is None:
         text = f"x is missing: {', '.join(_NEED_X)} not looked for"

@@ -2,6 +2,7 @@
 
 import naive
 import numpy as np
+import pandas as pd
 import pytest
 
 import hmoe_stats as hs
@@ -265,3 +266,11 @@ def test_the_result_is_a_sorted_sequence_a_text_and_a_table():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(datasets.truth("C2"))
+
+
+def test_a_fit_to_a_frame_is_diagnosed_on_it():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.uniform(-3, 3, 120), "kind": rng.choice(["a", "b", "c"], 120)})
+    y = frame["x"].to_numpy() * np.where(frame["kind"] == "a", 2.0, -1.0) + 0.3 * rng.normal(size=120)
+    fit = hs.fit(frame, y, "SS", (2,), n_starts=2)
+    assert hs.diagnose(fit, x=frame) == hs.diagnose(fit, x=fit.known_data().X)
