@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from scipy import stats
 
 import hmoe_stats as hs
 from simulations import runner
-from simulations.applied import models, pictures, tables, tasks
+from simulations.applied import models, overview, pictures, tables, tasks
 from simulations.applied.study import Applied
 from simulations.checks import check_study
 from simulations.store import Store
@@ -30,6 +31,7 @@ VALUES = {
     "margin": 0.05,
     "n_starts": 1,
 }
+ROOT = Path(__file__).resolve().parents[1]
 HMOE = [sys.executable, "-m", "simulations"]
 TOML = "\n".join(f"{key} = {json.dumps(value)}" for key, value in VALUES.items())
 
@@ -280,6 +282,16 @@ def test_one_figure_and_one_page_whatever_there_is(ran):
     page = pictures.page(study, TOML, "declared <today>", scores, differences)
     assert "declared &lt;today&gt;" in page
     assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_gates_at_work_has_a_panel_for_each_study_and_is_left_out_where_one_is_missing(tmp_path):
+    assert overview.figure(tmp_path) is None
+    drawn = overview.figure(ROOT / "figures")
+    assert len(drawn.axes) == len(overview.STUDIES) == 6
+    assert [label.get_text() for label in drawn.axes[1].get_yticklabels()] == ["SL", "LS", "LL", "QQ", "linear", "forest"]
+    values = pd.read_csv(ROOT / "figures" / "applied-tables" / "differences.csv")
+    values = values[(values["task"] == "all") & (values["score"] == "log loss")]["difference"]
+    np.testing.assert_allclose(drawn.axes[1].lines[0].get_xdata(), values)
 
 
 # -- runs -------------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def figure(folder):
         names = part["task"] + ": " + part["model"]
         _forest(axes[2], part, names, "mean", "hidden domains: adjusted Rand of level 1")
         part = gaps["modalities"]
-        part = part[(part["score"] == "log loss") & part["model"].str.contains(" gates on ")]
+        part = part[(part["score"] == "log loss") & part["model"].str.contains(" gates on ") & (part["task"] != ALL)]
         names = part["task"].str.removesuffix(" in blocks") + ": " + part["model"]
         _forest(axes[3], part, names, "difference", "two blocks: log loss less that of SS on both")
         part = gaps["units"]
@@ -57,7 +57,7 @@ def _read(file):
 
 def _forest(ax, part, names, value, title):
     forest(ax, list(names), list(zip(part[value], part["low"], part["high"], strict=True)))
-    ax.set_title(title, loc="left")
+    ax.set_title(title, loc="right")
 
 
 def _curves(ax, curves):
@@ -68,5 +68,5 @@ def _curves(ax, curves):
         part = part[part["size"] == part["size"].max()].sort_values("n")
         ax.loglog(part["n"], part["value"], marker="o", color=plotting.COLORS[number], label=f"{gating} ({k2})")
     ax.set(xlabel="n", ylabel="error of the expert function")
-    ax.set_title("random truths: (2,2) exact, (3,3) over", loc="left")
+    ax.set_title("random truths: error of experts, (2,2) exact", loc="right")
     ax.legend()
