@@ -288,7 +288,8 @@ def test_gates_at_work_has_a_panel_for_each_study_and_is_left_out_where_one_is_m
     assert overview.figure(tmp_path) is None
     drawn = overview.figure(ROOT / "figures")
     assert len(drawn.axes) == len(overview.STUDIES) == 6
-    assert [label.get_text() for label in drawn.axes[1].get_yticklabels()] == ["SL", "LS", "LL", "QQ", "linear", "forest"]
+    names = [label.get_text() for label in drawn.axes[1].get_yticklabels()]
+    assert names == ["SL", "LS", "LL", "QQ", "linear", "forest"]
     values = pd.read_csv(ROOT / "figures" / "applied-tables" / "differences.csv")
     values = values[(values["task"] == "all") & (values["score"] == "log loss")]["difference"]
     np.testing.assert_allclose(drawn.axes[1].lines[0].get_xdata(), values)
