@@ -378,7 +378,9 @@ README = {  # sections of README.md, of which fields name their table
         {rate SS omega table=million} and {rate LL omega table=million}.
         ... (`unidentified`): the mean of eta over the cell falls with
         {rate SS mean-eta table=unidentified} under SS and {rate LL mean-eta table=unidentified} under LL, derived
-        {derived SS mean-eta table=unidentified} and {derived LL mean-eta table=unidentified}.
+        {derived SS mean-eta table=unidentified} and {derived LL mean-eta table=unidentified}. It does not slow the
+        experts as functions (`unidentified-far`): these fall with {rate SS expert table=unidentified-far} and
+        {rate LL expert table=unidentified-far}.
         ... the error of the expert function over split cells falls with {span SS,SL,LS,LL expert table=over-by-one}
         under SS, SL, LS and LL, and is {error_span SS,SL,LS,LL expert 1e5 table=over-by-one} at n = 1e5; all
         {all_hold SS|SL,SS|LS,SS|LL,SL|LS,SL|LL,LS|LL expert table=over-by-one} paired differences hold 0.
@@ -387,6 +389,9 @@ README = {  # sections of README.md, of which fields name their table
         ... {ends_elsewhere} ends elsewhere, and all
         {all_hold search:SS|over-by-one:SS,search:LL|over-by-one:LL parameters mean,median,q90 table=search} paired
         differences
+        ... less that of SS is {differs all SL 2,2 log_loss table=applied-tables},
+        {differs all LS 2,2 log_loss table=applied-tables} and {differs all LL 2,2 log_loss table=applied-tables} nats a
+        row, and {said_of all SL,LS,LL 2,2 log_loss table=applied-tables} of 0.05.
         ... {certified}
     """,
     "Rows that count for many": """
@@ -452,6 +457,7 @@ DECLARED = {
         "level 1": "of the model",
         "boxes on beta of 0.75, 1.5 and 3": "declared boxes",
         "24 starts instead of 12": "declared",
+        "of 0.05. No": "the margin",
     },
     "README: Rows that count for many": {"0.04": SETTING, "1e-3": SETTING, "1 and 2": SETTING, "d = 2": SETTING},
     "README: How a fit is made sure of": {
