@@ -764,7 +764,10 @@ def fit(
         str | None, typer.Option(metavar="COL", help="Column of weights: how many rows each row counts as.")
     ] = None,
     categorical: Annotated[
-        Columns, typer.Option(metavar="COL", help="A column of categories, whatever is in it; may be repeated.")
+        Columns,
+        typer.Option(
+            metavar="COL", help="A column of categories, whatever is in it; may be repeated. That of y: its classes."
+        ),
     ] = None,
     gate_columns: Annotated[
         Columns, typer.Option(metavar="COLS", help="Columns of X that gates see, as x1,x2. '' for none. [default: all]")
@@ -818,6 +821,10 @@ def fit(
 
     The fit is penalised (hs.fit), so that no expert shrinks onto a few rows; --plain leaves the penalty out.
 
+    --categorical with the column of y fits experts that are categorical (hs.fit_categorical) to its classes: one model
+    of one gating and --k2, with its own ridge. --select, --bootstrap, --penalty, --plain, --effort, --plot and --report
+    are for numbers, and refused.
+
     Cells are separated by commas, semicolons, tabs, bars or blanks; the file may be compressed. Columns of a few words
     again and again are categories, and become dummies; other columns that hold no numbers are left out; true, false,
     yes and no are 1 and 0. Rows with missing values are left out. All that is said. Mostly numeric columns and rows of
@@ -826,8 +833,8 @@ def fit(
     The object of --json has the keys y and x (names), n (rows), gating, k2, log_likelihood, status, converged, message,
     score_norm, n_iter, active_bounds, warnings, notes (on how the table was read), parameters (those of
     MixingMeasure.from_dict: a, b, omega, beta, eta, tau, nu, one row a group or expert, with gating and k2),
-    penalised_log_likelihood and penalty; with --select criterion and selection (a row a model), with --bootstrap
-    bootstrap (statuses of the samples, and intervals by parameter).
+    penalised_log_likelihood and penalty (of classes: classes and ridge instead); with --select criterion and selection
+    (a row a model), with --bootstrap bootstrap (statuses of the samples, and intervals by parameter).
     """
     gatings, shapes = _wanted_models(gating, k2, select)
     if penalty not in ("default", "none"):
@@ -837,6 +844,14 @@ def fit(
     for option, value, known in (("effort", effort, EFFORTS), ("criterion", criterion, CRITERIA)):
         if value is not None and value not in known:
             raise UserError(f"--{option}: expected {', '.join(known)}; got {shown(value)}")
+    from .layout import tidy
+
+    classes = tidy(y) in map(tidy, categorical or ())
+    if classes:
+        given = {"--select": select, "--bootstrap": bootstrap, "--plain": plain, "--effort": effort is not None}
+        given |= {"--plot": plot is not None, "--report": report is not None}
+        for option in (name for name, there in given.items() if there):
+            raise UserError(f"{option}: is for numbers, and {shown(y)} is of classes, --categorical")
     _check_file("--save", save)
     _check_file("--report", report)
     drawn = plot is not None and plot.suffix.lower() in DRAWN
@@ -867,12 +882,24 @@ def fit(
             view["expert_columns"] = _column_names("--expert-columns", expert_columns, known)
             for word in gatings or GATINGS[:1]:
                 smallest = min(shapes, key=sum, default=(1,))
+                if classes:
+                    break  # that fit checks what it is given before it begins
                 check_problem(given.X, given.y, word, smallest, given.weights, **given.options(view))
                 if scale is not None and scale != "profile" and gates.has_scale(word.upper()):
                     Units(given.X, given.y, word, given.weights, None).scale(scale)
         notes = [*notes, *given.notes]
         for note in notes:
             _say(f"note: {note}")
+        if classes:
+            options = given.options(view) | {"seed": seed, "laplace_scale": scale, "weights": given.weights}
+            with _asked(given.notes):
+                table = given.frame()
+                found = hs.fit_categorical(table, given.y, gating=gatings[0], k2=shapes[0], **options)
+            print(strict_json(own.classes_as_json(found, notes)) if as_json else own.classes_text(found, rows))
+            if save is not None:
+                _save(found, save)
+                print(visible(save), file=sys.stderr if as_json else sys.stdout)
+            return
         options = view | {"seed": seed, "effort": effort, "laplace_scale": scale}
         options = {name: value for name, value in options.items() if value is not None} | {"weights": counts}
         selection = None
@@ -902,14 +929,18 @@ def fit(
             print(visible(file))
 
 
+def _save(found, save):
+    make_folder(save.parent)
+    with written_whole(save) as part:
+        found.save(part)
+
+
 def _written(outcome, data, save, plot, drawn, report):
     """Write the files that were asked for, and yield them."""
     from . import own
 
     if save is not None:
-        make_folder(save.parent)
-        with written_whole(save) as part:
-            outcome.fit.save(part)
+        _save(outcome.fit, save)
         yield save
     with glyphs_noted(_say):
         if plot is not None:

@@ -44,14 +44,16 @@ def read_table(path, y, x=None, weights=None, categorical=None):
     weights : str, optional
         Name of a column of weights, which is the last of X then.
     categorical : sequence of str, optional
-        Names of columns of X that are categories, whatever is in them. With it, which may be empty, columns of a few
-        words again and again, or that `x` names, are categories as well, and values may be missing: NaN, and None.
+        Names of columns of X, or `y`, that are categories, whatever is in them. With it, which may be empty, columns
+        of X of a few words again and again, or that `x` names, are categories as well, and values may be missing: NaN,
+        and None.
 
     Returns
     -------
     X : DataFrame, (n, d)
         Numbers, and text.
     y : Series, (n,)
+        Numbers, or text where it is among the categories.
     notes : list of str
         What was left out, and what was read in another way than it stands there.
 
@@ -98,11 +100,15 @@ class _Asked(NamedTuple):
         named = {self.y: "--y: ", self.weights: "--weights: "}
         return named.get(name, "--x: " if self.x else "")
 
+    def response_may_be(self, column):
+        """Whether a column is that of y, and holds words that may be classes."""
+        return self.categorical is not None and column.name == self.y and column.wordy
+
     def may_be_words(self, column):
         """Whether a column may be of categories."""
-        if self.categorical is None or column.name in (self.y, self.weights) or not column.filled:
+        if self.categorical is None or column.name == self.weights or not column.filled:
             return False
-        return column.name in self.categorical or (bool(column.name) and column.wordy)
+        return column.name in self.categorical or (column.name not in (self.y, "") and column.wordy)
 
 
 def _used(found, asked):
@@ -119,8 +125,8 @@ def _used(found, asked):
         what = "the response, --y" if weights == y else "a column of X, --x"
         raise UserError(f"--weights: {shown(weights)} is {what}")
     for name in categorical or ():
-        if name in (y, weights) or (x is not None and name not in x):
-            raise UserError(f"--categorical: {shown(name)} is no column of X")
+        if name == weights or (x is not None and name not in (y, *x)):
+            raise UserError(f"--categorical: {shown(name)} is no column of X, nor the response")
     chosen = None if x is None else {y, weights, *x}
     used = [place for place, name in enumerate(names) if chosen is None or name in chosen]
     counts = Counter(names[place] for place in used)
@@ -325,7 +331,8 @@ def _judged(file, columns, asked, texts):
             many = f"{len(levels)} different texts are no categories, --categorical makes them some"
             out.append(f"{column.label}: {column.flaw()}; {many}")
         elif not column.holds_numbers:
-            (wrong if option else out).append(f"{option}{column.label}: {column.flaw()}")
+            advice = f"; --categorical {column.name} makes classes of it" if asked.response_may_be(column) else ""
+            (wrong if option else out).append(f"{option}{column.label}: {column.flaw()}{advice}")
         elif not column.pure:
             share = f"{column.count['number']} of {column.filled} cells are numbers"
             advice = "mend it" if option else "mend it, or name the columns of X with --x"

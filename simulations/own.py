@@ -95,6 +95,28 @@ def as_json(found):
     return out
 
 
+def classes_text(fit, rows):
+    """What `hmoe fit` prints of a fit to classes, to a table of so many rows."""
+    right = np.average(fit.predict(fit.data.X) == np.array(fit.classes)[fit.data.codes], weights=fit.data.weights)
+    head = f"y = {visible(fit.y_name)}, X = {', '.join(map(visible, fit.x_names))}; {len(fit.data.X)} of {rows} rows"
+    classes = f"classes         {', '.join(visible(str(label)) for label in fit.classes)}"
+    loss = f"log loss        {-fit.log_likelihood / fit.nobs:.4f} nats a row, of the rows that were fitted"
+    share = f"right           {100 * right:.1f} % of them"
+    return "\n".join([head, classes, loss, share, repr(fit)])
+
+
+def classes_as_json(fit, notes):
+    """What `hmoe fit --json` prints of a fit to classes, as a dict."""
+    return {
+        "y": fit.y_name, "x": fit.x_names, "n": len(fit.data.X), "gating": fit.measure.gating, "k2": fit.measure.k2,
+        "classes": fit.classes, "log_likelihood": fit.log_likelihood, "status": fit.status,
+        "converged": fit.converged, "message": fit.message, "score_norm": fit.score_norm, "n_iter": fit.n_iter,
+        "active_bounds": fit.active_bounds, "warnings": list(fit.warnings), "notes": notes,
+        "parameters": fit.measure.to_dict(), "penalised_log_likelihood": fit.penalised_log_likelihood,
+        "ridge": {"gates": fit.ridge[0], "experts": fit.ridge[1]},
+    }  # fmt: skip
+
+
 def selection_table(selection):
     """The table of a selection as it is read: rounded, without the reasons for what is missing."""
     digits = {"log_likelihood": 2, "cv": 4, "cv_worst": 2, "dendrogram": 4} | dict.fromkeys(("aic", "bic", "icl"), 2)

@@ -125,7 +125,8 @@ REFUSED = {
     "weights as y": ([*MODEL, "--weights", "mpg"], "--weights: 'mpg' is the response, --y"),
     "weights as X": ([*MODEL, "--weights", "mass", "--x", "mass"], "--weights: 'mass' is a column of X, --x"),
     "no such category": ([*MODEL, "--categorical", "colour"], "--categorical: the column 'colour' is not there"),
-    "y a category": ([*MODEL, "--categorical", "mpg"], "--categorical: 'mpg' is no column of X"),
+    "effort of classes": ([*MODEL, "--categorical", "mpg"], "--effort: is for numbers, and 'mpg' is of classes"),
+    "weights a category": ([*MODEL, "--weights", "count", "--categorical", "count"], "'count' is no column of X"),
     "category not of X": ([*MODEL, "--categorical", "doors", "--x", "mass"], "--categorical: 'doors' is no column"),
     "names of rows": ([*MODEL, "--categorical", "name"], "X must have fewer levels than rows in column 'name'"),
     "too few rows": (["--gating", "SS", "--k2", "9"], "X and y must have more rows than the model has free"),
@@ -290,3 +291,50 @@ def test_help_is_readable():
     for option in ("--select", "--bootstrap", "--gate-columns", "--laplace-scale", "--weights", "--json", "--report"):
         assert re.search(rf"^  {option}\b", done.stdout, re.MULTILINE)
     assert "  hmoe fit cars.csv --y mpg --gating LL --k2 2,2 --report cars.html" in lines
+
+
+# -- classes ----------------------------------------------------------------------------------------------------------
+CLASSES = ("--gating", "LS", "--k2", "2", "--x", "mass", "--x", "mpg", "--categorical", "origin", "--seed", "3")
+
+
+def of_origin(*words, code=0):
+    """What `hmoe fit` prints of the classes of origin."""
+    done = CliRunner().invoke(app, ["fit", "cars.csv", "--y", "origin", *map(str, words)])
+    assert done.exit_code == code, done.output
+    return done
+
+
+def test_a_response_of_categories_has_categorical_experts_and_the_fit_is_that_of_python(cars):
+    rows = cars.dropna(subset=["mass", "origin"])
+    wanted = hs.fit_categorical(rows[["mass", "mpg"]], rows["origin"], "LS", (2,), seed=3, weights=rows["count"])
+    done = of_origin(*CLASSES, "--weights", "count", "--save", "fit.json")
+    assert "y = origin, X = mass, mpg; 58 of 60 rows" in done.stdout
+    assert "classes         eu, jp, us" in done.stdout
+    assert repr(wanted) in done.stdout
+    loss = -wanted.log_likelihood / rows["count"].sum()
+    assert f"log loss        {loss:.4f} nats a row" in done.stdout
+    right = np.average(wanted.predict(rows[["mass", "mpg"]]) == rows["origin"], weights=rows["count"])
+    assert f"right           {100 * right:.1f} %" in done.stdout
+    assert hs.CategoricalResult.load("fit.json").measure == wanted.measure
+    found = json.loads(of_origin(*CLASSES, "--weights", "count", "--json").stdout)
+    assert (found["classes"], found["n"], found["ridge"]) == (["eu", "jp", "us"], 58, {"gates": 0.1, "experts": 1.0})
+    assert hs.CategoricalMeasure.from_dict(found["parameters"]) == wanted.measure
+
+
+def test_numbers_are_classes_where_they_are_asked_to_be(cars):
+    done = CliRunner().invoke(
+        app, ["fit", "cars.csv", "--y", "doors", "--gating", "SS", "--k2", "1", "--x", "mass", "--categorical", "doors"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "classes         2, 4" in done.stdout
+
+
+def test_a_response_of_words_says_how_it_can_be_fitted(cars):
+    assert "--categorical origin makes classes of it" in of_origin("--gating", "SS", "--k2", "2", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["--select"], ["--bootstrap", "5"], ["--plain"], ["--plot", "a.png"], ["--report", "a.html"]]
+)
+def test_what_is_for_numbers_is_refused_of_classes(cars, words):
+    assert f"{words[0]}: is for numbers, and 'origin' is of classes" in of_origin(*CLASSES, *words, code=2).stderr
