@@ -4,9 +4,11 @@ Each function returns the argument in the one form that the package works with, 
 Messages say what was expected and what came, in words and sizes: never the data themselves.
 """
 
+import inspect
 import reprlib
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import wraps
 from numbers import Integral, Real
 
 import numpy as np
@@ -489,6 +491,39 @@ def check_flag(name, value):
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False; got {shown(value)}")
     return bool(value)
+
+
+def takes_rng(function):
+    """Decorate a function of a `seed` so that it takes `rng` instead, as the Scientific Python SPEC 7 has it.
+
+    An int is the seed. Of a generator, or of a `numpy.random.SeedSequence`, one number is drawn, which is the seed:
+    everything random here is keyed.
+    """
+    signature = inspect.signature(function)
+    own = list(signature.parameters.values())
+    place = next((i for i, one in enumerate(own) if one.kind is one.VAR_KEYWORD), len(own))
+    more = inspect.Parameter("rng", inspect.Parameter.KEYWORD_ONLY, default=None)
+
+    @wraps(function)
+    def seeded(*args, rng=None, **keywords):
+        if rng is not None:
+            if "seed" in signature.bind_partial(*args, **keywords).arguments:
+                raise ValueError(f"rng must be None where a seed is given; got {shown(rng)}")
+            keywords["seed"] = _seed_of(rng)
+        return function(*args, **keywords)
+
+    seeded.__signature__ = signature.replace(parameters=[*own[:place], more, *own[place:]])
+    return seeded
+
+
+def _seed_of(rng):
+    if isinstance(rng, np.random.Generator | np.random.BitGenerator | np.random.SeedSequence):
+        return int(np.random.default_rng(rng).integers(2**63))
+    try:
+        return check_seed(rng)
+    except ValueError:
+        wanted = "a non-negative integer, a SeedSequence, a Generator or a BitGenerator of NumPy"
+        raise ValueError(f"rng must be {wanted}; got {shown(rng)}") from None
 
 
 def check_seed(seed, *kinds):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import kernels
-from .arguments import MOST_ROWS, as_floats, as_numbers, check_seed, check_whole, shown
+from .arguments import MOST_ROWS, as_floats, as_numbers, check_seed, check_whole, shown, takes_rng
 from .categorical import as_categorical
 from .measure import as_wide
 from .quadrature import REACH, composite, lattice
@@ -215,6 +215,7 @@ def as_law(x):
     return Empirical(points)
 
 
+@takes_rng
 def sample(G, n, x, seed):
     """Draw (X, y) from a mixing measure.
 
@@ -227,6 +228,8 @@ def sample(G, n, x, seed):
         Law of the covariates; an array is drawn from with replacement.
     seed : int, numpy.random.SeedSequence or numpy.random.Generator
         The same seed gives the same sample.
+    rng : int, numpy.random.SeedSequence, Generator or BitGenerator, optional
+        Instead of `seed`. An int is the seed; of others one number is drawn, which is.
 
     Returns
     -------
@@ -245,6 +248,7 @@ def sample(G, n, x, seed):
     return X, respond(G, X, rng)
 
 
+@takes_rng
 def sample_categorical(G, n, x, seed):
     """Draw (X, y) from a measure of categorical experts.
 
@@ -253,6 +257,8 @@ def sample_categorical(G, n, x, seed):
     G : CategoricalMeasure or CategoricalResult
     n, x, seed
         As in `sample`.
+    rng : int, numpy.random.SeedSequence, Generator or BitGenerator, optional
+        Instead of `seed`. An int is the seed; of others one number is drawn, which is.
 
     Returns
     -------
@@ -284,6 +290,7 @@ def respond(G, X, rng):
     return mean + np.sqrt(G.nu[leaf]) * rng.standard_normal(len(X))
 
 
+@takes_rng
 def sample_lattice(G, n, x, seed, nu_min=0.04, fineness=1):
     """Draw a sample of n rows on a lattice of points (x, y), as counts: its size does not grow with n.
 
@@ -309,6 +316,8 @@ def sample_lattice(G, n, x, seed, nu_min=0.04, fineness=1):
         The smallest variance that will be fitted: the floor of the box, by default that of the studies.
     fineness : int
         Divides the step, and multiplies the nodes (of each coordinate).
+    rng : int, numpy.random.SeedSequence, Generator or BitGenerator, optional
+        Instead of `seed`. An int is the seed; of others one number is drawn, which is.
 
     Returns
     -------

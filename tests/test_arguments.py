@@ -62,7 +62,10 @@ FIT = (
     | WEIGHED[0]
     | {"gating": "name", "k2": "k2", "start": "measure?", "max_iter": "count from 1", "tol": "positive"}
 )
-FIT = FIT | {"seed": "seed"}, VIEW[1] | {"X": X, "y": Y, "gating": "SS", "k2": (1,), "weights": np.ones(len(Y))}
+FIT = (
+    FIT | {"seed": "seed", "rng": "seed?"},
+    VIEW[1] | {"X": X, "y": Y, "gating": "SS", "k2": (1,), "weights": np.ones(len(Y))},
+)
 del FIT[0]["G"]
 FIT[0]["X"] = "table"
 MORE = {"n_starts": "count from 1?", "bounds": "bounds?", "effort": "name?", "n_jobs": None, "verbose": None}
@@ -85,13 +88,17 @@ TABLE = {
     hs.Uniform: (dict.fromkeys(("low", "high"), "array"), {"low": np.zeros(2), "high": np.ones(2)}),
     hs.Grid: (dict.fromkeys(("low", "high"), "array"), {"low": np.zeros(1), "high": np.ones(1)}),
     hs.Normal: (dict.fromkeys(("loc", "scale"), "array"), {"loc": np.zeros(2), "scale": np.ones(2)}),
-    hs.sample: ({"G": "measure", "n": "count from 1", "x": "law", "seed": "seed"}, dict(G=G, n=5, x=LAW, seed=0)),
+    hs.sample: (
+        {"G": "measure", "n": "count from 1", "x": "law", "seed": "seed", "rng": "seed?"},
+        dict(G=G, n=5, x=LAW, seed=0),
+    ),
     hs.sample_lattice: (
         {
             "G": "measure",
             "n": "count from 1",
             "x": "law",
             "seed": "seed",
+            "rng": "seed?",
             "nu_min": "positive",
             "fineness": "count from 1",
         },
@@ -108,13 +115,13 @@ TABLE = {
     hs.CategoricalMeasure: (dict.fromkeys(inspect.signature(hs.CategoricalMeasure).parameters), {}),
     hs.fit_categorical: (dict.fromkeys(inspect.signature(hs.fit_categorical).parameters), {}),
     hs.sample_categorical: (
-        {"G": "measure", "n": "count from 1", "x": "law", "seed": "seed"},
+        {"G": "measure", "n": "count from 1", "x": "law", "seed": "seed", "rng": "seed?"},
         dict(G=CLASSES, n=5, x=LAW, seed=0),
     ),
     hs.design: ({"formula": None, "data": None}, {}),  # test_frames
     hs.select: (
         {"X": "table", "y": "array", "weights": "array?", "gatings": None, "shapes": None, "criteria": "names"}
-        | {"folds": "count from 1", "seed": "seed", "effort": "name?", "n_jobs": None},
+        | {"folds": "count from 1", "seed": "seed", "rng": "seed?", "effort": "name?", "n_jobs": None},
         {"X": X, "y": Y, "weights": np.ones(len(Y)), "shapes": [(1,)], "folds": 2},
     ),
     hs.specialization: (
@@ -300,3 +307,29 @@ def test_methods_of_results_refuse_alike():
             with pytest.raises(ValueError, match=rf"^({name})\b.* must ") as caught:
                 method(bad)
             assert len(str(caught.value)) < 500
+
+
+# -- seeds -------------------------------------------------------------------------------------------------------------
+SEEDED = {
+    "sample": lambda **seed: hs.sample(G, 20, x=LAW, **seed)[1].tolist(),
+    "sample_lattice": lambda **seed: hs.sample_lattice(G, 1000, x=LAW, **seed)[2].tolist(),
+    "fit_em": lambda **seed: hs.fit_em(X, Y, "SS", (2,), max_iter=3, **seed).measure.to_vector().tolist(),
+    "fit_mle": lambda **seed: hs.fit_mle(X, Y, "SS", (2,), n_starts=2, effort="quick", **seed).starts.to_json(),
+    "fit": lambda **seed: hs.fit(X, Y, "SS", (2,), n_starts=2, effort="quick", **seed).starts.to_json(),
+    "select": lambda **seed: hs.select(X, Y, "SS", [(1,), (2,)], ["cv"], **seed).table["cv"].tolist(),
+}
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_rng_is_a_seed_or_something_that_one_is_drawn_from(name):
+    call = SEEDED[name]
+    assert call(rng=5) == call(seed=5)
+    drawn = int(np.random.default_rng(7).integers(2**63))
+    for rng in (np.random.default_rng(7), np.random.PCG64(7), np.random.SeedSequence(7)):
+        assert call(rng=rng) == call(seed=drawn)
+    generator = np.random.default_rng(7)
+    assert call(rng=generator) == call(seed=drawn)
+    assert generator.integers(2**63) != drawn  # it has moved on
+    with pytest.raises(ValueError, match="rng must be None where a seed is given"):
+        call(seed=1, rng=2)
+    assert "rng" in inspect.signature(getattr(hs, name)).parameters

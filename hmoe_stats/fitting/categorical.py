@@ -21,6 +21,7 @@ from ..arguments import (
     check_weights,
     check_whole,
     shown,
+    takes_rng,
 )
 from ..categorical import CategoricalMeasure, Rows, as_categorical, coded
 from ..tree import check_view
@@ -42,6 +43,7 @@ FINISHES = 5  # climbs at most to the last tolerance, each with a fresh memory
 LOOSE = 1e-10  # of a race: an iteration that raises the value by a smaller share of it ends a climb
 
 
+@takes_rng
 @one_thread
 def fit_categorical(
     X, y, gating, k2, ridge="default", start=None, n_starts=STARTS, tol=1e-7, max_iter=5000, seed=0, weights=None,
@@ -90,6 +92,8 @@ def fit_categorical(
         `start`. What is best depends on the data: try several on held-out rows.
     gate_columns, expert_columns : sequence of int or str, optional
         The columns of X that gates, and experts, see; all of them by default.
+    rng : int, numpy.random.SeedSequence, Generator or BitGenerator, optional
+        Instead of `seed`. An int is the seed; of others one number is drawn, which is.
 
     Returns
     -------

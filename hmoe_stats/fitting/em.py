@@ -10,7 +10,7 @@ use `fit_mle` for estimates.
 import numpy as np
 
 from .. import kernels, names
-from ..arguments import check_positive, check_whole
+from ..arguments import check_positive, check_whole, takes_rng
 from ..frames import takes_frames
 from . import certificate, starts
 from .answers import Data
@@ -23,6 +23,7 @@ DEFICIENT = 1e-8  # ratio of the singular values of an expert's normal equations
 
 
 @takes_frames
+@takes_rng
 @one_thread
 def fit_em(
     X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weights=None,
@@ -55,6 +56,8 @@ def fit_em(
         of weights, must be more than the model has free parameters.
     laplace_scale, gate_columns, expert_columns : optional
         As in `fit_mle`.
+    rng : int, numpy.random.SeedSequence, Generator or BitGenerator, optional
+        Instead of `seed`. An int is the seed; of others one number is drawn, which is.
 
     Returns
     -------

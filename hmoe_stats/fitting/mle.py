@@ -44,7 +44,7 @@ from functools import cached_property
 import numpy as np
 
 from .. import kernels, names
-from ..arguments import check_flag, check_known, check_positive, check_whole
+from ..arguments import check_flag, check_known, check_positive, check_whole, takes_rng
 from ..frames import takes_frames
 from ..measure import MixingMeasure
 from . import certificate, moves, shapes, starts
@@ -70,6 +70,7 @@ REGROUPED = 5  # regroupings or shakes in a row at most
 
 
 @takes_frames
+@takes_rng
 @one_thread
 def fit_mle(
     X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False, effort=None,
@@ -138,6 +139,8 @@ def fit_mle(
         is given a `hmoe_stats.fitting.progress.Progress` after every round of a race. Who watches may stop: then an
         interrupt (Ctrl-C, or a KeyboardInterrupt that the callable raises) returns the best that was found so far, with
         the status "interrupted". Without it an interrupt is raised, as everywhere.
+    rng : int, numpy.random.SeedSequence, Generator or BitGenerator, optional
+        Instead of `seed`. An int is the seed; of others one number is drawn, which is.
 
     Returns
     -------

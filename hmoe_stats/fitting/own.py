@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 
 from .. import gates, names
-from ..arguments import as_floats, as_numbers, check_flag, check_gating, check_known, check_weighted_data, shown
+from ..arguments import (
+    as_floats,
+    as_numbers,
+    check_flag,
+    check_gating,
+    check_known,
+    check_weighted_data,
+    shown,
+    takes_rng,
+)
 from ..frames import takes_frames
 from ..measure import as_measure
 from .mle import prepared
@@ -21,6 +30,7 @@ PROFILED = "profile"
 
 
 @takes_frames
+@takes_rng
 @one_thread
 def fit(
     X, y, gating, k2, penalty="default", start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0,
@@ -51,6 +61,8 @@ n_jobs, verbose
         covariate, so that fits do not depend on the units of X. By default 3, or that of the `start`. "profile" takes
         the one with the highest penalised log-likelihood among 1/2, 1, 2, 4, 8, 16 and two beside the best of these
         (eight fits); `FitResult.settings` has them all, and `FitResult.df` counts it. The measure has it per unit of X.
+    rng : int, numpy.random.SeedSequence, Generator or BitGenerator, optional
+        Instead of `seed`. An int is the seed; of others one number is drawn, which is.
 
     Returns
     -------

@@ -28,7 +28,17 @@ from functools import cached_property
 import numpy as np
 
 from .. import fitting, gates
-from ..arguments import check_data, check_gating, check_k2, check_known, check_seed, check_weights, check_whole, shown
+from ..arguments import (
+    check_data,
+    check_gating,
+    check_k2,
+    check_known,
+    check_seed,
+    check_weights,
+    check_whole,
+    shown,
+    takes_rng,
+)
 from ..fitting.result import FitResult
 from ..frames import taken
 from ..inference import criteria as information_criteria
@@ -152,6 +162,7 @@ def model(gating, k2):
     return (gating if len(k2) > 1 else gating[1]), tuple(sorted(k2, reverse=True))
 
 
+@takes_rng
 def select(
     X, y, gatings=GATINGS, shapes=None, criteria=CRITERIA, folds=5, seed=0, effort="quick", n_jobs=1, weights=None,
     **options,
@@ -181,6 +192,8 @@ def select(
         As in `hmoe_stats.fit`; held-out rows count as many.
     **options
         Further keywords of `hmoe_stats.fit`, such as the penalty; a `laplace_scale` is of gatings with a Laplace gate.
+    rng : int, numpy.random.SeedSequence, Generator or BitGenerator, optional
+        Instead of `seed`. An int is the seed; of others one number is drawn, which is.
 
     Returns
     -------
@@ -196,7 +209,7 @@ def select(
     shapes = list(dict.fromkeys(check_k2(k2) for k2 in _some("shapes", SHAPES if shapes is None else shapes)))
     criteria = [criteria] if isinstance(criteria, str) else criteria
     criteria = tuple(dict.fromkeys(check_known("criteria", name, CRITERIA) for name in _some("criteria", criteria)))
-    given = taken(X, y, weights, stacklevel=3)
+    given = taken(X, y, weights, stacklevel=4)
     X, y, weights, options = given.X, given.y, given.weights, given.options(options)
     n = len(check_data(X, y)[1])
     check_weights(weights, n, ("X", X), ("y", y))
