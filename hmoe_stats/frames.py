@@ -127,14 +127,6 @@ class Given(NamedTuple):
     design: Design | None = None  # of a frame
     notes: tuple = ()  # what was left out
 
-    def frame(self):
-        """X as a DataFrame of numbers, with the names of the covariates; as it is, if it was none."""
-        if self.design is None:
-            return self.X
-        import pandas as pd
-
-        return pd.DataFrame(self.X, columns=list(self.design.x_names))
-
     def told(self, fit):
         """A fit to these data, which keeps the design, and says what was left out."""
         if self.design is None:

@@ -891,10 +891,9 @@ def fit(
         for note in notes:
             _say(f"note: {note}")
         if classes:
-            options = given.options(view) | {"seed": seed, "laplace_scale": scale, "weights": given.weights}
+            options = view | {"seed": seed, "laplace_scale": scale, "weights": counts}
             with _asked(given.notes):
-                table = given.frame()
-                found = hs.fit_categorical(table, given.y, gating=gatings[0], k2=shapes[0], **options)
+                found = hs.fit_categorical(X, response, gating=gatings[0], k2=shapes[0], **options)
             print(strict_json(own.classes_as_json(found, notes)) if as_json else own.classes_text(found, rows))
             if save is not None:
                 _save(found, save)

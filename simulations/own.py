@@ -111,7 +111,8 @@ def classes_as_json(fit, notes):
         "y": fit.y_name, "x": fit.x_names, "n": len(fit.data.X), "gating": fit.measure.gating, "k2": fit.measure.k2,
         "classes": fit.classes, "log_likelihood": fit.log_likelihood, "status": fit.status,
         "converged": fit.converged, "message": fit.message, "score_norm": fit.score_norm, "n_iter": fit.n_iter,
-        "active_bounds": fit.active_bounds, "warnings": list(fit.warnings), "notes": notes,
+        "active_bounds": fit.active_bounds,
+        "warnings": [text for text in fit.warnings if text not in notes], "notes": notes,
         "parameters": fit.measure.to_dict(), "penalised_log_likelihood": fit.penalised_log_likelihood,
         "ridge": {"gates": fit.ridge[0], "experts": fit.ridge[1]},
     }  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 
 import hmoe_stats as hs
 from hmoe_stats.fitting.class_problem import ClassProblem
+from hmoe_stats.frames import RowsLeftOut
 from hmoe_stats.gates import GATINGS
 
 VIEWS = {"all": {}, "some": {"gate_columns": (2, 0), "expert_columns": (1,)}}
@@ -431,3 +432,23 @@ def test_any_data_have_a_fit(number):
     np.testing.assert_allclose(P.sum(axis=1), 1.0)
     assert np.isfinite(fit.penalised_log_likelihood)
     assert fit.log_likelihood == pytest.approx(fit.log_density(X, y).sum(), rel=1e-6, abs=1e-6)
+
+
+def test_frames_are_taken_as_by_other_fits_and_a_saved_fit_reads_new_ones(rng, tmp_path):
+    frame = pd.DataFrame({"size": rng.normal(size=80), "colour": rng.choice(["blue", "green", "red"], 80)})
+    frame.loc[3, "size"] = np.nan
+    y = np.where(frame["colour"] == "red", "a", np.where(frame["size"] > 0, "b", "c"))
+    with pytest.warns(RowsLeftOut, match="1 of 80 rows"):
+        fit = hs.fit_categorical(frame, y, "SS", (2,), n_starts=2, gate_columns=["colour"])
+    whole = frame.drop(index=3)
+    dummies = np.column_stack([whole["size"], whole["colour"] == "green", whole["colour"] == "red"]).astype(float)
+    plain = hs.fit_categorical(dummies, np.delete(y, 3), "SS", (2,), n_starts=2, gate_columns=[1, 2])
+    assert fit.measure == plain.measure
+    assert fit.x_names == ("size", "colour[green]", "colour[red]")
+    assert fit.warnings[0].startswith("1 of 80 rows left out")
+    fit.save(tmp_path / "fit.json")
+    again, new = hs.CategoricalResult.load(tmp_path / "fit.json"), whole[["colour", "size"]].assign(more=1)
+    np.testing.assert_array_equal(again.predict_proba(new), plain.predict_proba(dummies))
+    np.testing.assert_array_equal(again.log_density(new, np.delete(y, 3)), plain.log_density(dummies, np.delete(y, 3)))
+    found = hs.specialization(again, new, np.delete(y, 3), n_boot=0)
+    assert found.values == hs.specialization(plain, dummies, np.delete(y, 3), n_boot=0).values

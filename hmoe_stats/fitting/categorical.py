@@ -24,6 +24,7 @@ from ..arguments import (
     takes_rng,
 )
 from ..categorical import CategoricalMeasure, Rows, as_categorical, coded
+from ..frames import takes_frames
 from ..tree import check_view
 from . import class_starts, shapes, starts
 from .class_problem import ClassProblem, Climb
@@ -43,6 +44,7 @@ FINISHES = 5  # climbs at most to the last tolerance, each with a fresh memory
 LOOSE = 1e-10  # of a race: an iteration that raises the value by a smaller share of it ends a climb
 
 
+@takes_frames
 @takes_rng
 @one_thread
 def fit_categorical(
@@ -64,7 +66,8 @@ def fit_categorical(
 
     Parameters
     ----------
-    X : array_like, (n, d); (n,) where d = 1
+    X : array_like, (n, d); (n,) where d = 1; or DataFrame, (n, ...)
+        Of a frame columns of categories become dummies, and rows with missing values are left out, as in `fit`.
     y : array_like, (n,)
         Labels of at least two classes, all text, all numbers or all logical. Classes are sorted; the last one is the
         reference of `CategoricalMeasure`, which the ridge knows nothing of.

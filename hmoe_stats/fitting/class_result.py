@@ -11,6 +11,7 @@ from scipy.linalg import block_diag
 from .. import kernels
 from ..arguments import check_number, shown
 from ..categorical import CategoricalMeasure, Rows
+from ..frames import Design, as_covariates
 from ..names import default_x_names, given, visible
 from ..tree import LINE
 from .result import in_words
@@ -57,6 +58,8 @@ class CategoricalResult:
         Names of the columns of X and of y, as the data bring them.
     data : Rows or None
         X, codes of classes and weights of the rows that count; None of a fit that was loaded, see `with_data`.
+    design : Design or None
+        How covariates come from a frame, of a fit to one: its methods take frames then.
     """
 
     measure: CategoricalMeasure
@@ -75,6 +78,7 @@ class CategoricalResult:
     x_names: tuple = ()
     y_name: str = "y"
     data: Rows | None = None
+    design: Design | None = None
 
     def __post_init__(self):
         if not self.x_names:
@@ -151,23 +155,23 @@ class CategoricalResult:
 
     def predict_proba(self, X):
         """Probability of each class given x, (m, C), rows sum to 1."""
-        return self.measure.predict_proba(X)
+        return self.measure.predict_proba(as_covariates(self, X))
 
     def predict(self, X):
         """The likeliest class given x, (m,) labels."""
-        return self.measure.predict(X)
+        return self.measure.predict(as_covariates(self, X))
 
     def gate_weights(self, X):
         """Prior probability of each expert given x: (m, K), rows sum to 1."""
-        return self.measure.gate_weights(X)
+        return self.measure.gate_weights(as_covariates(self, X))
 
     def responsibilities(self, X, y):
         """Posterior probability of each expert given x and the class y: (m, K), rows sum to 1."""
-        return self.measure.responsibilities(X, y)
+        return self.measure.responsibilities(as_covariates(self, X), y)
 
     def log_density(self, X, y):
         """log p(y | x) of each row, (m,)."""
-        return self.measure.log_density(X, y)
+        return self.measure.log_density(as_covariates(self, X), y)
 
     # -- how well parameters are known --------------------------------------------------------------------------------
     def with_data(self, X, y, weights=None):
@@ -178,7 +182,7 @@ class CategoricalResult:
         ValueError
             If they are no data, or not those that were fitted.
         """
-        rows = self.measure.rows(X, y, weights)
+        rows = self.measure.rows(as_covariates(self, X), y, weights)
         args = self.measure.kernel_args()
         now = float(kernels.class_log_likelihood(*rows[:2], args, 0.0, rows.weights))
         if abs(now - self.log_likelihood) > 1e-9 * (abs(now) + len(rows.X)):
@@ -361,7 +365,8 @@ class CategoricalResult:
         from ..inference.saving import write_whole
 
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "data"}
-        values |= {"measure": self.measure.to_dict(), "format": FORMAT}
+        design = self.design and {"columns": self.design.columns, "levels": self.design.levels}
+        values |= {"measure": self.measure.to_dict(), "design": design, "format": FORMAT}
         write_whole(path, json.dumps(values, indent=1, allow_nan=False))
 
     @classmethod
@@ -378,6 +383,8 @@ class CategoricalResult:
             if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
                 raise ValueError("no such format")
             values["measure"] = CategoricalMeasure.from_dict(values["measure"])
+            if values.get("design") is not None:  # files from before there were designs have none
+                values["design"] = Design(**values["design"])
             for name in ("ridge", "active_bounds", "warnings", "x_names"):
                 values[name] = tuple(values[name])
             return cls(**values)
