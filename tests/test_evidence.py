@@ -15,6 +15,7 @@ import hmoe_stats as hs
 from hmoe_stats import theory
 from simulations import UserError, certificates, cli, ends, evidence, evidence_figure, words
 from simulations.cli import app
+from simulations.store import Store
 from simulations.study import load_study, shipped_studies
 from simulations.summary import Summary, verdict
 
@@ -544,6 +545,9 @@ def unpacked(tmp_path_factory):
 
 @pytest.mark.parametrize("name", sorted(file.name.removesuffix(".sqlite.gz") for file in (SHIPPED / "cells").glob("*")))
 def test_the_cells_that_ship_are_all_there_and_make_the_slopes_that_ship(name, unpacked):
+    if load_study(name).kind == "applied":
+        the_tables_of_an_applied_study_are_those_of_its_cells(name, unpacked / f"{name}.sqlite")
+        return
     study, frame, _, others = cli._looked_up(name, unpacked / f"{name}.sqlite", "plot")
     cells = frame[["gating", "k2", "n", "replicate"]].drop_duplicates()
     assert len(cells) == len(study.gatings) * len(study.k2) * len(study.sizes) * study.replicates
@@ -556,6 +560,18 @@ def test_the_cells_that_ship_are_all_there_and_make_the_slopes_that_ship(name, u
         pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(made)), pd.read_csv(file), rtol=1e-5, atol=1e-9)
         made = ends.table(study, others["ends"]).to_csv(index=False, float_format="%.6g")
         assert made == (SHIPPED / name / "ends.csv").read_text(encoding="utf-8")
+
+
+def the_tables_of_an_applied_study_are_those_of_its_cells(name, path):
+    study = load_study(name)
+    with Store(path, study) as store:
+        assert len(store.statuses()) == study.n_cells
+        assert "failed" not in store.statuses().values()
+    scores, differences, _ = cli._applied(study, path, "plot")
+    for table, made in (("scores", scores), ("differences", differences)):
+        made = made.to_csv(index=False, float_format="%.6g")
+        there = pd.read_csv(SHIPPED / name / f"{table}.csv")
+        pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(made)), there, rtol=1e-5, atol=1e-9)
 
 
 def test_most_fits_of_small_samples_lie_on_the_variance_floor_and_none_of_large_ones():

@@ -278,11 +278,8 @@ def test_classes_on_any_data(case, n_classes, how):
     share = np.bincount(y) / n  # a constant model, whose ridge is 0
     alone = n * (share[share > 0] * np.log(share[share > 0])).sum()
     assert alone - 1e-6 * (1.0 + abs(alone)) <= fit.penalised_log_likelihood <= 1e-9
-    reach = np.abs(X).max(axis=0)  # what rounding does to logits, far from 0 in units of their spread
-    G = fit.measure
-    size = sum((np.abs(part) @ reach).max() for part in (G.a, G.omega, G.eta)) + np.abs(G.tau).max()
-    slack = 1e-6 + 1e-14 * n * size
-    assert fit.log_likelihood == pytest.approx(fit.log_density(X, y).sum(), rel=1e-6, abs=slack)
+    if (np.abs(X).max(axis=0) <= 1e8 * np.maximum(X.std(axis=0), 1e-300)).all():  # else rounding moves logits
+        assert fit.log_likelihood == pytest.approx(fit.log_density(X, y).sum(), rel=1e-6, abs=1e-6)
 
 
 @examples(0.1)

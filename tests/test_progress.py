@@ -215,6 +215,8 @@ def test_a_study_stores_no_fit_that_was_interrupted(monkeypatch):
         status = "interrupted"
 
     class Study:
+        kind = "simulation"
+
         def sample(self, *key):
             return np.zeros((3, 1)), np.zeros(3), None
 
