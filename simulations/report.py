@@ -139,7 +139,10 @@ def inline_svg(figure, study):
 
 # -- parts of the page ------------------------------------------------------------------------------------------------
 def _facts(study, statuses, sources):
-    """Pairs (term, HTML)."""
+    """Pairs (term, HTML): what a report of a simulation should say (ADEMP; Morris, White and Crowther 2019), in order.
+
+    Aims; data: truths, samples, covariates; estimands; methods: gatings, sizes, box; performance measures.
+    """
     counts = Counter(statuses.values())
     without = counts["max_iter"] + counts["degenerate"]
     done = f"{len(statuses)} of {len(study.cells())} done: {counts['converged']} converged, {counts['boundary']} with "
@@ -154,20 +157,24 @@ def _facts(study, statuses, sources):
         f"hmoe-stats {version}, source <code>{hash}</code>" for version, hash in (map(html_text, s) for s in sources)
     )
     table = "random, one for each replicate" if study.random else "a table, in the study file"
+    yield "Aims", html_text(study.title or "not stated")
     yield "Truth", html_text(study.truth if isinstance(study.truth, str) else table)
-    yield "Gatings", html_text(", ".join(study.gatings))
     if study.data_gating:
         yield "Gating of the data", html_text(f"{study.data_gating}, whatever is fitted")
-    yield "Fitted k2", html_text(" and ".join(map(text_of, study.k2)))
     yield "Sample sizes", html_text(", ".join(map(str, study.sizes)))
     yield "Replicates", str(study.replicates)
     yield "Covariates", html_text(f"{study.x.law}, {law}")
     if study.data == "lattice":
         yield "Data", html_text(f"counts on a lattice of (x, y), for variances from {study.fit.bounds.nu[0]:g}")
+    yield "Estimands", html_text("; ".join(study.primary) or "none named as primary: all in the tables are exploratory")
+    yield "Gatings", html_text(", ".join(study.gatings))
+    yield "Fitted k2", html_text(" and ".join(map(text_of, study.k2)))
     if study.fit.estimator == "em":
         yield "Estimator", html_text(_em(study.fit))
     else:
         yield "Box of the fits", html_text(stated)
+    measures = f"rates of {', '.join(study.statistics)} of errors over replicates"
+    yield "Performance", html_text(f"{measures}, with 95 % Monte Carlo intervals")
     yield "Seed", html_text(seeds)
     yield "Cells", html_text(done)
     if study.beside:

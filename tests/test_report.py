@@ -326,6 +326,17 @@ def test_facts_of_a_study_of_em():
     assert "Box of the fits" not in text
 
 
+def test_facts_are_those_that_reports_of_simulations_should_have_in_their_order():
+    named = Study(**tomllib.loads(STUDY) | {"primary": ["tau of each expert, m = 2"], "title": "Which <way>?"})
+    found = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", render(named, STUDY, results({}), slopes())))
+    aims = [found[name] for name in ("Aims", "Estimands", "Performance")]
+    rates = f"rates of {', '.join(named.statistics)} of errors over replicates, with 95 % Monte Carlo intervals"
+    assert aims == ["Which &lt;way&gt;?", "tau of each expert, m = 2", rates]
+    order = [name for name in found if name in ("Aims", "Truth", "Estimands", "Gatings", "Performance")]
+    assert order == ["Aims", "Truth", "Estimands", "Gatings", "Performance"]
+    assert "all in the tables are exploratory" in render(study(), STUDY, results({}), slopes())
+
+
 # -- from the command line --------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
