@@ -388,3 +388,13 @@ def test_a_scale_that_is_none_is_refused(gating, scale, said):
     _, X, y = sampled("SS", 60)
     with pytest.raises(ValueError, match=re.escape(said)):
         hs.fit(X, y, gating, (2,), laplace_scale=scale)
+
+
+def test_a_start_whose_scale_is_the_same_but_for_rounding_is_one():
+    G = hs.datasets.truth("C2", "LL")
+    X, y = hs.sample(G, 500, x=hs.Uniform(-3, 3), seed=np.random.SeedSequence(2025, spawn_key=(500, 0)))
+    scales = {"laplace_scale": X.std()}, {}
+    stated, left = (hs.fit(X, y, "LL", G.k2, start=G, n_starts=1, **scale) for scale in scales)
+    assert stated.log_likelihood == pytest.approx(left.log_likelihood, rel=1e-12)
+    with pytest.raises(ValueError, match="start must have laplace_scale"):
+        hs.fit(X, y, "LL", G.k2, start=G, n_starts=1, laplace_scale=1.001 * X.std())

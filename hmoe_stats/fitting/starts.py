@@ -31,6 +31,9 @@ def key(seed, gating, k2):
     return np.random.SeedSequence(seed.entropy, spawn_key=spawn)
 
 
+ROUNDING = 1e-12  # relative, of Laplace scales that are the same: per standard deviation, and back
+
+
 def check_start(start, gating, k2, X, y, weights=None, view=None):
     """Return `start`, of a fit its measure; a `ValueError` unless it is None or a start of this model on these data.
 
@@ -43,8 +46,10 @@ def check_start(start, gating, k2, X, y, weights=None, view=None):
     view = check_view(gating, d) if view is None else view
     for name, value in view.items():
         mine = getattr(start, name)
-        if not np.array_equal(mine, value) if name == "laplace_scale" else mine != value:
+        if not np.allclose(mine, value, rtol=ROUNDING, atol=0.0) if name == "laplace_scale" else mine != value:
             raise ValueError(f"start must have {name} = {_written(value)}; got {_written(mine)}")
+    if not np.array_equal(start.laplace_scale, view["laplace_scale"]):  # another last bit of the same scale
+        start = start.replace(laplace_scale=view["laplace_scale"])
     check_reach(start, X, y, weights)
     return start.wide()
 
