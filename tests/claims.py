@@ -718,9 +718,9 @@ def none_doubted(of):
 
 
 # -- fields: coverage -------------------------------------------------------------------------------------------------
-def coverage(of, n, what, kind="hessian", digits="1"):
+def coverage(of, n, what, kind="hessian", digits="1", file="coverage"):
     """The smallest and the largest coverage, in per cent, of ``parameters``, the ``band`` or ``functions``."""
-    found = 100 * _covered(of, n, what, kind)
+    found = 100 * _covered(of, n, what, kind, file)
     return f"{found.min():.{digits}f} to {found.max():.{digits}f}"
 
 
@@ -736,9 +736,9 @@ def lowest(of, n):
     return f"{name} under {gating}"
 
 
-def _covered(of, n, what, kind="hessian"):
+def _covered(of, n, what, kind="hessian", file="coverage"):
     """The coverage by gating, and of functions by function."""
-    table = read(of, "coverage")
+    table = read(of, file)
     table = table[(table["n"] == int(n)) & (table["kind"] == kind)]
     parameter, band = table["quantity"].str.contains("[", regex=False), table["quantity"] == "mean, band"
     table = table[{"parameters": parameter, "band": band, "functions": ~parameter & ~band}[what]]

@@ -345,6 +345,9 @@ CLAIMS = {
         mean are short at n = 500, too ({coverage 500 band digits=0} %),
         ... each of which {samples} samples tell to {tells} %.
         ... was set to {samples}
+        ... holds parameters in {coverage 5000 parameters file=penalised} % of cases at n = 5000 and in
+        {coverage 500 parameters file=penalised} % at n = 500, functions in {coverage 5000 functions file=penalised} and
+        {coverage 500 functions file=penalised} %.
     """,
 }
 README = {  # sections of README.md, of which fields name their table
