@@ -5,6 +5,7 @@ within what samples, fits and SQLite can hold.
 """
 
 import re
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -94,6 +95,15 @@ Fitted = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), SHORT
 
 class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, str_max_length=500)
+
+    def model_copy(self, **changes):
+        """As pydantic has it, but for what was made of the old values and kept: it is made again."""
+        copy = super().model_copy(**changes)
+        for kind in type(self).__mro__:
+            for name, value in vars(kind).items():
+                if isinstance(value, cached_property):
+                    copy.__dict__.pop(name, None)
+        return copy
 
 
 class UniformX(Table):

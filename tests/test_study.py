@@ -280,6 +280,17 @@ def test_the_shipped_studies_load_under_their_names():
         assert {g for g in study.gatings if study.measure(g).gating == g} == set(study.gatings)
 
 
+def test_a_copy_of_a_study_keeps_nothing_that_was_made_of_the_old_values():
+    study = load_study("toy")
+    made = study.sizes, study.hash, study.law
+    other = study.model_copy(update={"n": [50, 70], "seed": study.seed + 1})
+    assert other.sizes == [50, 70]
+    assert other.n_cells == 2 * 2 * 2 * study.replicates
+    anew = Study.model_validate(study.model_dump(exclude_unset=True) | {"seed": other.seed})
+    assert other.hash == anew.hash != made[1]
+    assert (study.sizes, study.hash, study.law) == made
+
+
 def test_a_truth_may_be_written_out(read):
     table = load_study("toy").measure("SS").to_dict()
     study = Study(**tomllib.loads(TEXT) | {"truth": table, "gatings": ["SS"]})
