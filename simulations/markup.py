@@ -1,10 +1,17 @@
 """Parts of pages of HTML: text that cannot be markup, tables, lists, and figures within the page."""
 
+import importlib.resources
 import io
 import re
 from html import escape
 
 from .messages import visible
+
+
+def page_style():
+    """The style sheet of all pages: that of the report."""
+    page = (importlib.resources.files(__package__) / "report.html.in").read_text(encoding="utf-8")
+    return page.partition("<style>")[2].partition("</style>")[0]
 
 
 def html_text(text):

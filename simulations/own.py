@@ -6,7 +6,7 @@ from string import Template
 
 import numpy as np
 
-from .markup import bullets, definitions, html_table, html_text, plain_rows, svg_element
+from .markup import bullets, definitions, html_table, html_text, page_style, plain_rows, svg_element
 from .messages import visible
 
 TABLE = ("gating", "k2", "log_likelihood", "df", "status")  # of a selection, before its criteria
@@ -186,7 +186,6 @@ def page(found, source):
 
     fit, summary = found.fit, found.fit.summary()
     folder = importlib.resources.files(__package__)
-    style = (folder / "report.html.in").read_text(encoding="utf-8").partition("<style>")[2].partition("</style>")[0]
     title = f"{fit.y_name}: {fit.measure.gating} {fit.measure.k2}"
     facts = {"Covariates": ", ".join(fit.x_names)} | summary.facts
     facts |= {"Rows of the table": str(found.rows), "Effort": fit.effort, "Made by": f"hmoe-stats {hs.__version__}"}
@@ -194,7 +193,7 @@ def page(found, source):
     return Template((folder / "own.html.in").read_text(encoding="utf-8")).substitute(
         title=html_text(title),
         source=html_text(source),
-        style=style,
+        style=page_style(),
         facts=definitions((name, html_text(value)) for name, value in facts.items()),
         warnings=bullets([*found.notes, *found.warnings]),
         drawing=svg_element(figure(found), title, "fit"),

@@ -34,6 +34,21 @@ STATUS, LIKELIHOOD, ERRORS, PARAMETERS, CERTIFICATE = (
 
 
 # -- one row ----------------------------------------------------------------------------------------------------------
+NO_FIT = dict.fromkeys(("log_likelihood", "score_norm", "n_iter", "parameters", "certificate"))
+
+
+def of_fit(fit, certificate):
+    """What is kept of a fit, by the names of columns, with what it says of itself."""
+    return {
+        "status": str(fit.status),
+        "log_likelihood": float(fit.log_likelihood),
+        "score_norm": float(fit.score_norm),
+        "n_iter": int(fit.n_iter),
+        "parameters": fit.measure.to_dict(),
+        "certificate": certificate,
+    }
+
+
 def values_of(row, study_hash, finished):
     """The values of `COLUMNS` for a finished cell, a dict as `runner.run_cell` returns it, as SQLite gives them."""
     row = {"errors": None} | row | {"study_hash": study_hash, "finished": finished}

@@ -24,7 +24,7 @@ from . import UserError, pool
 from .estimators import estimate
 from .measures import DIED, FAILURES
 from .pace import Pace
-from .rows import name_of
+from .rows import NO_FIT, name_of, of_fit
 
 
 # -- one cell ---------------------------------------------------------------------------------------------------------
@@ -74,8 +74,7 @@ def _row(cell, found, seconds):
 
 
 def _failed(message):
-    gone = dict.fromkeys(("log_likelihood", "score_norm", "n_iter", "parameters", "certificate"))
-    return gone | {"status": "failed", "message": message}
+    return NO_FIT | {"status": "failed", "message": message}
 
 
 def _fitted(study, cell):
@@ -88,14 +87,7 @@ def _fitted(study, cell):
     gain = hs.log_likelihood(fit.measure, X, y, weights=counts, relative_to=study.source(cell.gating, cell.replicate))
     if not math.isfinite(fit.log_likelihood):
         raise ArithmeticError(f"the log-likelihood is {fit.log_likelihood}")
-    return {
-        "status": str(fit.status),
-        "log_likelihood": float(fit.log_likelihood),
-        "score_norm": float(fit.score_norm),
-        "n_iter": int(fit.n_iter),
-        "parameters": fit.measure.to_dict(),
-        "certificate": _certificate(fit) | {"gain": 2.0 * gain},
-    }
+    return of_fit(fit, _certificate(fit) | {"gain": 2.0 * gain})
 
 
 def _certificate(fit):

@@ -1,7 +1,7 @@
 """What a fit of categorical experts returns: the measure, how it was found, and how well it is known."""
 
 import json
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -365,7 +365,7 @@ class CategoricalResult:
         from ..inference.saving import write_whole
 
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "data"}
-        design = self.design and {"columns": self.design.columns, "levels": self.design.levels}
+        design = self.design and asdict(self.design)
         values |= {"measure": self.measure.to_dict(), "design": design, "format": FORMAT}
         write_whole(path, json.dumps(values, indent=1, allow_nan=False))
 

@@ -8,6 +8,7 @@ scikit-learn, with their own defaults but for what is said here.
 import math
 from typing import NamedTuple
 
+from ..rows import NO_FIT, of_fit
 from ..schema import GATINGS
 
 LESS, MORE, NEITHER = -1, 1, 0  # is better
@@ -76,15 +77,8 @@ class Model(NamedTuple):
     def row(self, split, k2, scales, n_starts, seed):
         """What the store keeps of a fit, as `applied.study.Applied.fitted` gives it."""
         fit = self._fit(split, k2, scales, n_starts, seed)
-        return {
-            "status": str(fit.status),
-            "log_likelihood": float(fit.log_likelihood),
-            "score_norm": float(fit.score_norm),
-            "n_iter": int(fit.n_iter),
-            "parameters": fit.measure.to_dict(),
-            "certificate": {"converged": bool(fit.converged), "message": str(fit.message)},
-            "errors": written(self._scores(fit, split)),
-        }
+        certificate = {"converged": bool(fit.converged), "message": str(fit.message)}
+        return of_fit(fit, certificate) | {"errors": written(self._scores(fit, split))}
 
     def _fit(self, split, k2, scales, n_starts, seed):
         from hmoe_stats import gates
@@ -172,8 +166,7 @@ class Reference(NamedTuple):
     def row(self, split, k2, scales, n_starts, seed):
         """As `Model.row`."""
         scores = self._clusters(split, seed) if self.name in CLUSTERS else self._predictions(split, seed)
-        none = dict.fromkeys(("score_norm", "n_iter", "parameters", "certificate", "log_likelihood"))
-        return none | {"status": "converged", "errors": written(scores)}
+        return NO_FIT | {"status": "converged", "errors": written(scores)}
 
     def _predictions(self, split, seed):
         import numpy as np

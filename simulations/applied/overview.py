@@ -52,7 +52,7 @@ def figure(folder):
 
 
 def _read(file):
-    return pd.read_csv(file, dtype={"k2": str}, keep_default_na=False, na_values=[""]).fillna({"k2": ""})
+    return pd.read_csv(file, dtype={"k2": str}).fillna({"k2": ""})
 
 
 def _forest(ax, part, names, value, title):

@@ -5,7 +5,7 @@ from string import Template
 
 import numpy as np
 
-from ..markup import html_table, html_text, plain_rows, svg_element
+from ..markup import html_table, html_text, page_style, plain_rows, svg_element
 from .tables import ALL
 
 MOST = 6  # panels of a figure
@@ -84,13 +84,12 @@ def page(study, text, declared, scores, differences):
         When it was declared, as `protocol.Protocol` says it.
     """
     folder = importlib.resources.files(__package__)
-    report = (folder / ".." / "report.html.in").read_text(encoding="utf-8")
     margin = f"Differences within {study.margin:g} are none that matters. Intervals of primary scores hold together."
     caption = {True: "Mean of the first primary score over splits, with 95 % intervals.", False: margin}
     title = study.title or study.name
     return Template((folder / "page.html.in").read_text(encoding="utf-8")).substitute(
         title=html_text(title),
-        style=report.partition("<style>")[2].partition("</style>")[0],
+        style=page_style(),
         declared=html_text(declared),
         drawing=svg_element(figure(study, scores, differences), title, study.name),
         caption=html_text(caption[len(study.tasks) <= MOST]),
