@@ -9,7 +9,7 @@ import importlib
 from .categorical import CategoricalMeasure
 from .diagnose import diagnose
 from .divergence import chi_square, hellinger, total_variation
-from .fitting import CategoricalResult, FitResult, Penalty, fit, fit_categorical, fit_em, fit_mle
+from .fitting import CategoricalResult, FitResult, Penalty, fit, fit_categorical, fit_categorical_mle, fit_em, fit_mle
 from .frames import design
 from .functionals import functional_errors
 from .inference import compare
@@ -50,6 +50,7 @@ __all__ = [
     "diagnose",
     "fit",
     "fit_categorical",
+    "fit_categorical_mle",
     "fit_em",
     "fit_mle",
     "fit_rate",

@@ -27,6 +27,7 @@ from .arguments import (
 )
 from .conditional import log_gates
 from .families import CATEGORICAL
+from .measure import as_measure
 from .tree import WIDE, Tree, frozen
 
 ROWS = 512  # of which scores for every class are held at once
@@ -328,6 +329,12 @@ class CategoricalMeasure(Tree):
 def as_categorical(name, value):
     """Return `value` if it is a `CategoricalMeasure`, or that of a fit, else raise a `ValueError` that names it."""
     return CategoricalMeasure.like(name, value)
+
+
+def as_of_any_family(name, value):
+    """Return `value` if it is a measure of either family, or the measure of a fit, else raise a `ValueError`."""
+    categorical = isinstance(getattr(value, "measure", value), CategoricalMeasure)
+    return (as_categorical if categorical else as_measure)(name, value)
 
 
 def coded(y, n):

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import gates
 from .arguments import as_numbers, check_gating, check_known, check_seed, shown
+from .categorical import CategoricalMeasure
 from .likelihood import gate_weights
 from .measure import MixingMeasure
 
@@ -46,7 +47,16 @@ _P2 = {  # d = 2
     "L": ((((-0.8, 0.4), (0.9, -0.5)), ((1.2, 0.6), (-0.4, -0.9))), _TENDING),
     "Q": ((((0.1, -0.06), (-0.1, 0.06)), ((0.4, -0.2), (-0.4, 0.2))), _EVEN),
 }
-_TRUTHS = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4, "P2": _P2}
+_M2 = {  # categorical experts of three classes: tau and eta have a column for each class but the last
+    "tau": (((0.0, 1.1), (0.6, -0.1)),),
+    "eta": (((-0.2, -1.4), (2.0, -0.4)),),
+    "S": (((1.0, -1.0),), ((0.2, 0.0),)),
+    "L": (((-0.8, 0.9),), ((0.2, 0.0),)),
+    "Q": (((0.3, -0.3),), ((-1.2, 0.0),)),
+}
+_M2C = _M2 | {"tau": (((0.1, -0.5), (-0.8, 0.4)),), "eta": (((1.3, 0.5), (0.0, 0.0)),)}
+_CLASSED = {"M2": _M2, "M2C": _M2C}
+_TRUTHS = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4, "P2": _P2} | _CLASSED
 _LEVEL_1 = {  # slopes, or centres inside the support, and intercepts, by the number of covariates
     1: {
         "S": (((0.4,), (-0.4,)), (0.2, 0.0)),
@@ -107,19 +117,21 @@ def truth(name, gating="SS"):
 
     Parameters
     ----------
-    name : {"C0", "C2", "C3", "C4", "P2"}
+    name : {"C0", "C2", "C3", "C4", "P2", "M2", "M2C"}
         - ``"C0"`` and ``"C2"``: two groups of two experts; C0 is fitted exactly, C2 with three experts a group.
         - ``"C3"``: two groups of three experts, to be fitted with five, so that cells of three can occur while some
           expert of each group is fitted by one.
         - ``"C4"``: two groups of one expert, to be fitted with three: their level-2 gates are not identified.
         - ``"P2"``: two groups of two experts over the plane.
+        - ``"M2"`` and ``"M2C"``: one group of two categorical experts of three classes; the second one of M2C is
+          constant, its slopes vanish.
     gating : str
         A word of two letters S, L, Q; each level takes the slopes (S, Q) or centres (L) that belong to its letter.
 
     Returns
     -------
-    MixingMeasure
-        With d = 1 (P2: d = 2) and all variances 0.4.
+    MixingMeasure or CategoricalMeasure
+        With d = 1 (P2: d = 2), and variances 0.4.
 
     Raises
     ------
@@ -130,19 +142,13 @@ def truth(name, gating="SS"):
     first, second = check_gating(gating)
     tau = np.concatenate(values["tau"])
     omega, beta = values[second]
-    eta, omega = (np.concatenate(slopes).reshape(tau.size, -1) for slopes in (values["eta"], omega))
+    eta, omega = (np.concatenate(slopes).reshape(len(tau), -1) for slopes in (values["eta"], omega))
+    k2 = [len(group) for group in values["tau"]]
+    gates_of_2 = {"gating": gating, "k2": k2, "omega": omega, "beta": np.concatenate(beta)}
+    if name in _CLASSED:
+        return CategoricalMeasure(**gates_of_2, a=[[0.0]], b=[0.0], eta=eta[..., None], tau=tau)
     a, b = _LEVEL_1[eta.shape[1]][first]
-    return MixingMeasure(
-        gating=gating,
-        k2=[len(group) for group in values["tau"]],
-        a=a,
-        b=b,
-        omega=omega,
-        beta=np.concatenate(beta),
-        eta=eta,
-        tau=tau,
-        nu=np.full(tau.size, 0.4),
-    )
+    return MixingMeasure(**gates_of_2, a=a, b=b, eta=eta, tau=tau, nu=np.full(tau.size, 0.4))
 
 
 def random_truth(seed, gating="SS", separation=(3.0, np.inf)):

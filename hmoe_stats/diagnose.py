@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import null_space
 
 from . import identify
 from .arguments import check_k2
+from .categorical import as_of_any_family
 from .frames import as_covariates
 from .matching import expert_distances
-from .measure import as_wide
-from .quadrature import nodes
+from .quadrature import Average, nodes
 from .sampling import as_law
 from .theory.derivatives import gates
 from .theory.kappa import kappa_eta
@@ -26,6 +27,7 @@ _BEYOND = 0.02  # probability of covariates beyond a Laplace centre
 _FAR = 10.0  # distance of a Laplace centre with d > 1, in standard deviations
 _SURE, _MIXED, _STEP = 0.99, 0.05, 1e-3  # a gate above the first is sure; probability that it is not
 _RATIO = 100.0  # of variances
+_WEAK = 1e-5  # information of a row about categorical experts: M2 has 2e-4, a tree of (2, 2) and d = 1 1e-16
 # Standard deviations of x, or one over them, at which the unit of x matters: motorcycle data and one gate of two have a
 # log-likelihood of -146.7, -116.1 and -100.2 with x in units ten times as large, as it comes and ten times as small.
 _UNIT = 5.0
@@ -94,7 +96,7 @@ def diagnose(G, k2=None, x=None):
 
     Parameters
     ----------
-    G : MixingMeasure or FitResult
+    G : MixingMeasure, CategoricalMeasure, or a fit of either
         A truth, or a fit.
     k2 : sequence of int, optional
         Number of experts that are, or will be, fitted in each group, when `G` is the truth; by default those of `G`.
@@ -122,7 +124,10 @@ def diagnose(G, k2=None, x=None):
         - ``"close experts"`` (distance, the root of E(gap of means)^2 / nu + (relative gap of nu)^2);
         - ``"little mass"`` (expected gate probability, of an expert within its group);
         - ``"steep gate"``: nearly a step in x (probability that no component has a gate above 0.99);
-        - ``"unequal variances"`` (largest over smallest);
+        - ``"unequal variances"`` (largest over smallest); of categorical experts instead
+        - ``"constant expert"``: all its slopes vanish, so that copies of it are not identified (fitted experts over
+          those there are), and ``"weak information"``: some direction, translations of gates aside, that the expected
+          information of a row hardly sees (its eigenvalue);
         - ``"not looked for"``: x is missing (number of kinds left out).
 
     Raises
@@ -135,15 +140,19 @@ def diagnose(G, k2=None, x=None):
     Thresholds are conventions, stated in the module. Averages over a law with d > 1 use fixed draws.
     """
     law = None if x is None else as_law(as_covariates(G, x))
-    G = as_wide("G", G)
+    G = as_of_any_family("G", G).wide()
     k2 = G.k2 if k2 is None else check_k2(k2)
-    found = [*_counts(G, k2, law), *_variances(G)]
+    found = [*_counts(G, k2, law), *(_constants(G, k2) if G.family.classed else _variances(G))]
     if law is None:
         text = f"x is missing: {', '.join(_NEED_X)} not looked for"
         advice = "give the law of the covariates as x"
         found.append(Finding("note", "not looked for", "covariates", text, float(len(_NEED_X)), advice))
     else:
-        X, weights = nodes(law, (G,), _DRAWS, seed=0)
+        if G.family.classed:
+            X, weights = Average(law, (G,)).fine
+            found += _information(G, X, weights)
+        else:
+            X, weights = nodes(law, (G,), _DRAWS, seed=0)
         found += _over_x(G, law, X, np.full(len(X), 1.0 / len(X)) if weights is None else weights)
     rank = {"serious": 0, "caution": 1, "note": 2}
     return Diagnosis(tuple(sorted(found, key=lambda f: rank[f.severity])))
@@ -158,15 +167,15 @@ def _counts(G, k2, x):
         yield Finding("serious", "too few experts", "k2", text, float(sum(k2)), "fit at least as many as there are")
     for gate in found:
         if gate.identified != "always" and gate.fitted > gate.true:
-            yield _unidentified(gate, G.gating)
+            yield _unidentified(gate, G)
 
 
-def _unidentified(gate, gating):
+def _unidentified(gate, G):
     where, things, names = ("level 1", "groups", "a and b") if gate.level == 1 else ("", "experts", "omega and beta")
     verb, severity = ("are", "serious") if gate.identified == "never" else ("can be", "caution")
     text = f"{gate.fitted} {things} fitted on {gate.true}: {gate.why}, and {names} {verb} unidentified"
-    if gate.level == 2 and gate.why == identify.DOUBLED:
-        slowest = 0.5 / kappa_eta(max(gate.tilted, 2), gating, tilted=gate.tilted > 0)
+    if gate.level == 2 and gate.why == identify.DOUBLED and not G.family.classed:
+        slowest = 0.5 / kappa_eta(max(gate.tilted, 2), G.gating, tilted=gate.tilted > 0)
         text += f" (eta down to n^(-{slowest:.3g}))"
     advice = f"report neither {names.replace('and', 'nor')}"
     if gate.why == identify.DOUBLED:
@@ -180,6 +189,33 @@ def _variances(G):
         largest, smallest = _label(G, G.nu.argmax()), _label(G, G.nu.argmin())
         text = f"the variance of {largest} is {ratio:.3g} times that of {smallest}"
         yield Finding("caution", "unequal variances", "experts", text, ratio, "see that the box of nu holds both")
+
+
+def _constants(G, k2):
+    """Categorical experts that do not look at x, fitted with one more: see `hmoe_stats.theory.classes`."""
+    more = sum(k2) / G.n_experts
+    for e in np.flatnonzero(np.abs(G.eta).max(axis=(1, 2)) == 0):
+        if more > 1:
+            text = "all its slopes vanish: two copies of it with its mean write the same density, whatever the gate"
+            advice = "report probabilities of cells, not of its copies"
+            yield Finding("serious", "constant expert", f"expert {_label(G, e)}", text, more, advice)
+
+
+def _information(G, X, weights):
+    """A direction that rows hardly see, of those that are no translations of gates."""
+    translations, places = [], {name: np.arange(G.n_parameters)[where] for name, where in G.slices.items()}
+    for wide, flat, first, last, gate in G.gate_parts():
+        slopes = places[wide].reshape(-1, G.d)[first:last]
+        alone = last - first == 1
+        translations += [np.eye(G.n_parameters)[places[flat][first:last]].sum(axis=0)]
+        translations += list(np.eye(G.n_parameters)[slopes.T].sum(axis=1)) if gate.translates or alone else []
+    basis = null_space(np.array(translations))
+    smallest = float(np.linalg.eigvalsh(basis.T @ G.information(X, weights) @ basis)[0])
+    if smallest < _WEAK:
+        text = f"the expected information of a row is {smallest:.2g} in some direction"
+        advice = "read probabilities of classes: parameters need many more than that many rows to the minus one"
+        severity = "serious" if smallest < 1e-4 * _WEAK else "caution"
+        yield Finding(severity, "weak information", "parameters", text, smallest, advice)
 
 
 # -- averages over the covariates -------------------------------------------------------------------------------------
@@ -297,7 +333,7 @@ def _close_experts(G, law):
     for i, j in zip(*np.triu_indices(G.n_experts, 1), strict=True):
         if distance[i, j] < _CLOSE:
             near = float(distance[i, j])
-            text = f"they are {near:.2g} standard deviations apart over x"
+            text = f"they are {near:.2g} {'logits' if G.family.classed else 'standard deviations'} apart over x"
             same = near < _SAME
             advice = "count them as one" if same else "expect slow rates until n is large enough to tell them apart"
             where, severity = f"experts {_label(G, i)} and {_label(G, j)}", "serious" if same else "caution"

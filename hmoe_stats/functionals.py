@@ -23,7 +23,7 @@ def functional_errors(G, G0, x, weight=0.01):
 
     Parameters
     ----------
-    G, G0 : MixingMeasure or FitResult
+    G, G0 : MixingMeasure, CategoricalMeasure, or a fit of either
         Fitted and true measure, as in `hmoe_stats.parameter_errors`, but their gatings may differ: functions of x are
         compared whatever gates they come from.
     x : Uniform, Normal or (n, d) array
@@ -46,7 +46,8 @@ def functional_errors(G, G0, x, weight=0.01):
         - ``"routing"`` (level 0): ``E sum_j |r_j - r*_j| / 2``, r_j the posterior probability of cell j given (x, y),
           the mean being over (x, y) under the truth.
 
-        Empty cells have a gate error only.
+        Empty cells have a gate error only. Of categorical experts mu_i is the vector of the probabilities of all
+        classes, and squares are those of its length.
 
     Raises
     ------
@@ -104,15 +105,25 @@ def _with_groups(G, values):
     return np.hstack([values, np.add.reduceat(values, G.offsets[:-1], axis=1)])
 
 
+def _expert_gaps(G, G0, expert, X):
+    """What leaves say less what the leaves of their cells say, (n, K): of lines, or class by class of probabilities."""
+    if G.family.classed:
+        gaps = G.expert_proba(X) - G0.expert_proba(X)[:, expert]
+        return list(np.moveaxis(gaps, 2, 0))
+    return [X @ (G.eta - G0.eta[expert]).T + (G.tau - G0.tau[expert])]
+
+
 def _leaf_rows(cells, gate, least):
     G, G0 = cells.fit.given, cells.true.given
     X, mean = cells.average.fine
     W, W0 = gate_weights(G, X), gate_weights(G0, X)
-    gaps = X @ (G.eta - G0.eta[cells.expert]).T + (G.tau - G0.tau[cells.expert])  # lines of leaves less those of cells
-    weight, square = mean @ W, mean @ (W * gaps**2)
     total = _over_cells(cells, W)
-    shift = np.divide(_over_cells(cells, W * gaps), total, out=np.zeros_like(total), where=total > 0)
-    cell_mean = np.sqrt(mean @ (W0 * shift**2))
+    weight, square, cell_mean = mean @ W, 0.0, 0.0
+    for gaps in _expert_gaps(G, G0, cells.expert, X):
+        square = square + mean @ (W * gaps**2)
+        shift = np.divide(_over_cells(cells, W * gaps), total, out=np.zeros_like(total), where=total > 0)
+        cell_mean = cell_mean + mean @ (W0 * shift**2)
+    cell_mean = np.sqrt(cell_mean)
     rows = []
     for j in range(G0.k1):
         for leaf in range(*experts_of(G0, j).indices(G0.n_experts)):
@@ -130,9 +141,25 @@ def _leaf_rows(cells, gate, least):
 
 
 def _routing(cells):
+    if cells.true.given.family.classed:
+        return _routing_to_classes(cells)
     X, mean = cells.average.few(_FEW)
     experts = cells.fit.given.n_experts + cells.true.given.n_experts
     return 0.5 * sum(mean[rows] @ _routing_at(cells, X[rows]) for rows in batches(len(X), _ROW * experts))
+
+
+def _routing_to_classes(cells):
+    """As `_routing`: y has C values, over which p* sum_j |r_j - r*_j| is summed."""
+    G, G0 = cells.fit.given, cells.true.given
+    X, mean = cells.average.fine
+    W, W0, P, P0 = gate_weights(G, X), gate_weights(G0, X), G.expert_proba(X), G0.expert_proba(X)
+    total = 0.0
+    for c in range(G0.n_classes):
+        joint, joint0 = W * P[:, :, c], W0 * P0[:, :, c]
+        r = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
+        r0 = joint0 / np.maximum(joint0.sum(axis=1, keepdims=True), 1e-300)
+        total = total + mean @ (joint0.sum(axis=1) * np.abs(_over_cells(cells, r) - r0).sum(axis=1))
+    return 0.5 * float(total)
 
 
 def _routing_at(cells, X):

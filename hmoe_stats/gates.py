@@ -75,13 +75,17 @@ class Monomial(Gate):
         """What slopes multiply, (n, d); X itself, and no copy, under softmax gates."""
         return X if self.power == 1 else X**self.power
 
-    def scores(self, X, slopes):
+    def scores(self, X, slopes, eps=0.0):
         """(n, m) scores without intercepts."""
         return self.features(X) @ slopes.T
 
-    def slope_derivative(self, X, slope):
+    def slope_derivative(self, X, slope, eps=0.0):
         """(n, d) derivative of the score in the slope."""
         return self.features(X)
+
+    def slope_curvature(self, X, slope, eps=0.0):
+        """(n, d, d) second derivative of the score in the slope: none."""
+        return np.zeros((*X.shape, X.shape[1]))
 
     def score_powers(self, X, slope, columns):
         """d^q e^s / d slope[columns], relative to e^s: {r: coefficient (n,) of d^r / ds^r}."""
@@ -194,15 +198,22 @@ class Distance(Gate):
         """X itself: centres are places in x."""
         return X
 
-    def scores(self, X, slopes):
-        """(n, m) scores without intercepts."""
-        return -np.linalg.norm(self.per_unit * (X[:, None] - slopes), axis=2)
+    def scores(self, X, slopes, eps=0.0):
+        """(n, m) scores without intercepts, of distances (||c (x - a)||^2 + eps^2)^(1/2)."""
+        return -_smoothed(np.linalg.norm(self.per_unit * (X[:, None] - slopes), axis=2), eps)
 
-    def slope_derivative(self, X, slope):
+    def slope_derivative(self, X, slope, eps=0.0):
         """(n, d) derivative of the score in the centre; 0 at the centre."""
         gap = self.per_unit * (X - slope)
-        distance = np.linalg.norm(gap, axis=1)[:, None]
+        distance = _smoothed(np.linalg.norm(gap, axis=1)[:, None], eps)
         return self.per_unit * np.divide(gap, distance, out=np.zeros_like(gap), where=distance > 0)
+
+    def slope_curvature(self, X, slope, eps=0.0):
+        """(n, d, d) second derivative of the score in the centre; 0 at the centre where eps is 0."""
+        u, c = self.slope_derivative(X, slope, eps), self.scale_over(X.shape[1])
+        distance = _smoothed(np.linalg.norm(self.per_unit * (X - slope), axis=1), eps)[:, None, None]
+        bend = u[:, :, None] * u[:, None] - np.diag(c**2)
+        return np.divide(bend, distance, out=np.zeros_like(bend), where=distance > 0)
 
     def score_powers(self, X, slope, columns):
         """As `Monomial.score_powers`, away from the kink, for at most two columns if d > 1."""
@@ -314,6 +325,10 @@ class Distance(Gate):
         at = 0.5 * (centre[low] + centre[high]) + (intercepts[low] - intercepts[high]) / (2.0 * c)
         within = (centre[low] < at) & (at < centre[high])
         return at[within], np.full(int(within.sum()), 2.0**-0.5 / c)
+
+
+def _smoothed(distance, eps):
+    return np.hypot(distance, eps) if eps else distance
 
 
 def meetings(slope, intercept, scale):

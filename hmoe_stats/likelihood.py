@@ -9,6 +9,7 @@ import numpy as np
 
 from . import kernels
 from .arguments import check_covariates, check_data, check_weighted_data, check_weights
+from .categorical import as_of_any_family
 from .frames import as_covariates
 from .measure import as_measure, as_wide
 
@@ -102,7 +103,7 @@ def gate_weights(G, X):
 
     Parameters
     ----------
-    G : MixingMeasure or FitResult
+    G : MixingMeasure, CategoricalMeasure or a fit of either
     X : array_like, (n, d); (n,) where d = 1
 
     Raises
@@ -110,7 +111,9 @@ def gate_weights(G, X):
     ValueError
         If G is not a measure, or X does not fit it or is not finite.
     """
-    X, G = as_covariates(G, X), as_measure("G", G)
+    X, G = as_covariates(G, X), as_of_any_family("G", G)
+    if G.family.classed:
+        return G.gate_weights(X)
     X = check_covariates(X, G.d)
     return kernels.gate_weights(X, G.kernel_args())
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arguments import shown
+from .categorical import as_of_any_family
 from .identify import Support, at_edge, averages_out, gate_identified, support_of
 from .likelihood import gate_weights
-from .measure import MixingMeasure, as_wide
 from .quadrature import Average
 from .sampling import as_law
+from .tree import Tree
 
 _FAR = 1e100  # edge of an unbounded support: no centre is clipped there
 _TIE = 1e-6  # weight of the gate slopes when groups are matched: it decides between groups with equal experts
@@ -24,8 +26,8 @@ _TIE = 1e-6  # weight of the gate slopes when groups are matched: it decides bet
 class Side:
     """A measure, its canonical form, and the weights of its groups and, within groups, of its experts."""
 
-    given: MixingMeasure  # as it came
-    measure: MixingMeasure  # with recentred canonical gates
+    given: Tree  # as it came
+    measure: Tree  # with recentred canonical gates
     groups: np.ndarray  # (k1,) sums to 1
     experts: np.ndarray  # (K,) sums to 1 within each group
 
@@ -137,7 +139,11 @@ def _side(G, canonical, average):
 
 def match(G, G0, x, any_gating=False):
     """Check the arguments and sort the components of G into the Voronoi cells of G0; gatings may differ if so said."""
-    G, G0 = as_wide("G", G), as_wide("G0", G0)
+    G, G0 = as_of_any_family("G", G).wide(), as_of_any_family("G0", G0).wide()
+    if not isinstance(G, type(G0)):
+        raise ValueError(f"G must be a {type(G0).__name__}, as G0 is; got a {type(G).__name__}")
+    if G0.family.classed and G.classes != G0.classes:
+        raise ValueError(f"G must have the classes of G0, {shown(G0.classes)}; got {shown(G.classes)}")
     alike = G.gating == G0.gating
     if not alike and not any_gating:
         raise ValueError(f"G must have the gating of G0, {G0.gating!r}; got {G.gating!r}")
@@ -178,7 +184,11 @@ def match(G, G0, x, any_gating=False):
 
 
 def expert_distances(G, G0, law):
-    """(K, K*): the root of E (d_eta' x + d_tau)^2 / nu* + (d_nu / nu*)^2."""
+    """(K, K*): the root of E (d_eta' x + d_tau)^2 / nu* + (d_nu / nu*)^2; of classes of E ||logits||^2."""
+    if G0.family.classed:
+        d_eta = G.eta[:, None] - G0.eta[None]
+        d_mean = d_eta @ law.mean(G.d) + G.tau[:, None] - G0.tau[None]
+        return np.sqrt((d_mean**2).sum(axis=2) + np.einsum("ijkc,ce,ijke->ij", d_eta, law.cov(G.d), d_eta))
     d_eta = G.eta[:, None] - G0.eta[None]
     d_mean = d_eta @ law.mean(G.d) + G.tau[:, None] - G0.tau[None]
     variance = np.einsum("ijc,ce,ije->ij", d_eta, law.cov(G.d), d_eta)

@@ -152,9 +152,9 @@ def as_wide(name, value):
     return as_measure(name, value).wide()
 
 
-def as_seeing_all(name, value):
-    """As `as_measure`; a `ValueError`, too, where gates or experts do not see all columns."""
-    measure = as_measure(name, value)
+def as_seeing_all(name, value, read=as_measure):
+    """As `read`; a `ValueError`, too, where gates or experts do not see all columns."""
+    measure = read(name, value)
     seen = {k: v for k, v in measure.view.items() if k.endswith("_columns")}
     if seen or not measure.laplace_scale.all():
         wanted = "have gates and experts that see all columns of x, as what is derived here takes the same x in both"

@@ -273,7 +273,10 @@ def _sign_changes(function, x, values):
 # -- lattices ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """Points (x, y): nodes X (m, d) of x with their probabilities `weights` (m,), and y (r,), multiples of `step`."""
+    """Points (x, y): nodes X (m, d) of x with their probabilities `weights` (m,), and y (r,), multiples of `step`.
+
+    Of categorical experts y are the numbers of the classes, and the step is 1.
+    """
 
     X: np.ndarray
     weights: np.ndarray
@@ -287,6 +290,8 @@ class Lattice:
 
     def densities(self, G):
         """(m, r) conditional densities p_G(y | x); times `step` they are probabilities of y given x."""
+        if G.family.classed:
+            return G.predict_proba(self.X)
         return np.exp(kernels.log_density(*self.rows, G.kernel_args(), 0.0)).reshape(len(self.X), -1)
 
     def probabilities(self, G):
@@ -295,12 +300,14 @@ class Lattice:
 
 
 def lattice(law, G, nu_min, fineness=1):
-    """The `Lattice` of a covariate law and a true measure, for fits with variances of at least `nu_min`.
+    """The `Lattice` of a covariate law and a true measure of any family, for variances of at least `nu_min`.
 
     See `hmoe_stats.sample_lattice`.
     """
     nu_min = check_number("nu_min", nu_min, "a positive number", lambda v: v > 0)
     fineness = check_whole("fineness", fineness)
+    if G.family.classed:
+        return Lattice(*_lattice_nodes(law, G, fineness), np.arange(G.n_classes), 1.0)
     if G.nu.min() < nu_min:
         raise ValueError(f"nu_min must not exceed the variances of G, {G.nu.min():g} the smallest; got {nu_min:g}")
     X, weights = _lattice_nodes(law, G, fineness)

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import kernels
 from .arguments import MOST_ROWS, as_floats, as_numbers, check_seed, check_whole, shown, takes_rng
-from .categorical import as_categorical
+from .categorical import as_categorical, as_of_any_family
 from .measure import as_wide
 from .quadrature import REACH, composite, lattice
 
@@ -304,7 +304,7 @@ def sample_lattice(G, n, x, seed, nu_min=0.04, fineness=1):
 
     Parameters
     ----------
-    G : MixingMeasure or FitResult
+    G : MixingMeasure, CategoricalMeasure or a fit of either
         With variances of at least `nu_min`; d = 1 or 2, unless x is an array.
     n : int
         Number of rows, from 1 to 1e12.
@@ -313,7 +313,8 @@ def sample_lattice(G, n, x, seed, nu_min=0.04, fineness=1):
     seed : int, numpy.random.SeedSequence or numpy.random.Generator
         The same seed gives the same sample.
     nu_min : float
-        The smallest variance that will be fitted: the floor of the box, by default that of the studies.
+        The smallest variance that will be fitted: the floor of the box, by default that of the studies. Categorical
+        experts have none: y takes the C classes, and the lattice is the model itself but for x.
     fineness : int
         Divides the step, and multiplies the nodes (of each coordinate).
     rng : int, numpy.random.SeedSequence, Generator or BitGenerator, optional
@@ -323,6 +324,7 @@ def sample_lattice(G, n, x, seed, nu_min=0.04, fineness=1):
     -------
     X : ndarray, (r, d)
     y : ndarray, (r,)
+        Numbers, or labels of the kind of ``G.classes``.
     counts : ndarray of int64, (r,)
         Positive, n in all: exactly multinomial. Points that were never drawn are left out.
 
@@ -346,13 +348,14 @@ def sample_lattice(G, n, x, seed, nu_min=0.04, fineness=1):
     1e-6 where d = 1: fitted centres that come so near the true ones still see points on both sides of them. The lattice
     in y covers 9 standard deviations of each expert: of 1e12 rows 2e-7 are expected beyond. Source: derived.
     """
-    G, n = as_wide("G", G), check_whole("n", n, 1, MOST_ON_LATTICE)
+    G, n = as_of_any_family("G", G).wide(), check_whole("n", n, 1, MOST_ON_LATTICE)
     if not G.laplace_scale.all():
         wanted = "have Laplace gates that see all covariates, as the lattice is graded to their centres"
         raise ValueError(f"G must {wanted}; got laplace_scale = {G.laplace_scale.tolist()} with all columns")
     rng = np.random.default_rng(check_seed(seed, np.random.SeedSequence, np.random.Generator))
     grid = lattice(as_law(x), G, nu_min, fineness)
     X, y = grid.rows
+    y = G.labels[y] if G.family.classed else y
     counts = _multinomial(rng, _multinomial(rng, n, grid.weights), grid.densities(G) * grid.step).ravel()
     drawn = counts > 0
     return X[drawn], y[drawn], counts[drawn]

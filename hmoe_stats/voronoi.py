@@ -11,6 +11,7 @@ from .arguments import check_known
 from .functionals import gate_errors, leaf_weights
 from .gates import of
 from .matching import experts_of, match, shares_of
+from .measure import as_measure
 from .theory.exponents import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
 
 FORMS = ("sharp", "published")
@@ -24,8 +25,9 @@ def parameter_errors(G, G0, x):
 
     Parameters
     ----------
-    G, G0 : MixingMeasure or FitResult
+    G, G0 : MixingMeasure, CategoricalMeasure, or a fit of either
         Fitted and true measure: the same gating and d; G has at least as many groups, and any number of experts.
+        Categorical ones have no nu; tau and eta are those of all classes, one vector an expert.
     x : Uniform, Normal or (n, d) array
         Law of the covariates. Matching, canonical forms and Laplace gate masses depend on it.
 
@@ -83,7 +85,7 @@ def _expert_rows(cells, j, leaf):
     if members.size:
         group_share = dict(zip(groups.tolist(), shares, strict=True))
         weights = cells.fit.experts[members] * [group_share[i] for i in fit.group[members].tolist()]
-        for name in ("omega", "eta", "tau", "nu"):
+        for name in ("omega", *true.family.arrays):
             constant = true.k2[j] == 1 and max(fit.k2[i] for i in groups) == 1
             if name != "omega" or not constant:
                 gap = getattr(fit, name)[members] - getattr(true, name)[leaf]
@@ -153,7 +155,7 @@ def voronoi_loss(G, G0, form="sharp", x=None):
     and L of order t^(2m). `functional_errors` has the cell means that see it.
     """
     check_known("form", form, FORMS, "'sharp' or 'published'")
-    cells = match(G, G0, x)
+    cells = match(as_measure("G", G), as_measure("G0", G0), x)
     loss = _in_functions if form == "sharp" and cells.any_gate_free() else _in_masses
     return float(loss(cells, form))
 

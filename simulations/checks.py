@@ -7,7 +7,8 @@ import itertools
 
 import numpy as np
 
-from hmoe_stats import log_density, sample
+from hmoe_stats import fit_categorical_mle, log_density, sample, sample_categorical
+from hmoe_stats.fitting import class_mle
 from hmoe_stats.fitting.problem import Problem, check_problem, free_parameters
 from hmoe_stats.fitting.starts import check_start, contains
 from hmoe_stats.sampling import MOST_ON_LATTICE
@@ -65,13 +66,23 @@ def box_findings(study):
         return
     bounds = study.fit.bounds.model_dump(exclude_none=True)
     for gating, replicate in itertools.product(study.gatings, study.truths) if bounds else ():
-        truth = study.measure(gating, replicate)
-        X, y = sample(truth, TRIED, x=study.law, seed=0)
-        problem = Problem(X, y, gating, truth.k2, bounds)
-        nearest = problem.to_measure(problem.from_measure(truth))
-        if not np.allclose(log_density(nearest, X, y), log_density(truth, X, y), rtol=1e-6, atol=1e-6):
+        if not _in_box(study.measure(gating, replicate), study.law, bounds):
             which = f"the truth of replicate {replicate}" if study.random else "the truth"
             yield f"note: fit.bounds: {which} lies outside this box under {gating}: errors will not fall to 0"
+
+
+def _in_box(truth, law, bounds):
+    """Whether what is nearest to a truth in a box is the same on data."""
+    if truth.family.classed:
+        X, y = sample_categorical(truth, TRIED, x=law, seed=0)
+        problem = class_mle.Problem(truth.rows(X, y), truth, truth.k2, class_mle.check_box(bounds))
+        nearest = truth.with_vector(problem.project(truth.to_vector()))
+        known = truth.log_density(X, y), nearest.log_density(X, y)
+    else:
+        X, y = sample(truth, TRIED, x=law, seed=0)
+        problem = Problem(X, y, truth.gating, truth.k2, bounds)
+        known = log_density(truth, X, y), log_density(problem.to_measure(problem.from_measure(truth)), X, y)
+    return np.allclose(*known, rtol=1e-6, atol=1e-6)
 
 
 def _sizes(study):
@@ -94,7 +105,8 @@ def _primary(study):
 
 
 def _model(study, truth, k2):
-    free, n, start = free_parameters(k2, truth.d), study.sizes[0], None
+    classed, n, start = truth.family.classed, study.sizes[0], None
+    free = sum(k2) * truth.per_expert if classed else free_parameters(k2, truth.d)
     if n <= free:
         yield f"n: k2 = {text_of(k2)} has {free} free parameters: expected more rows, got {n}"
         return
@@ -114,6 +126,10 @@ def _model(study, truth, k2):
         yield f"data: no {study.data} under {truth.gating}{floor}: {error}"
         return
     try:
+        if classed:
+            options = {"n_starts": 1, "max_iter": 1, "bounds": bounds}
+            fit_categorical_mle(*data[:2], truth.gating, k2, truth, weights=data[2], **options)
+            return
         X, y, gating, k2, weights, _ = check_problem(*data[:2], truth.gating, k2, data[2])
         check_start(start, gating, k2, X, y, weights)
         Problem(X, y, gating, k2, bounds or None, weights=weights)

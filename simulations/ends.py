@@ -24,7 +24,7 @@ BOUNDS += [SEPARATED]
 FITTED = STATUSES[:4]
 SETTLED = STATUSES[:2]  # converged, or on the boundary
 GAINS = ["gain", "gain_error"]
-_NAME = re.compile(rf"(?:log_)?({'|'.join(PARAMETERS)})\[([0-9]+)(?:,([0-9]+))?\]")  # of a parameter in a certificate
+_NAME = re.compile(rf"(?:log_)?({'|'.join(PARAMETERS)})\[([0-9]+(?:,[0-9]+)*)\]")  # of a parameter in a certificate
 
 
 def of_fit(parameters, certificate, box):
@@ -71,11 +71,13 @@ def _bound(name, values, box):
     found = _NAME.fullmatch(name)
     if not found:
         return SEPARATED
-    parameter, i, j = found.groups()
+    parameter, places = found.groups()
     bound = getattr(box, parameter)
     if bound is None:  # the fit's own box
         return parameter
-    value = values[parameter][int(i)] if j is None else values[parameter][int(i)][int(j)]
+    value = values[parameter]
+    for place in places.split(","):
+        value = value[int(place)]
     low, high = bound if isinstance(bound, list) else (-bound, bound)
     return f"{parameter}_{'low' if abs(value - low) <= abs(value - high) else 'high'}"
 

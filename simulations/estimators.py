@@ -1,16 +1,38 @@
 """The estimators that a study can ask for, `fit.estimator`.
 
-``"mle"`` is `hmoe_stats.fit_mle`. ``"em"`` is what the simulations of arXiv 2305.03288 use: EM from starts about the
-truth, each fitted expert beside a true one, which ends where the mean log-likelihood hardly rises, whatever n. It is
-here to be compared: over-specified likelihoods are flat, and where such a run ends is a matter of where it began.
+``"mle"`` is `hmoe_stats.fit_mle`; `hmoe_stats.fit_categorical_mle` where experts are categorical. ``"em"`` is what the
+simulations of arXiv 2305.03288 use: EM from starts about the truth, each fitted expert beside a true one, which ends
+where the mean log-likelihood hardly rises, whatever n. It is here to be compared: over-specified likelihoods are flat,
+and where such a run ends is a matter of where it began.
 """
 
 from dataclasses import replace
 
 
 def estimate(study, cell, X, y, counts):
-    """The `FitResult` of a cell, of its data X (n, d) and y (n,) with counts (n,), None of ordinary rows."""
+    """The fit of a cell, of its data X (n, d) and y (n,) with counts (n,), None of ordinary rows."""
+    if study.experts == "categorical":
+        return _of_classes(study, cell, X, y, counts)
     return (_em if study.fit.estimator == "em" else _mle)(study, cell, X, y, counts)
+
+
+def _of_classes(study, cell, X, y, counts):
+    import hmoe_stats as hs
+
+    start, options = study.measure(cell.gating, cell.replicate), study.fit.keywords()
+    del options["local"]  # as it always is
+    seed = study.fit_seed(cell.n, cell.replicate)
+    return hs.fit_categorical_mle(X, y, cell.gating, cell.k2, start, seed=seed, weights=counts, **options)
+
+
+def gain_over(truth, measure, X, y, counts):
+    """Log-likelihood of a measure less that of the truth, the difference taken row by row."""
+    import hmoe_stats as hs
+
+    if not truth.family.classed:
+        return hs.log_likelihood(measure, X, y, weights=counts, relative_to=truth)
+    gain = measure.log_density(X, y) - truth.log_density(X, y)
+    return float((gain if counts is None else counts * gain).sum())
 
 
 def _mle(study, cell, X, y, counts):

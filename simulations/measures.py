@@ -87,6 +87,7 @@ MEASURES = (  # in the order of a table's rows
 )
 
 
+OF_CLASSES = ("parameters", "functional")  # those that are measured of categorical experts, too
 SCORES = Measure("scores", 1, None)  # of applied studies: taken with the fit, on rows that no file keeps
 
 
@@ -94,7 +95,8 @@ def asked_by(study):
     """The measures that a study asks for, a tuple."""
     if study.kind == "applied":
         return (SCORES,)
-    return tuple(measure for measure in MEASURES if getattr(study.measures, measure.name, True))
+    known = [measure for measure in MEASURES if study.experts == "Gaussian" or measure.name in OF_CLASSES]
+    return tuple(measure for measure in known if getattr(study.measures, measure.name, True))
 
 
 def of_errors(errors):
@@ -171,10 +173,8 @@ def _each(kinds, truth, law, task):
 
 
 def _tried(rows, parameters, truth, law):
-    import hmoe_stats as hs
-
     try:
-        found = rows(hs.MixingMeasure.from_dict(json.loads(parameters)), truth, law)
+        found = rows(type(truth).from_dict(json.loads(parameters)), truth, law)
         return [_checked(*row) for row in found], ""
     except FAILURES as error:
         return None, f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")

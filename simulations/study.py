@@ -1,10 +1,10 @@
 """Studies: what is simulated, written in TOML, checked by pydantic, hashed, and cut into cells.
 
-A cell is (study hash, gating, fitted k2, n, replicate). The hash covers what changes a fit: truth, covariate law, kind
-and gating of data, seed, fitting options, those that are not at their defaults. It leaves out the name, the title, the
-measures, statistics and primary quantities of the tables, the studies shown beside it, the one that its slopes are
-expected from, and the lists that only say which cells exist (gatings, k2, n, replicates): a study that grows keeps the
-cells it has, and an option that is added keeps the hashes of all studies without it.
+A cell is (study hash, gating, fitted k2, n, replicate). The hash covers what changes a fit: truth, kind of experts,
+covariate law, kind and gating of data, seed, fitting options, those that are not at their defaults. It leaves out the
+name, the title, the measures, statistics and primary quantities of the tables, the studies shown beside it, the one
+that its slopes are expected from, and the lists that only say which cells exist (gatings, k2, n, replicates): a study
+that grows keeps the cells it has, and an option that is added keeps the hashes of all studies without it.
 """
 
 import difflib
@@ -46,7 +46,7 @@ from .schema import (
 )
 
 DATA_STREAM, FIT_STREAM, TRUTH_STREAM = 1, 2, 3
-FITS = {"truth", "x", "data", "data_gating", "seed", "fit"}  # the keys of a study that change its fits
+FITS = {"truth", "experts", "x", "data", "data_gating", "seed", "fit"}  # the keys of a study that change its fits
 
 
 def text_of(k2):
@@ -93,6 +93,7 @@ class Study(Table):
     name: Name
     title: str = ""
     truth: Truth
+    experts: Literal["Gaussian", "categorical"] = "Gaussian"
     gatings: Annotated[list[Literal[GATINGS]], Field(min_length=1), SHORT, AfterValidator(distinct)]
     k2: Annotated[list[Fitted], Field(min_length=1), SHORT, AfterValidator(distinct)]
     n: Sizes
@@ -128,7 +129,19 @@ class Study(Table):
         return self
 
     @model_validator(mode="after")
+    def _experts_of_a_name(self):
+        if self.experts == "categorical":
+            if isinstance(self.truth, dict) or self.data_gating is not None:
+                raise ValueError('truth = the name of one, and no data_gating, as experts = "categorical"')
+            fit = self.fit
+            if fit.estimator != "mle" or not fit.local or fit.bounds.nu is not None:
+                raise ValueError('fit.local = true, estimator = "mle" and no bounds.nu, as experts = "categorical"')
+        return self
+
+    @model_validator(mode="after")
     def _lattice_with_a_floor(self):
+        if self.experts == "categorical":
+            return self
         if self.data == "lattice" and self.fit.bounds.nu is None:
             raise ValueError('fit.bounds.nu = [low, high], as data = "lattice": its step in y goes by the variance low')
         return self
@@ -196,7 +209,7 @@ class Study(Table):
     @cached_property
     def former_identity(self):
         """`identity` as it was while it held defaults and measures: that of older results files."""
-        newer = {"measures": {"functional"}}
+        newer = {"measures": {"functional"}, "experts": True}
         if self.fit.estimator == "mle":  # the only one there was
             newer["fit"] = {"estimator"}
         whole = self.model_dump(include={*FITS, "measures"}, exclude=newer, exclude_none=True)
@@ -242,7 +255,7 @@ class Study(Table):
         return hs.Normal(self.x.loc, self.x.scale)
 
     def measure(self, gating, replicate=0):
-        """The true `MixingMeasure` under one gating; random ones are those of a replicate, at all n.
+        """The true measure under one gating; random ones are those of a replicate, at all n.
 
         Raises
         ------
@@ -257,7 +270,10 @@ class Study(Table):
                 return hs.datasets.random_truth(stream, gating, self.truth["separation"])
             if isinstance(self.truth, dict):
                 return hs.MixingMeasure.from_dict(self.truth)
-            return hs.datasets.truth(self.truth, gating=gating)
+            truth = hs.datasets.truth(self.truth, gating=gating)
+            if truth.family.name != self.experts:
+                raise ValueError(f"experts must be {truth.family.name!r}, as {self.truth} has; got {self.experts!r}")
+            return truth
         except ValueError as error:
             raise StudyError(f"study {self.name}: truth: {error}") from None
 
@@ -278,8 +294,14 @@ class Study(Table):
 
         truth, seed = self.source(gating, replicate), self.data_seed(n, replicate)
         if self.data == "lattice":
-            return hs.sample_lattice(truth, n, x=self.law, seed=seed, nu_min=self.fit.bounds.nu[0])
-        return *hs.sample(truth, n, x=self.law, seed=seed), None
+            return hs.sample_lattice(truth, n, x=self.law, seed=seed, **self._floor)
+        draw = hs.sample_categorical if truth.family.classed else hs.sample
+        return *draw(truth, n, x=self.law, seed=seed), None
+
+    @property
+    def _floor(self):
+        """The variance that the step of a lattice goes by, a keyword; none where y are classes."""
+        return {} if self.experts == "categorical" else {"nu_min": self.fit.bounds.nu[0]}
 
     @cached_property
     def _points(self):
@@ -287,7 +309,7 @@ class Study(Table):
         from hmoe_stats.quadrature import lattice
 
         try:
-            grids = {g: lattice(self.law, self.source(g), self.fit.bounds.nu[0]) for g in self.gatings}
+            grids = {g: lattice(self.law, self.source(g), **({"nu_min": 1.0} | self._floor)) for g in self.gatings}
         except ValueError as error:
             raise StudyError(f"study {self.name}: data: no lattice: {error}") from None
         return {gating: len(grid.X) * grid.y.size for gating, grid in grids.items()}

@@ -114,6 +114,7 @@ TABLE = {
     hs.Penalty: ({"variance": "tolerance", "ridge": "tolerance"}, {"variance": 1.0, "ridge": 0.1}),
     hs.CategoricalMeasure: (dict.fromkeys(inspect.signature(hs.CategoricalMeasure).parameters), {}),
     hs.fit_categorical: (dict.fromkeys(inspect.signature(hs.fit_categorical).parameters), {}),
+    hs.fit_categorical_mle: (dict.fromkeys(inspect.signature(hs.fit_categorical_mle).parameters), {}),
     hs.sample_categorical: (
         {"G": "measure", "n": "count from 1", "x": "law", "seed": "seed", "rng": "seed?"},
         dict(G=CLASSES, n=5, x=LAW, seed=0),

@@ -132,7 +132,7 @@ def test_what_the_notes_on_data_say():
 
 @pytest.mark.parametrize("name", ["C1", None, ["C2"]])
 def test_unknown_names(name):
-    with pytest.raises(ValueError, match="name must be one of C0, C2, C3, C4, P2; got"):
+    with pytest.raises(ValueError, match="name must be one of C0, C2, C3, C4, P2, M2, M2C; got"):
         datasets.truth(name)
     with pytest.raises(ValueError, match="name must be one of motorcycle, geyser, .*, tempanomalies; got"):
         datasets.load(name)

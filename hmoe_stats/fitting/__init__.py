@@ -1,6 +1,7 @@
-"""Fitting: `fit`, `fit_mle`, `fit_em`, `fit_categorical`, their starting values, the optimisers and the results."""
+"""Fitting: `fit`, `fit_mle`, `fit_em` and those of categorical experts, starting values, optimisers and results."""
 
 from .categorical import fit_categorical
+from .class_mle import fit_categorical_mle
 from .class_result import CategoricalResult
 from .em import fit_em
 from .mle import fit_mle
@@ -15,6 +16,7 @@ __all__ = [
     "Penalty",
     "fit",
     "fit_categorical",
+    "fit_categorical_mle",
     "fit_em",
     "fit_mle",
     "fit_nested",

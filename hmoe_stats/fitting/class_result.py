@@ -54,6 +54,9 @@ class CategoricalResult:
         What should make a reader pause, in words.
     settings : dict
         tol, max_iter, and n_starts.
+    n_agree, n_optima, gap, smallest_eigenvalue : int, int, float, float
+        Of `fit_categorical_mle`: starts that came to within .01 of the best, different optima, the distance to the next
+        lower one in log-likelihood, and the smallest eigenvalue of the observed information over n; else None.
     x_names, y_name : tuple of str, str
         Names of the columns of X and of y, as the data bring them.
     data : Rows or None
@@ -75,6 +78,10 @@ class CategoricalResult:
     active_bounds: tuple = ()
     warnings: tuple = ()
     settings: dict | None = None
+    n_agree: int | None = None
+    n_optima: int | None = None
+    gap: float | None = None
+    smallest_eigenvalue: float | None = None
     x_names: tuple = ()
     y_name: str = "y"
     data: Rows | None = None

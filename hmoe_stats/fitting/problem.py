@@ -19,7 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 from .. import gates, kernels, names
 from ..arguments import LARGEST, as_numbers, check_gating, check_k2, check_known, check_weighted_data, shown
-from ..measure import MixingMeasure, vector_slices
+from ..measure import ARRAYS, MixingMeasure, vector_slices
 from ..tree import WIDE, check_view
 from .rows import batches, drawn, mean, moments
 
@@ -390,7 +390,7 @@ class Problem:
         slopes = {"eta", *(wide for wide, _, gate in self._levels() if not gate.located)}
         levels = {name: columns.level for name, columns in self.columns.items()}
         for name, value in (bounds or {}).items():
-            pair = _check_bound(name, value)
+            pair = check_bound(name, value)
             where = self.slices["log_nu" if name == "nu" else name]
             low[where], high[where] = np.log(pair) if name == "nu" else pair
             self.stated[where] = True
@@ -414,7 +414,7 @@ class Problem:
         bounded = np.isfinite(self.lower) & np.isfinite(self.upper)
         self.box_centre = np.zeros(self.p)
         self.box_centre[bounded] = 0.5 * (self.lower[bounded] + self.upper[bounded])
-        self.bounds = self._words(low, high) if bounds is None else {k: _check_bound(k, v) for k, v in bounds.items()}
+        self.bounds = self._words(low, high) if bounds is None else {k: check_bound(k, v) for k, v in bounds.items()}
 
     def _words(self, low, high):
         """The default box in the units of the data; intercepts and centres are those of centred covariates."""
@@ -595,9 +595,8 @@ class Problem:
         return np.concatenate(list(part.values()))
 
 
-def _check_bound(name, value):
-    """(low, high) of one entry of `bounds`."""
-    names = ("a", "b", "omega", "beta", "eta", "tau", "nu")
+def check_bound(name, value, names=ARRAYS):
+    """(low, high) of one entry of `bounds`, of a parameter among `names`."""
     check_known("bounds", name, names, f"a dict with keys among {', '.join(names)}")
     wanted = "a half-width or a pair (low, high)"
     ends = as_numbers(f"bounds[{name!r}]", value, wanted)

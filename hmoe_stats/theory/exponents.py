@@ -12,9 +12,11 @@ import numpy as np
 
 from .. import identify
 from ..arguments import check_gating, check_k2, check_known, shown
+from ..categorical import as_of_any_family
 from ..gates import of
 from ..measure import as_seeing_all
 from .cells import Shared, covering, kinds, regime
+from .classes import class_rows
 from .functions import function_rows
 from .kappa import Row, eta_attained, kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau, order_source
 from .limits import COLUMNS as LIMITS
@@ -29,8 +31,8 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
 
     Parameters
     ----------
-    G0 : MixingMeasure or FitResult
-        The truth.
+    G0 : MixingMeasure, CategoricalMeasure, or a fit of either
+        The truth; one group where experts are categorical.
     k2 : sequence of int, or int
         Fitted number of experts in each group, at least as many groups as `G0` has. Groups are matched in any way in
         which every true group is covered: by one fitted group or more, each with at least as many experts.
@@ -105,10 +107,15 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
     all experts of the true one, each its own, omega has exponent 4 under softmax: the errors cancel in the mean over
     the groups. Two experts of equal gates have shares that are not identified in a shared group.
 
+    Categorical experts have exponents of their own: omega, eta and tau 2 in split cells of any size (a Laplace centre
+    3/2), barycentres 1; but where all slopes eta of an expert vanish (regime ``"constant"``), tau is not identified in
+    its split cells, under any gate: see `hmoe_stats.theory.classes`, which takes arXiv 2310.14188 by its abstract.
+
     Not in the table: fitted groups that cover no true one (they must lose their weight), and writings of the truth in
     which groups do not cover, as a flat truth of two experts fitted with k2 = (1, 1) under SS or LL.
     """
-    G0 = as_seeing_all("G0", G0)
+    G0 = as_seeing_all("G0", G0, as_of_any_family)
+    classed = G0.family.classed
     gating = check_gating(G0.gating if gating is None else gating)
     k2 = check_k2(k2)
     check_known("form", form, ("sharp", "published"), '"sharp" or "published"')
@@ -118,6 +125,14 @@ def rates(G0, k2, gating=None, form="sharp", x=None):
     ways = identify.covers(G0.k2, k2)
     if not ways:
         raise ValueError(f"k2 must have {G0.k1} groups or more that cover those of G0, {shown(G0.k2)}; got {shown(k2)}")
+    if classed:
+        if len(k2) > 1:
+            wanted = "one group where experts are categorical, as exponents of deeper trees are not worked out"
+            raise ValueError(f"k2 must have {wanted}; got {shown(k2)}")
+        rows, functions = class_rows(G0, ways, gating, form, support)
+        density = ("derived", "derived: the entropy of the model does not depend on the gates")
+        rows.append((0, "", 0, "any", "hellinger", "divergence", 1.0, *density))
+        return _frame(_sorted(rows) + functions, gating, form, classed)
     groups, cells = kinds(G0, ways, gating, support)
     density = published_sources(gating, flat=len(k2) == 1)[2]
     rows = _sharp_rows(G0, gating, groups, cells)
@@ -355,9 +370,9 @@ def _sorted(rows):
     return sorted(slowest.values(), key=lambda row: (row[0], row[2], row[3], row[1], order[row[4]], row[5]))
 
 
-def _frame(rows, gating, form):
+def _frame(rows, gating, form, classed=False):
     import pandas as pd
 
     table = [(*row[:6], float(row[6]), 0.5 / row[6], *row[7:]) for row in rows]
-    known = limits(rows, gating, form)
+    known = limits(rows, gating, form, classed)
     return pd.DataFrame([a + b for a, b in zip(table, known, strict=True)], columns=[*COLUMNS, *LIMITS])

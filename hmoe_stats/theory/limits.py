@@ -36,10 +36,12 @@ _AT_NODES = {("tau", "weighted"), ("nu", "weighted"), ("nu", "barycentre")}  # o
 _AT_NODES |= {("expert", "function"), ("expert_worst", "function")}
 
 
-def limits(rows, gating, form):
-    """The columns `COLUMNS` of rows of `hmoe_stats.theory.rates`: a list of tuples."""
+def limits(rows, gating, form, classed=False):
+    """The columns `COLUMNS` of rows of `hmoe_stats.theory.rates`, a list of tuples; `classed`: of classes."""
     if form == "published":
         return [_UNSAID + _UNSAID] * len(rows)
+    if classed:  # where kappa > 1 not worked out
+        return [(0.5, "derived", 0.5, "derived") if row[6] == 1.0 else _OPEN + _OPEN for row in rows]
     # terms of the loss that move with L; without any it may be small where all spreads are
     linear = any(row[5] in ("mass", "weighted") and row[6] == 1.0 for row in rows)
     return [_OPEN + _OPEN if row[4] == "loss" and not linear else _limits(row, gating) for row in rows]
