@@ -48,13 +48,13 @@ _P2 = {  # d = 2
     "Q": ((((0.1, -0.06), (-0.1, 0.06)), ((0.4, -0.2), (-0.4, 0.2))), _EVEN),
 }
 _M2 = {  # categorical experts of three classes: tau and eta have a column for each class but the last
-    "tau": (((0.0, 1.1), (0.6, -0.1)),),
-    "eta": (((-0.2, -1.4), (2.0, -0.4)),),
+    "tau": (((1.3, 1.1), (-2.0, -0.6)),),
+    "eta": (((-2.0, -4.6), (-1.6, 2.1)),),
     "S": (((1.0, -1.0),), ((0.2, 0.0),)),
     "L": (((-0.8, 0.9),), ((0.2, 0.0),)),
     "Q": (((0.3, -0.3),), ((-1.2, 0.0),)),
 }
-_M2C = _M2 | {"tau": (((0.1, -0.5), (-0.8, 0.4)),), "eta": (((1.3, 0.5), (0.0, 0.0)),)}
+_M2C = _M2 | {"tau": (((1.3, 1.1), (-0.8, 0.4)),), "eta": (((-2.0, -4.6), (0.0, 0.0)),)}
 _CLASSED = {"M2": _M2, "M2C": _M2C}
 _TRUTHS = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4, "P2": _P2} | _CLASSED
 _LEVEL_1 = {  # slopes, or centres inside the support, and intercepts, by the number of covariates

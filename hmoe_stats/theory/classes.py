@@ -15,7 +15,7 @@ squares of all differences are then O(h), h the Hellinger distance:
 *A constant expert*, eta = 0 for all classes, is another matter, under every gate. Two copies of it with the gate of the
 truth say w f(tau_1) + (1 - w) f(tau_2), a constant again: any tau_1, tau_2 and w with that mean write the truth. So
 tau, its barycentre and the expert over a split cell are not identified, kappa = inf, and no gate can help: to transform
-its input takes the interaction away and leaves this. omega keeps its 2 (3/2), as the sum over classes is the gate alone.
+its input takes the interaction away and leaves this. omega keeps its 2 (3/2), as the sum over classes is the gate.
 eta is open: copies whose slopes and probabilities bend against each other cancel to the second order, so that kappa is
 at least 3; and of two classes that are equally likely, copies (tau, eta) and (-tau, -eta) of equal weight have the mean
 1/2 for every x: there eta is not identified either.
