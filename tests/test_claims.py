@@ -171,6 +171,19 @@ CLAIMS = {
         ... eta, tau, nu ({span SS,LL nu} under both, derived {derived SS,LL nu}) and the expert function are
         {verdict SS,LL eta,tau,nu,expert} than derived
     """,
+    "same-data-softmax": """
+        *{truth} with softmax gates, three experts fitted to two in both groups under every gating, on a lattice;
+        {reach}, {number} sizes, {asked} replicates.*
+        ... The Hellinger distance falls with {rate SS hellinger} under SS and rests at {error SL hellinger 1e12} under
+        SL, {error LS hellinger 1e12} under LS, {error LL hellinger 1e12} under LL and {error QQ hellinger 1e12} under
+        QQ. The expert function over a split cell has a mean error of {error_interval SS expert 1e4} under SS at 1e4
+        rows, against {error_interval SL expert 1e4} under SL and {error_interval LL expert 1e4} under LL; at 1e8 of
+        {error_interval SS expert 1e8} against {error_interval SL expert 1e8} and {error_interval LL expert 1e8}. SL and
+        LL go no lower, {error SL expert 1e12} and {error LL expert 1e12} at 1e12, and SS comes below LL at the
+        largest n alone, {error_interval SS expert 1e12}, where it is not told from SL. LS, with {error LS expert 1e12}, and QQ, with
+        {error QQ expert 1e12}, are worse at every n.
+        ... Under SS {without_optimum SS} fits
+    """,
     "level-one": """
         *{truth} with one group too many,
         ... {grid}, {starts} starts.*
