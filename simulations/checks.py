@@ -122,7 +122,7 @@ def _model(study, truth, k2):
     try:
         data = study.sample(truth.gating, min(n, free + TRIED), 0)
     except ValueError as error:
-        floor = "" if study.data == "rows" else f" for fit.bounds.nu from {bounds['nu'][0]:g}"
+        floor = "" if study.data == "rows" or classed else f" for fit.bounds.nu from {bounds['nu'][0]:g}"
         yield f"data: no {study.data} under {truth.gating}{floor}: {error}"
         return
     try:

@@ -165,7 +165,8 @@ def _facts(study, statuses, sources):
     yield "Replicates", str(study.replicates)
     yield "Covariates", html_text(f"{study.x.law}, {law}")
     if study.data == "lattice":
-        yield "Data", html_text(f"counts on a lattice of (x, y), for variances from {study.fit.bounds.nu[0]:g}")
+        floor = "" if study.experts == "categorical" else f", for variances from {study.fit.bounds.nu[0]:g}"
+        yield "Data", html_text(f"counts on a lattice of (x, y){floor}")
     yield "Estimands", html_text("; ".join(study.primary) or "none named as primary: all in the tables are exploratory")
     yield "Gatings", html_text(", ".join(study.gatings))
     yield "Fitted k2", html_text(" and ".join(map(text_of, study.k2)))
@@ -206,7 +207,7 @@ def _truth_tables(study):
         return
     for gating in [study.data_gating] if study.data_gating else study.gatings:
         frame = study.source(gating).to_frame()
-        rows = plain_rows(frame.map("{:g}".format).values)
+        rows = plain_rows(frame.map(lambda value: value if isinstance(value, str) else f"{value:g}").values)
         shared.setdefault((tuple(frame.columns), rows), []).append(gating)
     for (heads, rows), gatings in shared.items():
         yield html_table(f"Parameters of the truth under {', '.join(gatings)}", heads, rows)

@@ -1,6 +1,7 @@
 """Rates of categorical experts: the plain estimator, lattices, errors, exponents, what is not identified."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import hmoe_stats as hs
@@ -262,3 +263,66 @@ def test_a_tree_over_the_line_has_no_information_in_some_direction():
     assert found[0].kind == "weak information"
     assert found[0].severity == "serious"
     assert abs(found[0].number) < 1e-9
+
+
+# -- as a study -------------------------------------------------------------------------------------------------------
+STUDY = """
+name = "little"
+truth = "M2C"
+experts = "categorical"
+gatings = ["SS", "LL"]
+k2 = [[2], [3]]
+n = [10000, 100000, 1000000]
+replicates = 6
+x = { law = "uniform", low = -3.0, high = 3.0 }
+data = "lattice"
+seed = 5
+primary = ["tau of each expert, m = 1"]
+fit = { local = true, n_starts = 1, bounds = { omega = 3.0, beta = 3.0, eta = 10.0, tau = 10.0 } }
+"""
+
+
+def test_a_study_of_classes_is_run_and_read_like_any_other(tmp_path, capsys):
+    from simulations.cli import app
+
+    def hmoe(*words):
+        app([*map(str, words)], standalone_mode=False)
+        return capsys.readouterr()
+
+    file = tmp_path / "little.toml"
+    file.write_text(STUDY)
+    where = "--results", tmp_path / "little.sqlite"
+    said = hmoe("run", file, "--jobs", "1", *where)
+    assert "all its slopes vanish" in said.err
+    assert "tau of each expert, m = 1" in hmoe("rates", file, *where).out
+    hmoe("report", file, "--out", tmp_path, *where)
+    page = (tmp_path / "little" / "report.html").read_text()
+    assert "counts on a lattice of (x, y)" in page
+    assert "for variances" not in page  # there are none
+    hmoe("plot", file, "--out", tmp_path, *where)
+    slopes = pd.read_csv(tmp_path / "little" / "slopes.csv")
+    exact = slopes[(slopes["k2"] == 2) & (slopes["statistic"] == "mean") & (slopes["parameter"] == "tau")]
+    assert (exact["alpha_derived"] == 0.5).all()
+    assert (exact["slope"].between(-0.8, -0.3)).all()
+    split = slopes[(slopes["k2"] == 3) & (slopes["parameter"] == "tau") & (slopes["size"] == 2)]
+    assert (split["alpha_derived"] == 0.0).all()  # the constant expert may be the one that is split
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('truth = "M2C"', 'truth = "C2"'), "experts must be 'Gaussian', as C2 has"),
+        (('experts = "categorical"\n', ""), "fit.bounds.nu"),
+        (("local = true, ", ""), "fit.local = true"),
+        (("k2 = [[2], [3]]", "k2 = [[1]]"), "does not fit into 1"),
+        (('data = "lattice"', 'data = "lattice"\ndata_gating = "SS"'), "no data_gating"),
+    ],
+)
+def test_what_a_study_of_classes_cannot_be(tmp_path, change, said):
+    from simulations.checks import check_study
+    from simulations.study import StudyError, load_study
+
+    file = tmp_path / "little.toml"
+    file.write_text(STUDY.replace(*change))
+    with pytest.raises(StudyError, match=said.replace("(", "[(]")):
+        check_study(load_study(str(file)))
