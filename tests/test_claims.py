@@ -180,8 +180,8 @@ CLAIMS = {
         rows, against {error_interval SL expert 1e4} under SL and {error_interval LL expert 1e4} under LL; at 1e8 of
         {error_interval SS expert 1e8} against {error_interval SL expert 1e8} and {error_interval LL expert 1e8}. SL and
         LL go no lower, {error SL expert 1e12} and {error LL expert 1e12} at 1e12, and SS comes below LL at the
-        largest n alone, {error_interval SS expert 1e12}, where it is not told from SL. LS, with {error LS expert 1e12}, and QQ, with
-        {error QQ expert 1e12}, are worse at every n.
+        largest n alone, {error_interval SS expert 1e12}, where it is not told from SL. LS, with
+        {error LS expert 1e12}, and QQ, with {error QQ expert 1e12}, are worse at every n.
         ... Under SS {without_optimum SS} fits
     """,
     "level-one": """
