@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help rates results figures test lint bench notebooks docs clean
+.PHONY: help rates results figures test lint types bench notebooks docs clean
 
 help:
 	@echo "make rates      run the quick study and draw figures/quick/quick.png"
@@ -12,6 +12,7 @@ help:
 	@echo "make figures    draw every study that has results, pack its cells, and draw the evidence"
 	@echo "make test       run the tests"
 	@echo "make lint       check the style"
+	@echo "make types      check the annotations"
 	@echo "make bench      time the kernels and the fits against baselines"
 	@echo "make notebooks  execute notebooks/*.py and rewrite the .ipynb files"
 	@echo "make docs       build the documentation, docs/_build/html/index.html"
@@ -35,6 +36,9 @@ test: $(VENV)/.dev
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

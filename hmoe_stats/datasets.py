@@ -5,13 +5,17 @@ that range. Level-2 gates of the two groups have different gaps, as a softmax or
 gaps can be regrouped.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from . import gates
 from .arguments import as_numbers, check_gating, check_known, check_seed, shown
+from .kinds import Frame, Seed
 from .likelihood import gate_weights
 from .measure import MixingMeasure
 
@@ -46,8 +50,8 @@ _P2 = {  # d = 2
     "L": ((((-0.8, 0.4), (0.9, -0.5)), ((1.2, 0.6), (-0.4, -0.9))), _TENDING),
     "Q": ((((0.1, -0.06), (-0.1, 0.06)), ((0.4, -0.2), (-0.4, 0.2))), _EVEN),
 }
-_TRUTHS = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4, "P2": _P2}
-_LEVEL_1 = {  # slopes, or centres inside the support, and intercepts, by the number of covariates
+_TRUTHS: dict[str, dict[str, Any]] = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4, "P2": _P2}
+_LEVEL_1: dict[int, dict[str, Any]] = {  # by d: slopes, or centres inside the support; intercepts
     1: {
         "S": (((0.4,), (-0.4,)), (0.2, 0.0)),
         "L": (((1.0,), (-1.2,)), (0.2, 0.0)),
@@ -102,7 +106,7 @@ _DATA = {
 }
 
 
-def truth(name, gating="SS"):
+def truth(name: str, gating: str = "SS") -> MixingMeasure:
     """A named truth of the studies.
 
     Parameters
@@ -134,7 +138,7 @@ def truth(name, gating="SS"):
     a, b = _LEVEL_1[eta.shape[1]][first]
     return MixingMeasure(
         gating=gating,
-        k2=[len(group) for group in values["tau"]],
+        k2=tuple(len(group) for group in values["tau"]),
         a=a,
         b=b,
         omega=omega,
@@ -145,7 +149,7 @@ def truth(name, gating="SS"):
     )
 
 
-def random_truth(seed, gating="SS", separation=(3.0, np.inf)):
+def random_truth(seed: Seed, gating: str = "SS", separation: tuple[float, float] = (3.0, np.inf)) -> MixingMeasure:
     """A random truth of the kind of C2: two groups of two experts over [-3, 3].
 
     Parameters
@@ -197,12 +201,12 @@ def random_truth(seed, gating="SS", separation=(3.0, np.inf)):
             return G
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names of the data sets that ship, as `load` takes them: a tuple of str."""
     return tuple(_DATA)
 
 
-def load(name):
+def load(name: str) -> Frame:
     """A real data set that ships with the package.
 
     Parameters

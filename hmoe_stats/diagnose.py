@@ -4,6 +4,9 @@ Each finding is a sentence with the number it rests on. Which gates are unidenti
 `hmoe_stats.identify` says; the rest follows from the measure and the covariate law.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +15,7 @@ import numpy as np
 from . import identify
 from .arguments import check_k2
 from .frames import as_covariates
+from .kinds import Frame, Law, Measure, Shape
 from .matching import expert_distances
 from .measure import as_wide
 from .quadrature import nodes
@@ -66,20 +70,20 @@ class Diagnosis:
 
     findings: tuple
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.findings)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> Finding:
         return self.findings[i]
 
-    def kinds(self):
+    def kinds(self) -> tuple[str, ...]:
         """The kinds of the findings, each once."""
         return tuple(dict.fromkeys(f.kind for f in self.findings))
 
-    def to_frame(self):
+    def to_frame(self) -> Frame:
         """DataFrame: severity, kind, where, finding, number, advice."""
         import pandas as pd
 
@@ -89,7 +93,7 @@ class Diagnosis:
         return "\n".join(f"{f}. Advice: {f.advice}." for f in self) or "No findings."
 
 
-def diagnose(G, k2=None, x=None):
+def diagnose(G: Measure, k2: Shape | None = None, x: Law | None = None) -> Diagnosis:
     """What stands in the way of estimating a measure.
 
     Parameters
