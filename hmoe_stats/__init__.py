@@ -34,7 +34,7 @@ from .voronoi import parameter_errors, voronoi_loss
 if TYPE_CHECKING:
     from . import datasets, plotting, selection, theory  # noqa: F401
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = ("datasets", "plotting", "selection", "theory")
 

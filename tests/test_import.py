@@ -2,8 +2,11 @@
 
 import importlib
 import inspect
+import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,24 @@ def test_names_are_sorted_unique_and_versioned():
     assert dir(hs) == sorted(dir(hs))
     assert "__version__" in dir(hs)
     assert all(part.isdigit() for part in hs.__version__.split(".")[:2])
+
+
+def test_a_release_says_the_same_of_itself_everywhere():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    cited = dict(re.findall(r'^([\w-]+): "?(.*?)"?$', text, re.MULTILINE))
+    kept = json.loads((ROOT / ".zenodo.json").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version, date = re.search(r"^## (\S+) \((\S+)\)$", changes, re.MULTILINE).groups()
+    assert version == hs.__version__ == cited["version"] == kept["version"]
+    assert date == cited["date-released"] == kept["publication_date"]
+    assert cited["title"] == kept["title"]
+    assert cited["license"] == kept["license"] == project["license"]
+    assert kept["description"] == project["description"]
+    (author,) = kept["creators"]
+    assert [author] == project["authors"]
+    assert f"  - name: {author['name']}\n" in text
+    assert all(f"value: {paper['identifier']}\n" in text for paper in kept["related_identifiers"])
 
 
 def test_an_unknown_name_is_an_attribute_error():
