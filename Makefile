@@ -2,20 +2,24 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+LOWEST := $(VENV)-lowest
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help rates results figures test lint bench notebooks docs clean
+.PHONY: help rates results figures test test-lowest lint types bench notebooks docs dist clean
 
 help:
-	@echo "make rates      run the quick study and draw figures/quick/quick.png"
-	@echo "make results    unpack the cells that ship into results/, where there are none yet"
-	@echo "make figures    draw every study that has results, pack its cells, and draw the evidence"
-	@echo "make test       run the tests"
-	@echo "make lint       check the style"
-	@echo "make bench      time the kernels and the fits against baselines"
-	@echo "make notebooks  execute notebooks/*.py and rewrite the .ipynb files"
-	@echo "make docs       build the documentation, docs/_build/html/index.html"
-	@echo "make clean      remove the environment and the results"
+	@echo "make rates        run the quick study and draw figures/quick/quick.png"
+	@echo "make results      unpack the cells that ship into results/, where there are none yet"
+	@echo "make figures      draw every study that has results, pack its cells, and draw the evidence"
+	@echo "make test         run the tests"
+	@echo "make test-lowest  some tests with the oldest releases of what is needed that pyproject.toml allows"
+	@echo "make lint         check the style"
+	@echo "make types        check the annotations"
+	@echo "make bench        time the kernels and the fits against baselines"
+	@echo "make notebooks    execute notebooks/*.py and rewrite the .ipynb files"
+	@echo "make docs         build the documentation, docs/_build/html/index.html"
+	@echo "make dist         build dist/, and see that it works where nothing else is"
+	@echo "make clean        remove the environment and the results"
 
 rates: $(VENV)/.run
 	$(BIN)/hmoe run quick --jobs $(JOBS)
@@ -33,8 +37,19 @@ figures: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
+# What an old release asks for comes as new as it can be, and may call it deprecated.
+test-lowest: $(VENV)/.dev
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST) --resolution lowest-direct --editable ".[sklearn,dask,theory,formula]"
+	$(BIN)/uv pip install --quiet --python $(LOWEST) pytest pytest-xdist hypothesis shellingham
+	$(LOWEST)/bin/python -m pytest --numprocesses $(JOBS) --dist loadfile -W default::DeprecationWarning \
+	    $(addprefix tests/test_,measure.py sampling.py likelihood.py frames.py numbers.py names.py answers.py categorical.py)
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
@@ -46,8 +61,11 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
+dist: $(VENV)/.dev
+	.ci/dist $(BIN)
+
 clean:
-	rm -rf $(VENV) results docs/_build docs/generated
+	rm -rf $(VENV) $(LOWEST) results dist docs/_build docs/generated
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python >= 3.11 is needed: make PYTHON=python3.12 ..."; exit 1; }

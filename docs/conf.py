@@ -42,6 +42,7 @@ highlight_language = "text"  # of formulas; snippets name theirs
 autosummary_generate = True
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
+autodoc_typehints = "none"  # docstrings say more
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

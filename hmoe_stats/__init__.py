@@ -5,6 +5,7 @@ Everyday names live here; the rooms behind them are listed in the README. Names 
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from .categorical import CategoricalMeasure
 from .diagnose import diagnose
@@ -30,7 +31,10 @@ from .selection import select
 from .specialization import specialization
 from .voronoi import parameter_errors, voronoi_loss
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from . import datasets, plotting, selection, theory  # noqa: F401
+
+__version__ = "0.2.0"
 
 _LAZY = ("datasets", "plotting", "selection", "theory")
 

@@ -4,16 +4,21 @@ Each function returns the argument in the one form that the package works with, 
 Messages say what was expected and what came, in words and sizes: never the data themselves.
 """
 
+from __future__ import annotations
+
 import inspect
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import wraps
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .gates import GATINGS
+from .kinds import Floats, Function
 
 LARGEST = 1e50  # squares and fourth powers of residuals and distances must stay finite
 MOST_ROWS = 10**15  # a count that no machine holds
@@ -61,7 +66,9 @@ def shape_words(shape):
 
 
 # -- arrays of numbers ------------------------------------------------------------------------------------------------
-def as_numbers(name, value, wanted="an array of numbers", copy=True, missing=False):
+def as_numbers(
+    name: str, value: Any, wanted: str = "an array of numbers", copy: bool = True, missing: bool = False
+) -> Floats:
     """Return `value` as a C-contiguous float64 array of any shape, else raise a `ValueError` that names it.
 
     This is the one place that decides what a number is. Numbers are booleans (0 and 1), integers, floats and fractions,
@@ -99,7 +106,7 @@ def as_numbers(name, value, wanted="an array of numbers", copy=True, missing=Fal
         return np.array(array, dtype=np.float64, order="C", copy=copy or None)
 
 
-def as_floats(name, value, shape, copy=True, column=False):
+def as_floats(name: str, value: Any, shape: tuple[int, ...], copy: bool = True, column: bool = False) -> Floats:
     """Return `value` as a float64 array of `shape` (-1: any size), else raise a `ValueError` that names it.
 
     Entries must be numbers in the sense of `as_numbers`, finite and at most `LARGEST` in size.
@@ -216,7 +223,7 @@ def _place(value, index):
 
 
 # -- data -------------------------------------------------------------------------------------------------------------
-def check_covariates(X, d=None):
+def check_covariates(X: ArrayLike, d: int | None = None) -> Floats:
     """Return X as a C-contiguous float64 (n, d), n >= 1, else raise a `ValueError`; d is any where it is None."""
     X = as_floats("X", X, (-1, -1 if d is None else d), copy=False)
     if X.shape[0] == 0 or X.shape[1] == 0:
@@ -224,7 +231,7 @@ def check_covariates(X, d=None):
     return X
 
 
-def check_data(X, y, d=None):
+def check_data(X: ArrayLike, y: ArrayLike, d: int | None = None) -> tuple[Floats, Floats]:
     """Return (X, y) as C-contiguous float64 of shapes (n, d) and (n,).
 
     Parameters
@@ -327,7 +334,7 @@ def check_known_labels(name, value, classes, n=None):
     return np.array([at[label] for label in found], dtype=np.int64)[codes]
 
 
-def check_weights(weights, n, *data):
+def check_weights(weights: ArrayLike | None, n: int, *data: tuple[str, object]) -> Floats | None:
     """Return the weights of n rows as float64 (n,), or None where there are none.
 
     Parameters
@@ -357,7 +364,9 @@ def check_weights(weights, n, *data):
     return out
 
 
-def check_weighted_data(X, y, weights, d=None):
+def check_weighted_data(
+    X: ArrayLike, y: ArrayLike, weights: ArrayLike | None, d: int | None = None
+) -> tuple[Floats, Floats, Floats | None]:
     """Return (X, y, weights), as `check_data` and `check_weights` do, of the rows that count.
 
     A weight of 0 is no row: such rows are left out. Weights that are all 1 are none: they come back as None, and so do
@@ -386,14 +395,14 @@ def check_same_index(first, second):
 
 
 # -- models -----------------------------------------------------------------------------------------------------------
-def check_gating(gating):
+def check_gating(gating: str) -> str:
     """Return `gating`, in capitals, if it is a word of two gates, else raise `ValueError`."""
     if isinstance(gating, str) and gating.strip().upper() in GATINGS:
         return str(gating.strip().upper())
     raise ValueError(f"gating must be one of {', '.join(GATINGS)}; got {shown(gating)}")
 
 
-def check_k2(k2):
+def check_k2(k2: Any) -> tuple[int, ...]:
     """Return `k2` as a tuple of positive ints, else raise `ValueError`; an integer stands for one group."""
     wanted = "k2 must be a sequence of positive integers, one a group"
     if isinstance(k2, np.ndarray) and k2.ndim == 0:
@@ -414,7 +423,7 @@ def check_k2(k2):
     return tuple(map(int, sizes))
 
 
-def check_columns(name, value, d=None, names=()):
+def check_columns(name: str, value: Any, d: int | None = None, names: Sequence[str] = ()) -> tuple[int, ...]:
     """Return columns of X as a tuple of different ints below `d`, else raise a `ValueError` that names the argument.
 
     Parameters
@@ -436,7 +445,7 @@ def check_columns(name, value, d=None, names=()):
     except TypeError:
         columns = [None]
     at = {str(known): c for c, known in enumerate(names)}
-    found = [at.get(str(c)) if isinstance(c, str) else c for c in columns]
+    found: list[Any] = [at.get(str(c)) if isinstance(c, str) else c for c in columns]
     whole = all(isinstance(c, Integral) and not isinstance(c, bool | np.bool_ | np.timedelta64) for c in found)
     if not whole or any(not 0 <= c < most for c in found) or len(set(found)) < len(found):
         raise ValueError(f"{name} must be {wanted}; got {shown(value)}")
@@ -444,7 +453,7 @@ def check_columns(name, value, d=None, names=()):
 
 
 # -- numbers, names, seeds --------------------------------------------------------------------------------------------
-def check_number(name, value, wanted, fits):
+def check_number(name: str, value: Any, wanted: str, fits: Callable[[float], bool]) -> float:
     """Return `value` as a float if it is a number for which `fits` holds, else raise a `ValueError` that names it."""
     try:
         out = float(value) if _is_real(type(value)) and not isinstance(value, bool | np.bool_) else np.nan
@@ -455,14 +464,14 @@ def check_number(name, value, wanted, fits):
     return out
 
 
-def check_positive(name, value):
+def check_positive(name: str, value: Any) -> float:
     """Return a positive number as a float of at most `LARGEST`, else raise a `ValueError` that names it."""
     if type(value) is int and value > LARGEST:
         return LARGEST  # a tolerance beyond the floats is one that always holds
     return min(check_number(name, value, "a positive number", lambda v: v > 0), LARGEST)
 
 
-def check_whole(name, value, low=1, high=None, note=""):
+def check_whole(name: str, value: Any, low: int = 1, high: int | None = None, note: str = "") -> int:
     """Return `value` as an int from `low` to `high`, else raise a `ValueError` that names it."""
     ok = isinstance(value, Integral) and not isinstance(value, bool | np.timedelta64)
     if not ok or value < low or (high is not None and value > high):
@@ -479,30 +488,27 @@ def check_known(name, value, known, wanted=None):
     return str(value)
 
 
-def check_text(name, value):
+def check_text(name: str, value: Any) -> str:
     """Return `value` if it is text, else raise a `ValueError` that names it."""
     if not isinstance(value, str):
         raise ValueError(f"{name} must be text; got {shown(value)}")
     return value
 
 
-def check_flag(name, value):
+def check_flag(name: str, value: Any) -> bool:
     """Return `value` as a bool if it is True or False, else raise a `ValueError` that names it."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False; got {shown(value)}")
     return bool(value)
 
 
-def takes_rng(function):
-    """Decorate a function of a `seed` so that it takes `rng` instead, as the Scientific Python SPEC 7 has it.
+def takes_rng(function: Function) -> Function:
+    """Decorate a function of a `seed` and `rng` so that it takes either, as Scientific Python's SPEC 7 has it.
 
     An int is the seed. Of a generator, or of a `numpy.random.SeedSequence`, one number is drawn, which is the seed:
-    everything random here is keyed.
+    everything random here is keyed. The function itself never gets an `rng`.
     """
     signature = inspect.signature(function)
-    own = list(signature.parameters.values())
-    place = next((i for i, one in enumerate(own) if one.kind is one.VAR_KEYWORD), len(own))
-    more = inspect.Parameter("rng", inspect.Parameter.KEYWORD_ONLY, default=None)
 
     @wraps(function)
     def seeded(*args, rng=None, **keywords):
@@ -512,8 +518,7 @@ def takes_rng(function):
             keywords["seed"] = _seed_of(rng)
         return function(*args, **keywords)
 
-    seeded.__signature__ = signature.replace(parameters=[*own[:place], more, *own[place:]])
-    return seeded
+    return seeded  # type: ignore[return-value]
 
 
 def _seed_of(rng):

@@ -9,10 +9,14 @@ with the gates of `hmoe_stats.measure`. The score is that of Fisher's identity, 
 scores. The information is the expected one given the covariates, the sum over rows of sum_c (dp_c)(dp_c)' / p_c.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
 
 from . import kernels
@@ -27,6 +31,7 @@ from .arguments import (
 )
 from .conditional import log_gates
 from .families import CATEGORICAL
+from .kinds import Columns, Floats, Frame, Integers, Shape
 from .measure import as_measure
 from .tree import WIDE, Tree, frozen
 
@@ -62,18 +67,38 @@ class CategoricalMeasure(Tree):
     """
 
     gating: str
-    k2: tuple
-    a: np.ndarray  # (k1, d)
-    b: np.ndarray  # (k1,)
-    omega: np.ndarray  # (K, d)
-    beta: np.ndarray  # (K,)
-    eta: np.ndarray  # (K, C - 1, d)
-    tau: np.ndarray  # (K, C - 1)
-    classes: tuple | None = None
-    laplace_scale: np.ndarray = 1.0  # (d,)
-    gate_columns: tuple | None = None
-    expert_columns: tuple | None = None
-    d: int | None = None
+    k2: tuple[int, ...]
+    a: Floats  # (k1, d)
+    b: Floats  # (k1,)
+    omega: Floats  # (K, d)
+    beta: Floats  # (K,)
+    eta: Floats  # (K, C - 1, d)
+    tau: Floats  # (K, C - 1)
+    classes: tuple[Any, ...] = None  # type: ignore[assignment]
+    laplace_scale: Floats = 1.0  # type: ignore[assignment]  # (d,)
+    gate_columns: tuple[int, ...] | None = None
+    expert_columns: tuple[int, ...] | None = None
+    d: int = None  # type: ignore[assignment]
+
+    if TYPE_CHECKING:  # of what it is made
+
+        def __init__(
+            self,
+            *,
+            gating: str,
+            k2: Shape,
+            a: ArrayLike,
+            b: ArrayLike,
+            omega: ArrayLike,
+            beta: ArrayLike,
+            eta: ArrayLike,
+            tau: ArrayLike,
+            classes: Sequence[Any] | None = None,
+            laplace_scale: ArrayLike = 1.0,
+            gate_columns: Columns | None = None,
+            expert_columns: Columns | None = None,
+            d: int | None = None,
+        ) -> None: ...
 
     family = CATEGORICAL
     shape_fields = (*Tree.shape_fields, "classes")
@@ -97,21 +122,21 @@ class CategoricalMeasure(Tree):
 
     # -- shape ------------------------------------------------------------------------------------------------------
     @property
-    def n_classes(self):
+    def n_classes(self) -> int:
         """Number of classes, C."""
         return len(self.classes)
 
     @property
-    def labels(self):
+    def labels(self) -> NDArray[Any]:
         """(C,) the classes as an array of their own kind."""
         return np.array(self.classes)
 
     @property
-    def per_expert(self):
+    def per_expert(self) -> int:
         """Number of parameters of an expert and its gate."""
         return self.d_gate + 1 + (self.n_classes - 1) * (self.d_expert + 1)
 
-    def parameter_names(self, names=None):
+    def parameter_names(self, names: Sequence[str] | None = None) -> list[str]:
         """Names of the entries of `to_vector`: ``"omega[2,0]"``, ``"tau[1,no]"``, ``"eta[1,no,0]"``.
 
         The last index of slopes is a column of x; that before it, of experts, a class. With `names`, d different texts,
@@ -128,7 +153,7 @@ class CategoricalMeasure(Tree):
         return out
 
     # -- kernels ----------------------------------------------------------------------------------------------------
-    def kernel_args(self):
+    def kernel_args(self) -> tuple[Any, ...]:
         """The parameters as the ``class_`` functions of `hmoe_stats.kernels` take them, with a row for the last class.
 
         Raises
@@ -165,7 +190,7 @@ class CategoricalMeasure(Tree):
         lines = frozen(np.zeros((G.n_experts, G.d))), frozen(none), frozen(none + 1.0)
         return kernels.gate_weights(X, (*G.gate_args(), *lines, G.laplace_scale))
 
-    def rows(self, X, y, weights=None):
+    def rows(self, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Rows:
         """`Rows` of X (n, d) and the labels y (n,)."""
         given = ("X", X), ("y", y)
         check_same_index(*given)
@@ -178,7 +203,7 @@ class CategoricalMeasure(Tree):
         return Rows(X, codes, weights)
 
     # -- classes given x ----------------------------------------------------------------------------------------------
-    def expert_proba(self, X):
+    def expert_proba(self, X: ArrayLike) -> Floats:
         """Probability of each class under each expert given x, (n, K, C)."""
         return softmax(self._logits(check_covariates(X, self.d)), axis=2)
 
@@ -187,7 +212,7 @@ class CategoricalMeasure(Tree):
         logits = np.einsum("nd,kcd->nkc", X, G.eta) + G.tau
         return np.concatenate([logits, np.zeros((*logits.shape[:2], 1))], axis=2)
 
-    def log_parts(self, X, codes):
+    def log_parts(self, X: Floats, codes: Integers) -> tuple[Floats, Floats]:
         """Logarithms of the experts' gate weights, and of these times their probabilities of a class, (n, K) each.
 
         Parameters
@@ -202,7 +227,7 @@ class CategoricalMeasure(Tree):
         chosen = log_softmax(self._logits(X), axis=2)
         return weight, weight + np.take_along_axis(chosen, codes[:, None, None], axis=2)[:, :, 0]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> Floats:
         """Probability of each class given x, in the order of `classes`: (n, C), rows sum to 1.
 
         Parameters
@@ -212,20 +237,20 @@ class CategoricalMeasure(Tree):
         X = check_covariates(X, self.d)
         return np.einsum("nk,nkc->nc", self._gates(X), self.expert_proba(X))
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The likeliest class given x, (n,) labels; of several the first."""
         return self.labels[self.predict_proba(X).argmax(axis=1)]
 
-    def gate_weights(self, X):
+    def gate_weights(self, X: ArrayLike) -> Floats:
         """Prior probability of each expert given x, the product of its two gates: (n, K), rows sum to 1."""
         return self._gates(check_covariates(X, self.d))
 
-    def responsibilities(self, X, y):
+    def responsibilities(self, X: ArrayLike, y: ArrayLike) -> Floats:
         """Posterior probability of each expert given x and the class y: (n, K), rows sum to 1."""
         X, codes, _ = self.rows(X, y)
         return np.ascontiguousarray(kernels.class_responsibilities(X, codes, self.kernel_args(), 0.0)[1].T)
 
-    def log_density(self, X, y):
+    def log_density(self, X: ArrayLike, y: ArrayLike) -> Floats:
         """log p(y | x) of each row, (n,), natural logarithms.
 
         Parameters
@@ -242,17 +267,17 @@ class CategoricalMeasure(Tree):
         X, codes, _ = self.rows(X, y)
         return kernels.class_responsibilities(X, codes, self.kernel_args(), 0.0)[0]
 
-    def log_likelihood(self, X, y, weights=None):
+    def log_likelihood(self, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
         """Sum over rows of w log p(y | x), a float; parameters and errors as `log_density`, weights (n,) >= 0."""
         X, codes, weights = self.rows(X, y, weights)
         return float(kernels.class_log_likelihood(X, codes, self.kernel_args(), 0.0, weights))
 
-    def score(self, X, y, weights=None):
+    def score(self, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Floats:
         """Gradient of `log_likelihood` in `to_vector` order, (p,); 0 is taken at a Laplace centre that is a row."""
         X, codes, weights = self.rows(X, y, weights)
         return kernels.class_score(X, codes, self.kernel_args(), 0.0, weights)[1][self._index()]
 
-    def information(self, X, weights=None):
+    def information(self, X: ArrayLike, weights: ArrayLike | None = None) -> Floats:
         """Expected information given the covariates in `to_vector` order, (p, p): sum of w sum_c (dp_c)(dp_c)'/p_c.
 
         It takes p^2 n C operations. Under softmax gates it is singular along their translations.
@@ -301,7 +326,7 @@ class CategoricalMeasure(Tree):
             yield p, np.concatenate([part.reshape(len(X), -1) for part in parts], axis=1)
 
     # -- writing ----------------------------------------------------------------------------------------------------
-    def to_frame(self, names=None):
+    def to_frame(self, names: Sequence[str] | None = None) -> Frame:
         """One row for each expert and class but the last: group, expert, class, then the parameters; gates repeated.
 
         With `names`, d different texts, covariates go by them.
@@ -311,7 +336,7 @@ class CategoricalMeasure(Tree):
         called, C = self.called(names) or range(self.d), self.n_classes - 1
         leaf = np.repeat(np.arange(self.n_experts), C)
         group = self.group[leaf]
-        columns = {"group": group, "expert": leaf - self.offsets[group]}
+        columns: dict[str, Any] = {"group": group, "expert": leaf - self.offsets[group]}
         columns["class"] = [str(label) for label in self.classes[:-1]] * self.n_experts
         for name in self.arrays:
             array = getattr(self, name)
@@ -326,7 +351,7 @@ class CategoricalMeasure(Tree):
         return pd.DataFrame(columns)
 
 
-def as_categorical(name, value):
+def as_categorical(name: str, value: object) -> CategoricalMeasure:
     """Return `value` if it is a `CategoricalMeasure`, or that of a fit, else raise a `ValueError` that names it."""
     return CategoricalMeasure.like(name, value)
 

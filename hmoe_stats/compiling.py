@@ -27,7 +27,7 @@ SECONDS = 20  # of one processor, about, that the kernels of a first fit take: s
 WIDEST = '"prefer-vector-width"="512"'  # attribute of functions of LLVM; where vectors are shorter, it says nothing
 
 _log = logging.getLogger("hmoe_stats")
-_said = set()
+_said: set[str] = set()
 
 
 class _Lower(Lower):

@@ -5,14 +5,18 @@ that range. Level-2 gates of the two groups have different gaps, as a softmax or
 gaps can be regrouped.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from . import gates
 from .arguments import as_numbers, check_gating, check_known, check_seed, shown
 from .categorical import CategoricalMeasure
+from .kinds import Frame, Seed
 from .likelihood import gate_weights
 from .measure import MixingMeasure
 
@@ -47,7 +51,7 @@ _P2 = {  # d = 2
     "L": ((((-0.8, 0.4), (0.9, -0.5)), ((1.2, 0.6), (-0.4, -0.9))), _TENDING),
     "Q": ((((0.1, -0.06), (-0.1, 0.06)), ((0.4, -0.2), (-0.4, 0.2))), _EVEN),
 }
-_M2 = {  # categorical experts of three classes: tau and eta have a column for each class but the last
+_M2: dict[str, Any] = {  # categorical experts of three classes: tau and eta have a column for each class but the last
     "tau": (((1.3, 1.1), (-2.0, -0.6)),),
     "eta": (((-2.0, -4.6), (-1.6, 2.1)),),
     "S": (((1.0, -1.0),), ((0.2, 0.0),)),
@@ -55,9 +59,9 @@ _M2 = {  # categorical experts of three classes: tau and eta have a column for e
     "Q": (((0.3, -0.3),), ((-1.2, 0.0),)),
 }
 _M2C = _M2 | {"tau": (((1.3, 1.1), (-0.8, 0.4)),), "eta": (((-2.0, -4.6), (0.0, 0.0)),)}
-_CLASSED = {"M2": _M2, "M2C": _M2C}
-_TRUTHS = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4, "P2": _P2} | _CLASSED
-_LEVEL_1 = {  # slopes, or centres inside the support, and intercepts, by the number of covariates
+_CLASSED: dict[str, dict[str, Any]] = {"M2": _M2, "M2C": _M2C}
+_TRUTHS: dict[str, dict[str, Any]] = {"C0": _C2, "C2": _C2, "C3": _C3, "C4": _C4, "P2": _P2, **_CLASSED}
+_LEVEL_1: dict[int, dict[str, Any]] = {  # by d: slopes, or centres inside the support; intercepts
     1: {
         "S": (((0.4,), (-0.4,)), (0.2, 0.0)),
         "L": (((1.0,), (-1.2,)), (0.2, 0.0)),
@@ -112,7 +116,7 @@ _DATA = {
 }
 
 
-def truth(name, gating="SS"):
+def truth(name: str, gating: str = "SS") -> MixingMeasure | CategoricalMeasure:
     """A named truth of the studies.
 
     Parameters
@@ -144,14 +148,14 @@ def truth(name, gating="SS"):
     omega, beta = values[second]
     eta, omega = (np.concatenate(slopes).reshape(len(tau), -1) for slopes in (values["eta"], omega))
     k2 = [len(group) for group in values["tau"]]
-    gates_of_2 = {"gating": gating, "k2": k2, "omega": omega, "beta": np.concatenate(beta)}
+    shared: dict[str, Any] = {"gating": gating, "k2": k2, "omega": omega, "beta": np.concatenate(beta)}
     if name in _CLASSED:
-        return CategoricalMeasure(**gates_of_2, a=[[0.0]], b=[0.0], eta=eta[..., None], tau=tau)
+        return CategoricalMeasure(**shared, a=[[0.0]], b=[0.0], eta=eta[..., None], tau=tau)
     a, b = _LEVEL_1[eta.shape[1]][first]
-    return MixingMeasure(**gates_of_2, a=a, b=b, eta=eta, tau=tau, nu=np.full(tau.size, 0.4))
+    return MixingMeasure(**shared, a=a, b=b, eta=eta, tau=tau, nu=np.full(tau.size, 0.4))
 
 
-def random_truth(seed, gating="SS", separation=(3.0, np.inf)):
+def random_truth(seed: Seed, gating: str = "SS", separation: tuple[float, float] = (3.0, np.inf)) -> MixingMeasure:
     """A random truth of the kind of C2: two groups of two experts over [-3, 3].
 
     Parameters
@@ -203,12 +207,12 @@ def random_truth(seed, gating="SS", separation=(3.0, np.inf)):
             return G
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names of the data sets that ship, as `load` takes them: a tuple of str."""
     return tuple(_DATA)
 
 
-def load(name):
+def load(name: str) -> Frame:
     """A real data set that ships with the package.
 
     Parameters

@@ -4,6 +4,9 @@ Each finding is a sentence with the number it rests on. Which gates are unidenti
 `hmoe_stats.identify` says; the rest follows from the measure and the covariate law.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +17,7 @@ from . import identify
 from .arguments import check_k2
 from .categorical import as_of_any_family
 from .frames import as_covariates
+from .kinds import AnyMeasure, Frame, Law, Shape
 from .matching import expert_distances
 from .quadrature import Average, nodes
 from .sampling import as_law
@@ -68,20 +72,20 @@ class Diagnosis:
 
     findings: tuple
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.findings)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> Finding:
         return self.findings[i]
 
-    def kinds(self):
+    def kinds(self) -> tuple[str, ...]:
         """The kinds of the findings, each once."""
         return tuple(dict.fromkeys(f.kind for f in self.findings))
 
-    def to_frame(self):
+    def to_frame(self) -> Frame:
         """DataFrame: severity, kind, where, finding, number, advice."""
         import pandas as pd
 
@@ -91,7 +95,7 @@ class Diagnosis:
         return "\n".join(f"{f}. Advice: {f.advice}." for f in self) or "No findings."
 
 
-def diagnose(G, k2=None, x=None):
+def diagnose(G: AnyMeasure, k2: Shape | None = None, x: Law | None = None) -> Diagnosis:
     """What stands in the way of estimating a measure.
 
     Parameters

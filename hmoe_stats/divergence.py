@@ -11,9 +11,14 @@ a quadrature for d = 1, an exact mean for an array of covariates, and a Monte Ca
 then carries its standard error. Only d has to agree: gatings and sizes may differ.
 """
 
+from __future__ import annotations
+
+from typing import Self
+
 import numpy as np
 from scipy.special import ndtr
 
+from .kinds import Law, Measure
 from .likelihood import gate_weights, log_density
 from .measure import as_wide
 from .quadrature import REACH, batches, check_draws, lines, nodes, panel_edges
@@ -26,13 +31,15 @@ _BISECTIONS = 60
 class Estimate(float):
     """A number with the standard error of its Monte Carlo part; 0.0 where it comes from quadrature alone."""
 
-    def __new__(cls, value, standard_error=0.0):
+    standard_error: float
+
+    def __new__(cls, value: float, standard_error: float = 0.0) -> Self:
         self = super().__new__(cls, value)
         self.standard_error = float(standard_error)
         return self
 
 
-def hellinger(G, G0, x=None, *, draws=4096, seed=0):
+def hellinger(G: Measure, G0: Measure, x: Law | None = None, *, draws: int = 4096, seed: int = 0) -> Estimate:
     """Hellinger distance, the root of ``1/2 E int (sqrt p_G - sqrt p_G0)^2 dy``, between 0 and 1.
 
     Parameters
@@ -71,7 +78,7 @@ def hellinger(G, G0, x=None, *, draws=4096, seed=0):
     return Estimate(root, square.standard_error / (2.0 * root) if root > 0 else 0.0)
 
 
-def total_variation(G, G0, x=None, *, draws=4096, seed=0):
+def total_variation(G: Measure, G0: Measure, x: Law | None = None, *, draws: int = 4096, seed: int = 0) -> Estimate:
     """Total variation distance, ``1/2 E int |p_G - p_G0| dy``, between 0 and 1.
 
     Parameters, result and errors as `hellinger`.
@@ -87,14 +94,15 @@ def total_variation(G, G0, x=None, *, draws=4096, seed=0):
     parts = []
     for rows in batches(len(X), 4 * REACH * (G.n_experts + G0.n_experts)):
         x = X[rows]
-        y = panel_edges(*lines((G, G0), x), per_sd=2)
+        mean, sd = lines((G, G0), x)
+        y = panel_edges(mean, sd, per_sd=2)
         roots = _sign_changes(G, G0, x, y)
         gap = _distribution(G, x, roots) - _distribution(G0, x, roots)
         parts.append(0.5 * np.abs(np.diff(gap, axis=1, prepend=0.0, append=0.0)).sum(axis=1))
     return _mean(np.concatenate(parts), weights)
 
 
-def chi_square(G, G0, x=None, *, draws=4096, seed=0):
+def chi_square(G: Measure, G0: Measure, x: Law | None = None, *, draws: int = 4096, seed: int = 0) -> Estimate:
     """Chi-square divergence of G from G0, ``E int (p_G - p_G0)^2 / p_G0 dy`` (not rooted, not symmetric).
 
     Parameters, result and errors as `hellinger`.

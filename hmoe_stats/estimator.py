@@ -3,10 +3,16 @@
 What they know is in `fit_result_`, a `FitResult` or `CategoricalResult`; here are scikit-learn's names and checks.
 """
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from scipy.special import entr
 from sklearn.base import (
     BaseEstimator,
@@ -23,11 +29,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from . import conditional, gates, likelihood
 from .arguments import check_columns, check_gating, check_k2, check_known, check_weighted_data, check_weights
 from .categorical import Rows
+from .fitting import Penalty, fit_categorical, shapes
 from .fitting import fit as fit_own
-from .fitting import fit_categorical, shapes
 from .fitting.answers import Data
 from .fitting.problem import free_parameters
 from .fitting.rows import moments
+from .kinds import Bounds, Columns, Floats, Integers, Shape
 
 FEW_ROWS = ("shrink", "raise")
 LEAST_ROWS = 3  # for a mean and a variance
@@ -69,24 +76,22 @@ class _Leaves(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         return self
 
     # -- the tree -----------------------------------------------------------------------------------------------------
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Floats:
         """Probability of each expert given x, the product of its two gates: (m, K), rows sum to 1."""
         return self._gates(self._rows(X))
 
-    def apply(self, X, y=None):
+    def apply(self, X: ArrayLike, y: ArrayLike | None = None) -> Integers:
         """The most probable leaf, (m,) int: the number of an expert, by the gates; given y by its posterior."""
         if y is None:
             return self.transform(X).argmax(axis=1)
         return self._posterior(self._rows(X), y).argmax(axis=1)
 
-    def decision_path(self, X, y=None):
+    def decision_path(self, X: ArrayLike, y: ArrayLike | None = None) -> csr_array:
         """The nodes from the root to the leaf that `apply` names: a sparse indicator matrix (m, 1 + k1 + K).
 
         Columns are the root, the groups and the experts. Gates are soft: no row takes one path only, and the
         probabilities of all leaves are those of `transform`.
         """
-        from scipy.sparse import csr_array
-
         leaf, G = self.apply(X, y), self.fit_result_.measure
         nodes = np.column_stack([np.zeros_like(leaf), 1 + G.group[leaf], 1 + G.k1 + leaf])
         ends = 3 * np.arange(len(leaf) + 1)
@@ -151,20 +156,20 @@ class HMoERegressor(_Leaves, RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        gating="LL",
-        k2=(2, 2),
+        gating: str = "LL",
+        k2: Shape = (2, 2),
         *,
-        penalty="default",
-        n_starts=None,
-        effort="quick",
-        bounds=None,
-        laplace_scale=None,
-        gate_columns=None,
-        expert_columns=None,
-        few_rows="shrink",
-        options=None,
-        random_state=None,
-    ):
+        penalty: str | Penalty | dict[str, float] | None = "default",
+        n_starts: int | None = None,
+        effort: str = "quick",
+        bounds: Bounds | None = None,
+        laplace_scale: ArrayLike | None = None,
+        gate_columns: Columns | None = None,
+        expert_columns: Columns | None = None,
+        few_rows: str = "shrink",
+        options: dict[str, Any] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.gating = gating
         self.k2 = k2
         self.penalty = penalty
@@ -179,7 +184,7 @@ class HMoERegressor(_Leaves, RegressorMixin, BaseEstimator):
         self.random_state = random_state
 
     # -- fitting ------------------------------------------------------------------------------------------------------
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -240,7 +245,7 @@ class HMoERegressor(_Leaves, RegressorMixin, BaseEstimator):
         return shape or (1,), shape is None
 
     # -- y given x ----------------------------------------------------------------------------------------------------
-    def predict(self, X, return_std=False):
+    def predict(self, X: ArrayLike, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
         """Mean of y given x, (m,); with `return_std` also its standard deviation given x, (m,)."""
         X = self._rows(X)
         mean = self.fit_result_.predict(X)
@@ -249,11 +254,11 @@ class HMoERegressor(_Leaves, RegressorMixin, BaseEstimator):
         W, mu, sd = conditional.parts(self.fit_result_.measure, X)
         return mean, np.sqrt((W * (sd**2 + (mu - mean[:, None]) ** 2)).sum(axis=1))
 
-    def predict_quantile(self, X, q=0.5):
+    def predict_quantile(self, X: ArrayLike, q: float | Sequence[float] = 0.5) -> Floats:
         """Quantiles of y given x: (m,), or (m, k) for a sequence of k levels q between 0 and 1."""
         return self.fit_result_.predict_quantile(self._rows(X), q)
 
-    def score_samples(self, X, y=None):
+    def score_samples(self, X: ArrayLike, y: ArrayLike | None = None) -> Floats:
         """Log-density of y given x, row by row: (m,), in nats.
 
         Without y its expectation under the fit, E log p(Y | x), minus the entropy of y given x: what is to be expected
@@ -311,17 +316,17 @@ class HMoEClassifier(_Leaves, ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        gating="LL",
-        k2=(2, 2),
+        gating: str = "LL",
+        k2: Shape = (2, 2),
         *,
-        ridge="default",
-        n_starts=None,
-        laplace_scale=None,
-        gate_columns=None,
-        expert_columns=None,
-        options=None,
-        random_state=None,
-    ):
+        ridge: str | float | dict[str, float] = "default",
+        n_starts: int | None = None,
+        laplace_scale: ArrayLike | None = None,
+        gate_columns: Columns | None = None,
+        expert_columns: Columns | None = None,
+        options: dict[str, Any] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.gating = gating
         self.k2 = k2
         self.ridge = ridge
@@ -332,7 +337,7 @@ class HMoEClassifier(_Leaves, ClassifierMixin, BaseEstimator):
         self.options = options
         self.random_state = random_state
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the model.
 
         Parameters
@@ -378,22 +383,22 @@ class HMoEClassifier(_Leaves, ClassifierMixin, BaseEstimator):
         return self.fit_result_.responsibilities(X, y)
 
     # -- classes given x ----------------------------------------------------------------------------------------------
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> Floats:
         """Probability of each class given x, in the order of `classes_`: (m, C)."""
         X = self._rows(X)
         return self.fit_result_.predict_proba(X)
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The likeliest class given x, (m,)."""
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: ArrayLike) -> Floats:
         """Logarithms of `predict_proba`, (m, C)."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
-    def score_samples(self, X, y=None):
+    def score_samples(self, X: ArrayLike, y: ArrayLike | None = None) -> Floats:
         """Log-probability of the class y given x, row by row: (m,), in nats.
 
         Without y its expectation under the fit, minus the entropy of the classes given x.
@@ -404,7 +409,7 @@ class HMoEClassifier(_Leaves, ClassifierMixin, BaseEstimator):
         return -entr(self.fit_result_.predict_proba(X)).sum(axis=1)
 
 
-def joined(data):
+def joined(data: Data) -> Data:
     """`Data` with equal rows as one, of their joint weight, in the order of their entries.
 
     Data of different rows that all count as one are left as they are.

@@ -8,6 +8,8 @@ the alphabet, is the one that the others are compared with: it has no column. Tr
 Arrays are none of this: they hold numbers, and what is missing in them is refused.
 """
 
+from __future__ import annotations
+
 import inspect
 import warnings
 from collections import Counter
@@ -20,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .arguments import as_numbers, check_columns, check_same_index, check_text, shown
+from .kinds import Frame, Function, Series
 from .names import visible
 
 NAMED = 4  # columns, or levels, that a message names
@@ -145,7 +148,7 @@ def is_frame(value):
     return hasattr(value, "iloc") and getattr(value, "ndim", 1) == 2
 
 
-def as_covariates(fit, X):
+def as_covariates(fit: object, X: Any) -> Any:
     """X as the measure of a fit takes it: of a frame the covariates, by the design of the fit; else X itself."""
     design = getattr(fit, "design", None)
     return X if design is None or not is_frame(X) else design.covariates(X)
@@ -211,7 +214,7 @@ def taken(X, y, weights=None, design=None, stacklevel=2):
     return Given(design.covariates(X), y, weights, design, notes)
 
 
-def takes_frames(fit):
+def takes_frames(fit: Function) -> Function:
     """Decorate a fit of X, y and more so that X may be a frame: what is a matter of frames is seen to here."""
     signature = inspect.signature(fit)
 
@@ -224,10 +227,10 @@ def takes_frames(fit):
         given = taken(options.pop("X"), options.pop("y"), options.pop("weights", None), stacklevel=3)
         return given.told(fit(X=given.X, y=given.y, weights=given.weights, **given.options(options)))
 
-    return of_table
+    return of_table  # type: ignore[return-value]
 
 
-def design(formula, data):
+def design(formula: str, data: Frame) -> tuple[Frame, Series]:
     """Covariates and response of a formula, for `hmoe_stats.fit`: ``X, y = hs.design("y ~ x1 + C(g)", data)``.
 
     It is `formulaic.model_matrix` (extra ``formula``) without the intercept, which experts and gates have anyway.

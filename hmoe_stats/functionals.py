@@ -4,10 +4,13 @@ Unlike parameters, these do not depend on how a density is written. The errors o
 the order of the Hellinger distance under every gating, also where gates are not identified. Source: derived.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from .arguments import check_number
 from .conditional import parts
+from .kinds import AnyMeasure, Frame, Law
 from .likelihood import gate_weights
 from .matching import experts_of, match
 from .quadrature import batches, gauss_legendre, integrals_of_absolute, lines, panels
@@ -18,7 +21,7 @@ _LEAST = -100.0  # logarithms below it count as it: nothing is seen of them but 
 _ROW = 300  # nodes in y of a row of X, about: C2 has 205, C3 294
 
 
-def functional_errors(G, G0, x, weight=0.01):
+def functional_errors(G: AnyMeasure, G0: AnyMeasure, x: Law, weight: float = 0.01) -> Frame:
     """Errors of a fitted measure as functions of x, Voronoi cell by Voronoi cell.
 
     Parameters

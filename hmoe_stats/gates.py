@@ -185,7 +185,7 @@ class Distance(Gate):
         Whether the unit of x may be changed, c along with it: not where c = 1 goes without saying.
     """
 
-    per_unit: float | np.ndarray = 1.0
+    per_unit: float | np.ndarray = 1.0  # type: ignore[assignment]
     scales: bool = False
 
     located = True  # slopes are places in x

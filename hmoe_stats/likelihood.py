@@ -5,12 +5,16 @@ Each function checks its input once and hands it to a kernel of `hmoe_stats.kern
 Sums over rows take `weights`: a row of weight w counts as w rows, one of weight 0 as none; w need not be an integer.
 """
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import kernels
 from .arguments import check_covariates, check_data, check_weighted_data, check_weights
 from .categorical import as_of_any_family
 from .frames import as_covariates
+from .kinds import AnyMeasure, Floats, Measure
 from .measure import as_measure, as_wide
 
 
@@ -24,7 +28,7 @@ def _weighted(fit, X, y, weights):
     return G, *check_weighted_data(as_covariates(fit, X), y, weights, G.d)
 
 
-def log_density(G, X, y):
+def log_density(G: Measure, X: ArrayLike, y: ArrayLike) -> Floats:
     """Conditional log-density log p_G(y | x) of each row.
 
     Parameters
@@ -49,7 +53,9 @@ def log_density(G, X, y):
     return kernels.log_density(X, y, G.kernel_args(), 0.0)
 
 
-def log_likelihood(G, X, y, weights=None, relative_to=None):
+def log_likelihood(
+    G: Measure, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, relative_to: Measure | None = None
+) -> float:
     """Log-likelihood, the sum over rows of w log p_G(y | x): a float.
 
     Parameters
@@ -87,7 +93,7 @@ def log_likelihood(G, X, y, weights=None, relative_to=None):
     return float(np.sum(gain if weights is None else weights * gain))  # pairwise
 
 
-def responsibilities(G, X, y, weights=None):
+def responsibilities(G: Measure, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Floats:
     """Posterior probability of each expert given (x, y): (n, K), rows sum to 1. Parameters as `log_density`.
 
     How often a row was seen does not change its posterior: `weights` (n,) are checked, and all rows are returned.
@@ -98,7 +104,7 @@ def responsibilities(G, X, y, weights=None):
     return np.ascontiguousarray(kernels.responsibilities(X, y, G.kernel_args(), 0.0)[1].T)
 
 
-def gate_weights(G, X):
+def gate_weights(G: AnyMeasure, X: ArrayLike) -> Floats:
     """Prior probability of each expert given x, the product of its two gates: (n, K), rows sum to 1.
 
     Parameters
@@ -118,14 +124,14 @@ def gate_weights(G, X):
     return kernels.gate_weights(X, G.kernel_args())
 
 
-def predict(G, X):
+def predict(G: Measure, X: ArrayLike) -> Floats:
     """Conditional mean of y given x, sum_j gate_j(x) (eta_j' x + tau_j): (n,). Parameters as `gate_weights`."""
     X, G = as_covariates(G, X), as_wide("G", G)
     X = check_covariates(X, G.d)
     return np.einsum("nk,nk->n", kernels.gate_weights(X, G.kernel_args()), X @ G.eta.T + G.tau)
 
 
-def score(G, X, y, weights=None):
+def score(G: Measure, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Floats:
     """Gradient of the log-likelihood in the unconstrained parameters, in `MixingMeasure.to_vector` order: (p,).
 
     Of a measure that does not see all columns these are the entries of `MixingMeasure.wide` that it has.
@@ -137,7 +143,7 @@ def score(G, X, y, weights=None):
     return kernels.score(X, y, G.kernel_args(), 0.0, weights=weights)[1][G.wide_index()]
 
 
-def information(G, X, y, weights=None):
+def information(G: Measure, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Floats:
     """Observed information, minus the Hessian of the log-likelihood in `to_vector` order: (p, p), symmetric.
 
     Under softmax gates it is singular along their translations. Under Laplace gates it is the Hessian away from kinks.

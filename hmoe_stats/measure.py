@@ -16,12 +16,18 @@ Gates and experts may see some columns of x only. That is but a way to write a m
 on the other columns, and Laplace gates a scale of 0 there (`MixingMeasure.wide`).
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .arguments import cut
 from .families import GAUSSIAN
+from .kinds import Columns, Floats, Frame, Shape
 from .tree import OF_GATES, WIDE, Tree
 
 ARRAYS = OF_GATES + GAUSSIAN.arrays
@@ -67,30 +73,50 @@ class MixingMeasure(Tree):
     """
 
     gating: str
-    k2: tuple
-    a: np.ndarray  # (k1, d)
-    b: np.ndarray  # (k1,)
-    omega: np.ndarray  # (K, d)
-    beta: np.ndarray  # (K,)
-    eta: np.ndarray  # (K, d)
-    tau: np.ndarray  # (K,)
-    nu: np.ndarray  # (K,)
-    laplace_scale: np.ndarray = 1.0  # (d,)
-    gate_columns: tuple | None = None
-    expert_columns: tuple | None = None
-    d: int | None = None
+    k2: tuple[int, ...]
+    a: Floats  # (k1, d)
+    b: Floats  # (k1,)
+    omega: Floats  # (K, d)
+    beta: Floats  # (K,)
+    eta: Floats  # (K, d)
+    tau: Floats  # (K,)
+    nu: Floats  # (K,)
+    laplace_scale: Floats = 1.0  # type: ignore[assignment]  # (d,)
+    gate_columns: tuple[int, ...] | None = None
+    expert_columns: tuple[int, ...] | None = None
+    d: int = None  # type: ignore[assignment]
+
+    if TYPE_CHECKING:  # of what it is made
+
+        def __init__(
+            self,
+            *,
+            gating: str,
+            k2: Shape,
+            a: ArrayLike,
+            b: ArrayLike,
+            omega: ArrayLike,
+            beta: ArrayLike,
+            eta: ArrayLike,
+            tau: ArrayLike,
+            nu: ArrayLike,
+            laplace_scale: ArrayLike = 1.0,
+            gate_columns: Columns | None = None,
+            expert_columns: Columns | None = None,
+            d: int | None = None,
+        ) -> None: ...
     family = GAUSSIAN
 
     def __post_init__(self):
         self.make()
 
     @property
-    def per_expert(self):
+    def per_expert(self) -> int:
         """Number of parameters of an expert and its gate."""
         return self.d_gate + self.d_expert + 3
 
     # -- vectors ----------------------------------------------------------------------------------------------------
-    def parameter_names(self, names=None):
+    def parameter_names(self, names: Sequence[str] | None = None) -> list[str]:
         """Names of the entries of `to_vector`: ``"omega[2,0]"``, ``"tau[1]"``, ``"log_nu[0]"``; indices from 0.
 
         The second index of ``"omega[2,0]"`` is a column of x. With `names`, d different texts, covariates go by them:
@@ -105,7 +131,7 @@ class MixingMeasure(Tree):
                 out += [f"{name}[{i}]" for i in range(where.stop - where.start)]
         return out
 
-    def kernel_args(self):
+    def kernel_args(self) -> tuple[Any, ...]:
         """The parameters as the functions of `hmoe_stats.kernels` take them: two gate codes, offsets, arrays.
 
         They are those of `wide`, and the last array is the Laplace scale.
@@ -120,7 +146,7 @@ class MixingMeasure(Tree):
         return *G.gate_args(), G.eta, G.tau, G.nu, G.laplace_scale
 
     # -- writing ----------------------------------------------------------------------------------------------------
-    def to_frame(self, names=None):
+    def to_frame(self, names: Sequence[str] | None = None) -> Frame:
         """One row an expert: group, expert (within its group), then the parameters; level-1 ones are repeated.
 
         With `names`, d different texts, covariates go by them: ``"eta[speed]"`` instead of ``"eta_0"`` (or ``"eta"``,
@@ -142,17 +168,17 @@ class MixingMeasure(Tree):
         return pd.DataFrame(columns)
 
 
-def as_measure(name, value):
+def as_measure(name: str, value: object) -> MixingMeasure:
     """Return `value` if it is a `MixingMeasure`, or the measure of a fit, else raise a `ValueError` that names it."""
     return MixingMeasure.like(name, value)
 
 
-def as_wide(name, value):
+def as_wide(name: str, value: object) -> MixingMeasure:
     """As `as_measure`, written with all columns (`MixingMeasure.wide`)."""
     return as_measure(name, value).wide()
 
 
-def as_seeing_all(name, value, read=as_measure):
+def as_seeing_all(name: str, value: object, read: Callable[[str, object], Any] = as_measure) -> Any:
     """As `read`; a `ValueError`, too, where gates or experts do not see all columns."""
     measure = read(name, value)
     seen = {k: v for k, v in measure.view.items() if k.endswith("_columns")}

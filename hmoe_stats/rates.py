@@ -5,14 +5,18 @@ errors of independent replicates at sample size n. `fit_rate` fits that line and
 `compare_rates` does so for the difference of two slopes that were measured on the same data.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from .arguments import as_floats, as_numbers, check_number, check_same_index, check_seed, check_whole, shown
+from .kinds import Floats
 from .names import interval
 from .resampling import shared_resamples
 
@@ -61,7 +65,7 @@ class RateFit:
     n_replicates: np.ndarray
     n_failed: int
 
-    def predict(self, n):
+    def predict(self, n: ArrayLike) -> Floats:
         """The fitted line at sample sizes `n` > 0, on the scale of the errors; same shape as `n`."""
         n = as_numbers("n", n, "sample sizes")
         n = as_floats("n", n, n.shape)
@@ -73,7 +77,15 @@ class RateFit:
         return f"alpha = {interval(-self.slope, -self.ci_high, -self.ci_low)}"
 
 
-def fit_rate(n, errors, statistic="mean", n_boot=2000, level=0.95, seed=0, n_min=None):
+def fit_rate(
+    n: ArrayLike,
+    errors: ArrayLike,
+    statistic: str = "mean",
+    n_boot: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+    n_min: float | None = None,
+) -> RateFit:
     """Slope of a statistic of the errors on the sample size, log-log, with a confidence interval.
 
     Parameters
@@ -174,7 +186,16 @@ class RateDifference:
         return f"difference of alphas = {interval(-self.difference, -self.ci_high, -self.ci_low)}"
 
 
-def compare_rates(n, first, second, statistic="mean", n_boot=2000, level=0.95, seed=0, n_min=None):
+def compare_rates(
+    n: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    statistic: str = "mean",
+    n_boot: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+    n_min: float | None = None,
+) -> RateDifference:
     """Difference of the slopes of two kinds of errors that come in pairs, with a confidence interval.
 
     Two models fitted to the same samples have dependent errors: what the data of a replicate do to both drops out of

@@ -76,7 +76,7 @@ class Resamples:
         return ranks
 
 
-_latest = {}  # (seed, n_boot) -> (counts, resamples) of the latest line: the next mostly has as many replicates
+_latest: dict = {}  # (seed, n_boot) -> (counts, resamples) of the latest line: the next mostly has as many replicates
 
 
 def shared_resamples(seed, n_boot, counts):

@@ -4,6 +4,8 @@ A statistic s(n) of the errors of replicates falls with n. `sample_size` says wh
 `sample_size_ratio` how many times as many rows one model takes as another for the same error.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +13,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 from .arguments import as_numbers, check_flag, check_positive, shown
+from .kinds import Curve
 from .rates import by_size, check_options, log_statistics
 
 _TAIL = 3  # sizes, at least, of the line that extrapolates; it takes the upper half of them
@@ -86,7 +89,15 @@ def _marked(status):
     return "" if status == "interpolated" else f" ({status})"
 
 
-def sample_size(curve, error, statistic="mean", extrapolate=False, n_boot=2000, level=0.95, seed=0):
+def sample_size(
+    curve: Curve,
+    error: float,
+    statistic: str = "mean",
+    extrapolate: bool = False,
+    n_boot: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> SampleSize:
     """Rows needed for an error of a given size, with a confidence interval.
 
     Parameters
@@ -132,11 +143,20 @@ def sample_size(curve, error, statistic="mean", extrapolate=False, n_boot=2000, 
     logs = log_statistics(sizes, samples, np.ones(1), statistic, quantile, n_boot, seed)
     place = _meeting(sizes, logs, error, statistic, extrapolate, level)
     near = place.near(logs, place.critical)
-    ends = _ends(place.grid[near], place.log_n, 0 in near, len(place.grid) - 1 in near)
-    return SampleSize(float(np.exp(place.log_n)), *ends, float(level), error, statistic, place.status)
+    low, high = _ends(place.grid[near], place.log_n, 0 in near, len(place.grid) - 1 in near)
+    return SampleSize(float(np.exp(place.log_n)), low, high, float(level), error, statistic, place.status)
 
 
-def sample_size_ratio(first, second, error, statistic="mean", extrapolate=False, n_boot=2000, level=0.95, seed=0):
+def sample_size_ratio(
+    first: Curve,
+    second: Curve,
+    error: float,
+    statistic: str = "mean",
+    extrapolate: bool = False,
+    n_boot: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> SampleSizeRatio:
     """How many times as many rows the first of two models takes as the second for an equal error.
 
     Parameters
@@ -175,10 +195,10 @@ def sample_size_ratio(first, second, error, statistic="mean", extrapolate=False,
     i, j = here[i], there[j]
     open_low, open_high = (i == 0) | (j == len(two.grid) - 1), (i == len(one.grid) - 1) | (j == 0)
     log_ratio = one.log_n - two.log_n
-    ends = _ends(one.grid[i] - two.grid[j], log_ratio, open_low.any(), open_high.any())
+    low, high = _ends(one.grid[i] - two.grid[j], log_ratio, open_low.any(), open_high.any())
     status = "extrapolated" if "extrapolated" in (one.status, two.status) else "interpolated"
-    rows = (float(np.exp(place.log_n)) for place in (one, two))
-    return SampleSizeRatio(float(np.exp(log_ratio)), *ends, float(level), error, statistic, *rows, status)
+    n, m = (float(np.exp(place.log_n)) for place in (one, two))
+    return SampleSizeRatio(float(np.exp(log_ratio)), low, high, float(level), error, statistic, n, m, status)
 
 
 class _Meeting(NamedTuple):

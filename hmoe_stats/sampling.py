@@ -4,13 +4,18 @@ A law knows how to draw covariates, its support, its first two moments, and (d =
 losses and divergences take a law, or an (n, d) array of covariates, which stands for its empirical law.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from . import kernels
 from .arguments import MOST_ROWS, as_floats, as_numbers, check_seed, check_whole, shown, takes_rng
 from .categorical import as_categorical, as_of_any_family
+from .kinds import AnyMeasure, Categorical, Drawing, Floats, Integers, Law, Measure, Rng
 from .measure import as_wide
 from .quadrature import REACH, composite, lattice
 
@@ -41,38 +46,38 @@ class Uniform:
         object.__setattr__(self, "low", _plain(low))
         object.__setattr__(self, "high", _plain(high))
 
-    def sample(self, rng, n, d):
+    def sample(self, rng: np.random.Generator, n: int, d: int) -> Floats:
         """(n, d) draws."""
         low, high = self.support(d)
         return rng.uniform(low, high, size=(n, d))
 
-    def support(self, d):
+    def support(self, d: int) -> tuple[Floats, Floats]:
         """(low, high), each (d,)."""
         return _wide("low", self.low, d), _wide("high", self.high, d)
 
-    def mean(self, d):
+    def mean(self, d: int) -> Floats:
         """(d,)"""
         low, high = self.support(d)
         return 0.5 * (low + high)
 
-    def cov(self, d):
+    def cov(self, d: int) -> Floats:
         """(d, d)"""
         low, high = self.support(d)
         return np.diag((high - low) ** 2 / 12.0)
 
-    def atoms(self, d):
+    def atoms(self, d: int) -> None:
         """None: no point has a probability."""
 
-    def reach(self, d):
+    def reach(self, d: int) -> tuple[Floats, Floats]:
         """(low, high), each (d,), beyond which there is nothing: the support."""
         return self.support(d)
 
-    def density(self, X):
+    def density(self, X: Floats) -> Floats:
         """(n,) density at rows of the support."""
         low, high = self.support(X.shape[1])
         return np.full(len(X), 1.0 / np.prod(high - low))
 
-    def quadrature(self, breaks=(), order=32, panels=8):
+    def quadrature(self, breaks: ArrayLike = (), order: int = 32, panels: int = 8) -> tuple[Floats, Floats]:
         """Nodes (m,) and weights (m,), summing to 1, of a composite Gauss-Legendre rule (d = 1), split at `breaks`."""
         (low,), (high,) = self.support(1)
         x, w = composite(low, high, breaks, order, panels)
@@ -91,7 +96,7 @@ class Grid(Uniform):
         low < high.
     """
 
-    def sample(self, rng, n, d):
+    def sample(self, rng: np.random.Generator, n: int, d: int) -> Floats:
         """(n, 1) points, the same whatever the `rng`."""
         if d != 1:
             raise ValueError(f"x must be a law for d = {d}, as the measure has; got a grid, for d = 1")
@@ -119,37 +124,37 @@ class Normal:
         object.__setattr__(self, "loc", _plain(loc))
         object.__setattr__(self, "scale", _plain(scale))
 
-    def sample(self, rng, n, d):
+    def sample(self, rng: np.random.Generator, n: int, d: int) -> Floats:
         """(n, d) draws."""
         return self.mean(d) + _wide("scale", self.scale, d) * rng.standard_normal((n, d))
 
-    def support(self, d):
+    def support(self, d: int) -> tuple[Floats, Floats]:
         """(low, high), each (d,): the whole line."""
         return np.full(d, -np.inf), np.full(d, np.inf)
 
-    def mean(self, d):
+    def mean(self, d: int) -> Floats:
         """(d,)"""
         return _wide("loc", self.loc, d)
 
-    def cov(self, d):
+    def cov(self, d: int) -> Floats:
         """(d, d)"""
         return np.diag(_wide("scale", self.scale, d) ** 2)
 
-    def atoms(self, d):
+    def atoms(self, d: int) -> None:
         """None: no point has a probability."""
 
-    def reach(self, d):
+    def reach(self, d: int) -> tuple[Floats, Floats]:
         """(low, high), each (d,), beyond which there is nothing to speak of: loc +- 9 scale."""
         mean, sd = self.mean(d), _wide("scale", self.scale, d)
         return mean - REACH * sd, mean + REACH * sd
 
-    def density(self, X):
+    def density(self, X: Floats) -> Floats:
         """(n,) density."""
         d = X.shape[1]
         sd = _wide("scale", self.scale, d)
         return np.exp(-0.5 * (((X - self.mean(d)) / sd) ** 2).sum(axis=1)) / np.prod(np.sqrt(2 * np.pi) * sd)
 
-    def quadrature(self, breaks=(), order=32, panels=16):
+    def quadrature(self, breaks: ArrayLike = (), order: int = 32, panels: int = 16) -> tuple[Floats, Floats]:
         """Nodes (m,) and weights (m,), summing to 1, on loc +- 9 scale (d = 1), split at `breaks`."""
         mean, sd = self.mean(1)[0], _wide("scale", self.scale, 1)[0]
         x, w = composite(mean - 9 * sd, mean + 9 * sd, breaks, order, panels)
@@ -197,7 +202,7 @@ class Empirical:
         return x[:, 0], weights
 
 
-def as_law(x):
+def as_law(x: Law | None) -> Uniform | Normal | Empirical:
     """Return a covariate law: `x` itself if it is one, the empirical law of an (n, d) or (n,) array otherwise.
 
     Raises
@@ -216,7 +221,7 @@ def as_law(x):
 
 
 @takes_rng
-def sample(G, n, x, seed):
+def sample(G: Measure, n: int, x: Law, seed: Drawing | None = None, *, rng: Rng | None = None) -> tuple[Floats, Floats]:
     """Draw (X, y) from a mixing measure.
 
     Parameters
@@ -249,7 +254,9 @@ def sample(G, n, x, seed):
 
 
 @takes_rng
-def sample_categorical(G, n, x, seed):
+def sample_categorical(
+    G: Categorical, n: int, x: Law, seed: Drawing | None = None, *, rng: Rng | None = None
+) -> tuple[Floats, NDArray[Any]]:
     """Draw (X, y) from a measure of categorical experts.
 
     Parameters
@@ -291,7 +298,16 @@ def respond(G, X, rng):
 
 
 @takes_rng
-def sample_lattice(G, n, x, seed, nu_min=0.04, fineness=1):
+def sample_lattice(
+    G: AnyMeasure,
+    n: int,
+    x: Law,
+    seed: Drawing | None = None,
+    nu_min: float = 0.04,
+    fineness: int = 1,
+    *,
+    rng: Rng | None = None,
+) -> tuple[Floats, Floats, Integers]:
     """Draw a sample of n rows on a lattice of points (x, y), as counts: its size does not grow with n.
 
     x takes the nodes x_c of a quadrature rule of the law, with its weights pi_c as probabilities, and y the multiples

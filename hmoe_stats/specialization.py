@@ -31,10 +31,13 @@ far another sample's fit would be from it. That is what stability asks.
 Of categorical experts f_j is the probability of the class that came, and log f_j is at most 0.
 """
 
+from __future__ import annotations
+
 import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import entr, logsumexp
 
 from . import gates
@@ -44,6 +47,7 @@ from .conditional import log_parts
 from .fitting.rows import moments
 from .frames import as_covariates
 from .inference.functionals import check_level
+from .kinds import Categorical, Frame, Measure
 from .measure import as_measure
 from .selection.agreement import adjusted_rand, stability
 
@@ -74,14 +78,14 @@ class Specialization:
     level: float
 
     @property
-    def table(self):
+    def table(self) -> Frame:
         """One row per level and quantity: a DataFrame of level, quantity, value, low, high, unit."""
         import pandas as pd
 
         rows = [(*key, *found, UNITS.get(key[1], "nats")) for key, found in self.values.items()]
         return pd.DataFrame(rows, columns=["level", "quantity", "value", "low", "high", "unit"])
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str | tuple[str, str]) -> float:
         """The value of a quantity, of the experts, or of a pair (level, quantity)."""
         return self.values[(EXPERTS, key) if isinstance(key, str) else key][0]
 
@@ -91,8 +95,17 @@ class Specialization:
 
 
 def specialization(
-    fit, X, y=None, labels=None, weights=None, n_boot=200, level=0.95, refits=0, seed=0, n_jobs=1
-):  # fmt: skip
+    fit: Measure | Categorical,
+    X: ArrayLike,
+    y: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    n_boot: int = 200,
+    level: float = 0.95,
+    refits: int = 0,
+    seed: int = 0,
+    n_jobs: int = 1,
+) -> Specialization:
     """Measure what the experts of a model specialise in; definitions and what each cannot tell stand at the head here.
 
     Parameters

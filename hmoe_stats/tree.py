@@ -6,11 +6,16 @@ compared and copied. A family (`hmoe_stats.families`) says which arrays experts 
 dataclass with these for fields.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import cache
 from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from . import gates
 from .arguments import (
@@ -25,6 +30,8 @@ from .arguments import (
     shape_words,
     shown,
 )
+from .families import Family
+from .kinds import Columns, Floats, Frame, Integers, Measure
 from .names import visible
 
 LINE = 120  # characters of a printed line: wider tables are printed in blocks of columns
@@ -44,10 +51,28 @@ class Tree:
         What makes two measures comparable, entry by entry.
     """
 
-    family = None
-    shape_fields = ("gating", "k2", "d", "gate_columns", "expert_columns")
+    family: Family
+    shape_fields: tuple[str, ...] = ("gating", "k2", "d", "gate_columns", "expert_columns")
 
-    def make(self):
+    if TYPE_CHECKING:  # what the dataclasses have
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+        gating: str
+        k2: tuple[int, ...]
+        d: int
+        a: Floats
+        b: Floats
+        omega: Floats
+        beta: Floats
+        laplace_scale: Floats
+        gate_columns: tuple[int, ...] | None
+        expert_columns: tuple[int, ...] | None
+
+        @property
+        def per_expert(self) -> int: ...
+        def parameter_names(self, names: Sequence[str] | None = None) -> list[str]: ...
+        def to_frame(self, names: Sequence[str] | None = None) -> Frame: ...
+
+    def make(self) -> None:
         """Check all fields and set them, arrays read-only: what a subclass does when it is made."""
         put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731 - the frozen way in
         put("gating", check_gating(self.gating))
@@ -78,7 +103,7 @@ class Tree:
         return self.family.shapes(self.n_experts, d)
 
     @property
-    def arrays(self):
+    def arrays(self) -> tuple[str, ...]:
         """Names of the arrays, in the order of vectors."""
         return OF_GATES + self.family.arrays
 
@@ -98,54 +123,54 @@ class Tree:
 
     # -- shape ------------------------------------------------------------------------------------------------------
     @property
-    def k1(self):
+    def k1(self) -> int:
         """Number of groups."""
         return len(self.k2)
 
     @property
-    def d_gate(self):
+    def d_gate(self) -> int:
         """Number of columns that gates see."""
         return self.d if self.gate_columns is None else len(self.gate_columns)
 
     @property
-    def d_expert(self):
+    def d_expert(self) -> int:
         """Number of columns that experts see."""
         return self.d if self.expert_columns is None else len(self.expert_columns)
 
     @property
-    def n_experts(self):
+    def n_experts(self) -> int:
         """Number of experts in all groups, K."""
         return sum(self.k2)
 
     @property
-    def group(self):
+    def group(self) -> Integers:
         """(K,) int: the group of each expert."""
         return np.repeat(np.arange(self.k1), self.k2)
 
     @property
-    def offsets(self):
+    def offsets(self) -> Integers:
         """(k1 + 1,) int: group i holds experts ``offsets[i]:offsets[i + 1]``."""
         return np.concatenate([[0], np.cumsum(self.k2)])
 
     @property
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         """Length of `to_vector`; softmax translations and constant gates are counted, not removed."""
         return self.k1 * (self.d_gate + 1) + self.n_experts * self.per_expert
 
     @property
-    def gates(self):
+    def gates(self) -> tuple[Any, Any]:
         """The gates of both levels, records of `hmoe_stats.gates`, over the columns that they see."""
         scale = self.laplace_scale if self.gate_columns is None else self.laplace_scale[list(self.gate_columns)]
         return gates.of(self.gating, None if (scale == 1.0).all() else scale)
 
-    def gate_parts(self):
+    def gate_parts(self) -> list[tuple[str, str, int, int, Any]]:
         """Each gate: names of its slopes and intercepts, the first and the last of its components, and its kind."""
         first, second = self.gates
         ends = pairwise(self.offsets.tolist())
         return [("a", "b", 0, self.k1, first), *(("omega", "beta", *pair, second) for pair in ends)]
 
     @property
-    def slices(self):
+    def slices(self) -> dict[str, slice]:
         """Where each parameter sits in `to_vector`: name -> slice, in order."""
         sizes = {self.family.entry(name): getattr(self, name).size for name in self.arrays}
         ends = np.cumsum(list(sizes.values()))
@@ -153,7 +178,7 @@ class Tree:
 
     # -- columns ----------------------------------------------------------------------------------------------------
     @property
-    def view(self):
+    def view(self) -> dict[str, Any]:
         """What is not by default of laplace_scale, gate_columns, expert_columns and d: a dict of keywords."""
         if self._sees_all and (self.laplace_scale == 1.0).all():
             return {}
@@ -168,26 +193,26 @@ class Tree:
     def _sees_all(self):
         return self.gate_columns is None and self.expert_columns is None
 
-    def columns(self, name):
+    def columns(self, name: str) -> list[int]:
         """The columns of x that ``a``, ``omega`` or ``eta`` have one for: a list of int."""
         seen = getattr(self, WIDE[name])
         return list(range(self.d) if seen is None else seen)
 
-    def wide(self):
+    def wide(self) -> Self:
         """The same density, with gates and experts that see all columns: the measure itself where they do.
 
         Slopes are 0 on columns that were not seen; so are Laplace centres, and the scale of their gates.
         """
         if self._sees_all:
             return self
-        changes = dict.fromkeys(("gate_columns", "expert_columns", "d"))
+        changes: dict[str, Any] = dict.fromkeys(("gate_columns", "expert_columns", "d"))
         for name in WIDE:
             slopes = getattr(self, name)
             changes[name] = np.zeros((*slopes.shape[:-1], self.d))
             changes[name][..., self.columns(name)] = slopes
         return self.replace(laplace_scale=self.laplace_scale, **changes)
 
-    def narrow(self, gate_columns=None, expert_columns=None):
+    def narrow(self, gate_columns: Columns | None = None, expert_columns: Columns | None = None) -> Self:
         """The same density, with gates and experts that see these columns only: the other way than `wide`.
 
         Raises
@@ -205,7 +230,7 @@ class Tree:
             raise ValueError(f"gate_columns and expert_columns must {wanted}; got others")
         return out
 
-    def wide_index(self):
+    def wide_index(self) -> Integers | slice:
         """Where the entries of `to_vector` stand in that of `wide`: (p,) int, or a slice of all."""
         if self._sees_all:
             return slice(None)
@@ -217,13 +242,13 @@ class Tree:
         return np.concatenate(parts)
 
     # -- vectors ----------------------------------------------------------------------------------------------------
-    def to_vector(self):
+    def to_vector(self) -> Floats:
         """Unconstrained parameters (p,): each array flattened, in the order of `arrays`; positive ones' logarithms."""
         logged = self.family.logged
         blocks = (np.log(getattr(self, name)) if name in logged else getattr(self, name) for name in self.arrays)
         return np.concatenate([block.ravel() for block in blocks])
 
-    def with_vector(self, vector):
+    def with_vector(self, vector: ArrayLike) -> Self:
         """Return a measure of the same gating and shape at another `to_vector` point.
 
         Raises
@@ -240,7 +265,7 @@ class Tree:
             parts[name] = part.reshape(getattr(self, name).shape)
         return self.replace(**parts)
 
-    def called(self, names):
+    def called(self, names: Sequence[str] | None) -> list[str] | None:
         """The names of the covariates, checked; None where there are none."""
         if names is None:
             return None
@@ -249,12 +274,12 @@ class Tree:
             raise ValueError(f"names must be {self.d} different texts, one a covariate; got {shown(names, 200)}")
         return texts
 
-    def gate_args(self):
+    def gate_args(self) -> tuple[Any, ...]:
         """What the functions of `hmoe_stats.kernels` take of gates: two codes, offsets, and the four arrays."""
         codes = (gate.code for gate in gates.of(self.gating))
         return *codes, np.array([0, *accumulate(self.k2)]), self.a, self.b, self.omega, self.beta
 
-    def check(self):
+    def check(self) -> Self:
         """Return the measure itself if it is as it was made, else raise a `ValueError`.
 
         Attributes can be set by force (``object.__setattr__``), and then need not fit each other.
@@ -273,7 +298,7 @@ class Tree:
                 raise ValueError(f"{name} must be the tuple of columns it was made; got {shown(seen)}")
         shapes = self._shapes() | {"laplace_scale": (d,)}
         for name, shape in shapes.items():
-            array = values.get(name)
+            array: Any = values.get(name)
             fits = type(array) is np.ndarray and array.shape == shape and array.dtype is _FLOAT
             if fits:
                 flags = array.flags
@@ -287,7 +312,7 @@ class Tree:
         return self
 
     # -- canonical form ---------------------------------------------------------------------------------------------
-    def canonical(self, support=None):
+    def canonical(self, support: tuple[ArrayLike, ArrayLike] | None = None) -> Self:
         """Return the same density written in canonical form; labels are kept.
 
         Softmax and quadratic intercepts are normalised so that exp(scores) sum to one at the centre of the support, and
@@ -329,7 +354,7 @@ class Tree:
     def __setstate__(self, state):
         vars(self).update(vars(type(self).from_dict(state)))
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed, validated anew."""
         return type(self)(**self._fields() | changes)
 
@@ -338,7 +363,7 @@ class Tree:
         return {name: getattr(self, name) for name in ("gating", "k2", *self.arrays)} | self.view
 
     # -- writing and comparing --------------------------------------------------------------------------------------
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Plain lists and strings, ready for `json.dumps`; floats survive the round trip exactly.
 
         Scale and columns are left out where they are the default ones.
@@ -346,7 +371,7 @@ class Tree:
         return {name: _plain(value) for name, value in self._fields().items()}
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, Any]) -> Self:
         """Build a measure from `to_dict` output.
 
         Raises
@@ -374,7 +399,7 @@ class Tree:
     def _pairs(self, other):
         return [(getattr(self, name), getattr(other, name)) for name in (*self.arrays, "laplace_scale")]
 
-    def allclose(self, other, rtol=1e-9, atol=1e-12):
+    def allclose(self, other: Measure, rtol: float = 1e-9, atol: float = 1e-12) -> bool:
         """True if `other` has the same gating and shape, and equal parameters up to the tolerances of `np.allclose`."""
         other = self.like("other", other)
         for name, value in (("rtol", rtol), ("atol", atol)):
@@ -383,7 +408,7 @@ class Tree:
             return False
         return all(np.allclose(x, y, rtol=rtol, atol=atol) for x, y in self._pairs(other))
 
-    def to_string(self, names=None):
+    def to_string(self, names: Sequence[str] | None = None) -> str:
         """The gating, the shape and the table of `to_frame`, all of its columns: what ``print`` shows, a str."""
         table = self.to_frame(names).rename(columns=visible).to_string(line_width=LINE)
         more = "".join(f", {name}={_plain(value)}" for name, value in self.view.items() if name != "d")
@@ -393,7 +418,7 @@ class Tree:
         return self.to_string()
 
     @classmethod
-    def like(cls, name, value):
+    def like(cls, name: str, value: object) -> Self:
         """Return `value` if it is a measure of this class, or of such a fit, else raise a `ValueError` naming it."""
         measure = value if isinstance(value, cls) else getattr(value, "measure", None)
         if not isinstance(measure, cls):

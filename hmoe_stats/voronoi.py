@@ -5,11 +5,14 @@ gating) and arXiv 2410.02935 (hierarchical); their exponents are those of
 `hmoe_stats.theory.kappa`, the published ones and those derived for this package ("sharp").
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from .arguments import check_known
 from .functionals import gate_errors, leaf_weights
 from .gates import of
+from .kinds import AnyMeasure, Frame, Law, Measure
 from .matching import experts_of, match, shares_of
 from .measure import as_measure
 from .theory.exponents import kappa_eta, kappa_gate, kappa_mass, kappa_nu, kappa_tau
@@ -20,7 +23,7 @@ FORMS = ("sharp", "published")
 # -- errors ---------------------------------------------------------------------------------------------------------
 
 
-def parameter_errors(G, G0, x):
+def parameter_errors(G: AnyMeasure, G0: AnyMeasure, x: Law) -> Frame:
     """Errors of a fitted measure, parameter by parameter and Voronoi cell by Voronoi cell.
 
     Parameters
@@ -105,7 +108,7 @@ def _averages(name, gaps, weights):
     return rows
 
 
-def voronoi_loss(G, G0, form="sharp", x=None):
+def voronoi_loss(G: Measure, G0: Measure, form: str = "sharp", x: Law | None = None) -> float:
     """Voronoi loss of a fitted measure: cell masses and differences, each with an exponent that makes it of order h.
 
     With V_j the fitted groups of true group j, M their number, m the number of fitted experts in the cell of a true

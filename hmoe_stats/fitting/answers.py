@@ -3,15 +3,24 @@
 That room is opened when it is first asked: fits need none of it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import likelihood
 from ..arguments import check_weighted_data
-from ..frames import taken
+from ..frames import Design, taken
+from ..kinds import Axes, Drawing, File, Floats, Frame, Series
+from ..measure import MixingMeasure
+
+if TYPE_CHECKING:  # fits do without
+    from ..inference import Bootstrap, Curvature, Summary
 
 
 def _inference():
@@ -31,19 +40,27 @@ class Data(NamedTuple):
 class Answers:
     """The methods of `FitResult` that ask its data, or the curvature of its log-likelihood."""
 
+    if TYPE_CHECKING:  # what `FitResult` has
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+        measure: MixingMeasure
+        design: Design | None
+        settings: dict
+        data: Data | None
+        known: Any
+
     # -- what the data say around the fit -----------------------------------------------------------------------------
     @cached_property
-    def curvature(self):
+    def curvature(self) -> Curvature:
         """The log-likelihood around the fit, to second order: a `hmoe_stats.inference.Curvature`."""
         return self.known or _inference().curvature(self)
 
-    def known_data(self):
+    def known_data(self) -> Data:
         """`data`, or a `ValueError` where there are none."""
         if self.data is None:
             raise ValueError("the fit must know its data: it was loaded from a file; see FitResult.with_data")
         return self.data
 
-    def with_data(self, X, y, weights=None):
+    def with_data(self, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Self:
         """This fit with its data, which are not in the file of a loaded one.
 
         Of a DataFrame those rows are taken that a fit takes.
@@ -60,7 +77,7 @@ class Answers:
         return fit
 
     @property
-    def params(self):
+    def params(self) -> Series:
         """Estimates of the free parameters: a Series, by name.
 
         Gates are written relative to the last component of each, as multinomial regressions are: intercepts, and slopes
@@ -70,7 +87,7 @@ class Answers:
         return _inference().params(self)
 
     @property
-    def df(self):
+    def df(self) -> int:
         """Number of free parameters: translations of gates, gates of one component and constant columns left out.
 
         The scale of Laplace gates is one if it was profiled.
@@ -78,26 +95,26 @@ class Answers:
         return len(self.curvature.coordinates.names) + ("profile" in self.settings)
 
     @property
-    def nobs(self):
+    def nobs(self) -> float:
         """Number of rows; under weights, which are numbers of rows, their sum."""
         return self.curvature.nobs
 
     @property
-    def aic(self):
+    def aic(self) -> float:
         """Akaike's criterion, 2 df - 2 log-likelihood: smaller is better."""
         return _inference().criteria(self)["aic"]
 
     @property
-    def bic(self):
+    def bic(self) -> float:
         """Schwarz's criterion, df log(nobs) - 2 log-likelihood: smaller is better."""
         return _inference().criteria(self)["bic"]
 
     @property
-    def icl(self):
+    def icl(self) -> float:
         """BIC plus twice the entropy of responsibilities (Biernacki, Celeux and Govaert 2000): smaller is better."""
         return _inference().criteria(self)["icl"]
 
-    def summary(self, level=0.95, kind="hessian"):
+    def summary(self, level: float = 0.95, kind: str = "hessian") -> Summary:
         """The fit as a table: coefficients, standard errors, z, p-values and intervals, by parameter.
 
         It prints; `to_frame` gives the numbers. Where nothing can be inferred, or not of all parameters, the table says
@@ -105,7 +122,7 @@ class Answers:
         """
         return _inference().summary(self, level, kind)
 
-    def cov_params(self, kind="hessian", identified=False):
+    def cov_params(self, kind: str = "hessian", identified: bool = False) -> Frame:
         """Covariance of the estimates: a DataFrame by `params`.
 
         Parameters
@@ -131,14 +148,14 @@ class Answers:
         return _inference().cov_params(self, kind, identified)
 
     @property
-    def bse(self):
+    def bse(self) -> Series:
         """Standard errors by the observed information: a Series by `params`; infinite where there is none.
 
         Raises `InferenceError` where nothing can be inferred at all, as `cov_params` does.
         """
         return _inference().bse(self)
 
-    def conf_int(self, level=0.95, kind="hessian"):
+    def conf_int(self, level: float = 0.95, kind: str = "hessian") -> Frame:
         """Intervals for the parameters: a DataFrame by `params`, with low, high and status.
 
         status is "estimated"; or else the interval is the whole line: "not identified", where the log-likelihood does
@@ -159,7 +176,15 @@ class Answers:
         """
         return _inference().conf_int(self, level, kind)
 
-    def intervals(self, of, X, level=0.95, kind="hessian", q=0.5, band=False):
+    def intervals(
+        self,
+        of: str,
+        X: ArrayLike,
+        level: float = 0.95,
+        kind: str = "hessian",
+        q: float | Sequence[float] = 0.5,
+        band: bool = False,
+    ) -> Frame:
         """Intervals for functions of x, by the delta method.
 
         Parameters
@@ -191,7 +216,9 @@ class Answers:
         """
         return _inference().intervals(self, of, X, level, kind, q, band)
 
-    def delta(self, function, level=0.95, kind="hessian"):
+    def delta(
+        self, function: Callable[[MixingMeasure], ArrayLike], level: float = 0.95, kind: str = "hessian"
+    ) -> Frame:
         """Intervals for any smooth function of the parameters, by the delta method.
 
         Parameters
@@ -209,7 +236,15 @@ class Answers:
         """
         return _inference().delta(self, function, level, kind)
 
-    def bootstrap(self, n, kind="parametric", seed=0, n_jobs=1, file=None, n_starts=1):
+    def bootstrap(
+        self,
+        n: int,
+        kind: str = "parametric",
+        seed: int = 0,
+        n_jobs: int = 1,
+        file: File | None = None,
+        n_starts: int = 1,
+    ) -> Bootstrap:
         """Fit samples of this fit's own.
 
         Parameters
@@ -241,23 +276,23 @@ class Answers:
         return _inference().bootstrap(self, n, kind, seed, n_jobs, file, n_starts)
 
     # -- y given x -----------------------------------------------------------------------------------------------------
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> Floats:
         """Mean of y given x, (m,), at X (m, d); as `hmoe_stats.predict`.
 
         Of a fit to a DataFrame X may be one, here and in all that follows: it must have the columns that were fitted,
         and no level of a category that was not there (`ValueError`).
         """
-        return likelihood.predict(self, X)
+        return likelihood.predict(self, X)  # type: ignore[arg-type]
 
-    def predict_density(self, X, y):
+    def predict_density(self, X: ArrayLike, y: ArrayLike) -> Floats:
         """Density p(y | x) of each row, (m,), at X (m, d) and y (m,)."""
-        return np.exp(likelihood.log_density(self, X, y))
+        return np.exp(likelihood.log_density(self, X, y))  # type: ignore[arg-type]
 
-    def predict_quantile(self, X, q):
+    def predict_quantile(self, X: ArrayLike, q: float | Sequence[float]) -> Floats:
         """Quantiles of y given x: (m,), or (m, k) for a sequence of k levels q between 0 and 1; to rounding."""
         return _inference().predict_quantile(self, X, q)
 
-    def predict_interval(self, X, level=0.95):
+    def predict_interval(self, X: ArrayLike, level: float = 0.95) -> Frame:
         """The interval between two quantiles that holds y given x with probability `level`: (m,) low and high.
 
         Returns
@@ -267,7 +302,7 @@ class Answers:
         """
         return _inference().predict_interval(self, X, level)
 
-    def residuals(self, kind="quantile"):
+    def residuals(self, kind: str = "quantile") -> Floats:
         """Residuals of the rows that were fitted, (n,).
 
         Parameters
@@ -278,7 +313,7 @@ class Answers:
         """
         return _inference().residuals(self, kind)
 
-    def sample(self, x, seed=0):
+    def sample(self, x: int | ArrayLike, seed: Drawing = 0) -> tuple[Floats, Floats]:
         """Draw y from the fit.
 
         Parameters
@@ -295,7 +330,7 @@ class Answers:
         return _inference().sample(self, x, seed)
 
     # -- pictures ------------------------------------------------------------------------------------------------------
-    def plot(self, kind="fit", ax=None, **options):
+    def plot(self, kind: str = "fit", ax: Axes | None = None, **options: Any) -> Axes:
         """Draw the fit with its data.
 
         Parameters
@@ -319,10 +354,10 @@ class Answers:
         """
         from ..plotting import of_fit
 
-        return of_fit(self, kind, ax, **options)
+        return of_fit(self, kind, ax, **options)  # type: ignore[arg-type]
 
     # -- files ---------------------------------------------------------------------------------------------------------
-    def save(self, path):
+    def save(self, path: File) -> None:
         """Write the fit to a JSON file, every number exactly, whole or not at all.
 
         The data are not in it; what inference takes of them is, so that tables, intervals and predictions of a loaded
@@ -336,7 +371,7 @@ class Answers:
         _inference().save(self, path)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: File) -> Self:
         """The fit in a file that `save` wrote.
 
         Raises

@@ -5,9 +5,12 @@ starts are warmed by EM, climb together by L-BFGS-B, those that fall behind drop
 until that helps no more. Moves are those of the search for Gaussian experts that ask for no variance.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import gates, names
 from ..arguments import (
@@ -25,6 +28,7 @@ from ..arguments import (
 )
 from ..categorical import CategoricalMeasure, Rows, as_categorical, coded
 from ..frames import takes_frames
+from ..kinds import Categorical, Columns, Rng, Seed, Shape
 from ..tree import check_view
 from . import class_starts, shapes, starts
 from .class_problem import ClassProblem, Climb
@@ -48,9 +52,23 @@ LOOSE = 1e-10  # of a race: an iteration that raises the value by a smaller shar
 @takes_rng
 @one_thread
 def fit_categorical(
-    X, y, gating, k2, ridge="default", start=None, n_starts=STARTS, tol=1e-7, max_iter=5000, seed=0, weights=None,
-    laplace_scale=None, gate_columns=None, expert_columns=None,
-):  # fmt: skip
+    X: ArrayLike,
+    y: ArrayLike,
+    gating: str,
+    k2: Shape,
+    ridge: str | float | dict[str, float] = "default",
+    start: Categorical | None = None,
+    n_starts: int = STARTS,
+    tol: float = 1e-7,
+    max_iter: int = 5000,
+    seed: Seed = 0,
+    weights: ArrayLike | None = None,
+    laplace_scale: ArrayLike | None = None,
+    gate_columns: Columns | None = None,
+    expert_columns: Columns | None = None,
+    *,
+    rng: Rng | None = None,
+) -> CategoricalResult:
     """Penalised maximum-likelihood fit of an HMoE with categorical experts, multinomial logistic regressions.
 
     What is maximised is the log-likelihood less a ridge,

@@ -5,13 +5,17 @@ ridge, a box that does not depend on the data, and optima that are exact where n
 to the second order, and the climbs are those of Gaussian experts (`newton`), valleys and all.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax, softmax
 
 from ..arguments import check_gating, check_k2, check_positive, check_whole, shown, takes_rng
 from ..categorical import CategoricalMeasure, as_categorical
+from ..kinds import Bounds, Categorical, Rng, Seed, Shape
 from ..tree import OF_GATES
 from . import newton, shapes, starts
 from .class_result import CategoricalResult
@@ -27,8 +31,21 @@ WIDEST = 0.5
 
 @takes_rng
 @one_thread
-def fit_categorical_mle(X, y, gating, k2, start, bounds=None, n_starts=STARTS, tol=1e-9, max_iter=500, seed=0,
-                        weights=None):  # fmt: skip
+def fit_categorical_mle(
+    X: ArrayLike,
+    y: ArrayLike,
+    gating: str,
+    k2: Shape,
+    start: Categorical,
+    bounds: Bounds | None = None,
+    n_starts: int = STARTS,
+    tol: float = 1e-9,
+    max_iter: int = 500,
+    seed: Seed = 0,
+    weights: ArrayLike | None = None,
+    *,
+    rng: Rng | None = None,
+) -> CategoricalResult:
     """Maximum-likelihood fit of an HMoE with categorical experts near a measure: no ridge, and a box that is stated.
 
     Parameters

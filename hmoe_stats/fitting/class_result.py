@@ -1,17 +1,23 @@
 """What a fit of categorical experts returns: the measure, how it was found, and how well it is known."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import block_diag
 
 from .. import kernels
 from ..arguments import check_number, shown
 from ..categorical import CategoricalMeasure, Rows
 from ..frames import Design, as_covariates
+from ..kinds import File, Floats, Frame, Series
 from ..names import default_x_names, given, visible
 from ..tree import LINE
 from .result import in_words
@@ -92,7 +98,7 @@ class CategoricalResult:
             object.__setattr__(self, "x_names", default_x_names(self.measure.d))
 
     @classmethod
-    def made(cls, search, problem, final, eps, runs):
+    def made(cls, search: Any, problem: Any, final: Any, eps: float, runs: Sequence[Any]) -> Self:
         """The result of a search, whose best run was climbed to `final`."""
         z, rows = final.z, search.rows
         on_box = problem.free & ((z <= problem.lower) | (z >= problem.upper))
@@ -132,14 +138,14 @@ class CategoricalResult:
             data=rows,
         )
 
-    def named(self, x_names, y_name):
+    def named(self, x_names: tuple[str, ...], y_name: str) -> Self:
         """This result with the names of X and y (`names.of_data`)."""
         x_names = x_names if len(x_names) == self.measure.d else self.x_names
         return replace(self, x_names=tuple(x_names), y_name=y_name or self.y_name)
 
     # -- the search ---------------------------------------------------------------------------------------------------
     @cached_property
-    def starts(self):
+    def starts(self) -> Frame:
         """One row a start of the model itself, the best first: a `pandas.DataFrame`.
 
         Its columns are kind, penalised_log_likelihood (under Laplace gates at the first smoothing), status, n_iter and
@@ -150,38 +156,38 @@ class CategoricalResult:
         return pd.DataFrame(self.start_rows)
 
     @property
-    def converged(self):
+    def converged(self) -> bool:
         """True if the first-order conditions hold (status "converged" or "boundary"); never at an iteration cap."""
         return self.status in ("converged", "boundary")
 
     # -- classes given x ----------------------------------------------------------------------------------------------
     @property
-    def classes(self):
+    def classes(self) -> tuple[Any, ...]:
         """The labels, in the order of the columns of `predict_proba`: a tuple."""
         return self.measure.classes
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> Floats:
         """Probability of each class given x, (m, C), rows sum to 1."""
         return self.measure.predict_proba(as_covariates(self, X))
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """The likeliest class given x, (m,) labels."""
         return self.measure.predict(as_covariates(self, X))
 
-    def gate_weights(self, X):
+    def gate_weights(self, X: ArrayLike) -> Floats:
         """Prior probability of each expert given x: (m, K), rows sum to 1."""
         return self.measure.gate_weights(as_covariates(self, X))
 
-    def responsibilities(self, X, y):
+    def responsibilities(self, X: ArrayLike, y: ArrayLike) -> Floats:
         """Posterior probability of each expert given x and the class y: (m, K), rows sum to 1."""
         return self.measure.responsibilities(as_covariates(self, X), y)
 
-    def log_density(self, X, y):
+    def log_density(self, X: ArrayLike, y: ArrayLike) -> Floats:
         """log p(y | x) of each row, (m,)."""
         return self.measure.log_density(as_covariates(self, X), y)
 
     # -- how well parameters are known --------------------------------------------------------------------------------
-    def with_data(self, X, y, weights=None):
+    def with_data(self, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Self:
         """This fit with its data, which are not in the file of a loaded one.
 
         Raises
@@ -191,20 +197,20 @@ class CategoricalResult:
         """
         rows = self.measure.rows(as_covariates(self, X), y, weights)
         args = self.measure.kernel_args()
-        now = float(kernels.class_log_likelihood(*rows[:2], args, 0.0, rows.weights))
+        now = float(kernels.class_log_likelihood(rows.X, rows.codes, args, 0.0, rows.weights))
         if abs(now - self.log_likelihood) > 1e-9 * (abs(now) + len(rows.X)):
             instead = f"{now:.12g} instead of {self.log_likelihood:.12g}"
             raise ValueError(f"the data must be those of the fit; got others, with a log-likelihood of {instead}")
         return replace(self, data=rows)
 
-    def known_data(self):
+    def known_data(self) -> Rows:
         """`data`, or a `ValueError` where there are none."""
         if self.data is None:
             raise ValueError("the fit must know its data: it was loaded from a file; see CategoricalResult.with_data")
         return self.data
 
     @property
-    def nobs(self):
+    def nobs(self) -> float:
         """Number of rows; under weights their sum."""
         X, _, weights = self.known_data()
         return len(X) if weights is None else float(weights.sum())
@@ -228,17 +234,17 @@ class CategoricalResult:
         return np.concatenate([free[name].ravel() for name in G.arrays])
 
     @property
-    def df(self):
+    def df(self) -> int:
         """Number of free parameters: translations of gates, gates of one component and constant columns left out."""
         return int(self._free.sum())
 
     @property
-    def aic(self):
+    def aic(self) -> float:
         """Akaike's criterion, 2 df - 2 log-likelihood."""
         return 2.0 * (self.df - self.log_likelihood)
 
     @property
-    def bic(self):
+    def bic(self) -> float:
         """Schwarz's criterion, df log(nobs) - 2 log-likelihood."""
         return self.df * float(np.log(self.nobs)) - 2.0 * self.log_likelihood
 
@@ -247,7 +253,7 @@ class CategoricalResult:
         return np.array(self.measure.parameter_names(given(self.x_names)))[self._free]
 
     @property
-    def params(self):
+    def params(self) -> Series:
         """Estimates of the free parameters: a Series, by name; gates relative to the last component of each."""
         import pandas as pd
 
@@ -255,7 +261,7 @@ class CategoricalResult:
 
         return pd.Series(relative(self.measure).to_vector()[self._free], index=self._names)
 
-    def information(self):
+    def information(self) -> Frame:
         """Expected information of the log-likelihood given the covariates, (df, df): a DataFrame by `params`.
 
         The sum over rows of sum_c (dp_c)(dp_c)' / p_c; the ridge is not in it.
@@ -299,7 +305,7 @@ class CategoricalResult:
         own = 1.0 / np.sqrt(np.where(own > 0, own, 1.0))
         return *np.linalg.eigh(own[:, None] * self._information * own), own
 
-    def cov_params(self, identified=False):
+    def cov_params(self, identified: bool = False) -> Frame:
         """Covariance of the estimates: a DataFrame by `params`.
 
         The inverse of the expected information plus the second derivative of the ridge.
@@ -341,14 +347,14 @@ class CategoricalResult:
         return pd.DataFrame(cov, index=names, columns=names).loc[good, good]
 
     @property
-    def bse(self):
+    def bse(self) -> Series:
         """Standard errors, the roots of the diagonal of `cov_params`: a Series; NaN where there is none."""
         import pandas as pd
 
         cov = self.cov_params(identified=True)
         return pd.Series(np.sqrt(np.diag(cov)), index=cov.index).reindex(self._names)
 
-    def null_directions(self, below=0.02):
+    def null_directions(self, below: float = 0.02) -> Frame:
         """Flat directions of the expected log-likelihood, in words, as `FitResult.null_directions`: a DataFrame.
 
         Parameters
@@ -367,7 +373,7 @@ class CategoricalResult:
         return pd.DataFrame(rows, columns=["information", "direction"]).astype({"information": float})
 
     # -- files --------------------------------------------------------------------------------------------------------
-    def save(self, path):
+    def save(self, path: File) -> None:
         """Write the fit to a JSON file, which is written whole or not at all; the data are left out."""
         from ..inference.saving import write_whole
 
@@ -377,7 +383,7 @@ class CategoricalResult:
         write_whole(path, json.dumps(values, indent=1, allow_nan=False))
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: File) -> Self:
         """The fit of a file that `save` wrote, every number bit for bit; it does not know its data.
 
         Raises

@@ -7,11 +7,15 @@ standard and as a source of starting values; over-specified models have singular
 use `fit_mle` for estimates.
 """
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import kernels, names
 from ..arguments import check_positive, check_whole, takes_rng
 from ..frames import takes_frames
+from ..kinds import Columns, Measure, Rng, Seed, Shape
 from . import certificate, starts
 from .answers import Data
 from .newton import spectrum
@@ -26,9 +30,21 @@ DEFICIENT = 1e-8  # ratio of the singular values of an expert's normal equations
 @takes_rng
 @one_thread
 def fit_em(
-    X, y, gating, k2, start=None, max_iter=2000, tol=1e-8, seed=0, weights=None,
-    laplace_scale=1.0, gate_columns=None, expert_columns=None,
-):  # fmt: skip
+    X: ArrayLike,
+    y: ArrayLike,
+    gating: str,
+    k2: Shape,
+    start: Measure | None = None,
+    max_iter: int = 2000,
+    tol: float = 1e-8,
+    seed: Seed = 0,
+    weights: ArrayLike | None = None,
+    laplace_scale: ArrayLike = 1.0,
+    gate_columns: Columns | None = None,
+    expert_columns: Columns | None = None,
+    *,
+    rng: Rng | None = None,
+) -> FitResult:
     """Fit an HMoE by EM from one start.
 
     Parameters

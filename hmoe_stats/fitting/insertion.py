@@ -164,7 +164,8 @@ class Group:
     def helped(self, experts):
         """The experts with `beta` and `gain` as promised if all that G has makes way for them, to second order."""
         pivot, low, high = self._intercepts(experts)
-        X, y, kind, scale, base, eps = *self._data(), self.problem.smoothing
+        X, y, kind, scale, base = self._data()
+        eps = self.problem.smoothing
         all_args = read_only(experts["omega"], pivot, experts["eta"], experts["tau"], experts["nu"])
         first, second = np.zeros((2, pivot.size))
         cross, outer = np.zeros((pivot.size, self.G.to_vector().size)), 0.0

@@ -38,14 +38,18 @@ With a penalty (`own.fit`) all values are penalised ones, and a fit never ends b
 smaller one as written in the larger shape, where the penalty is another.
 """
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import kernels, names
 from ..arguments import check_flag, check_known, check_positive, check_whole, takes_rng
 from ..frames import takes_frames
+from ..kinds import Bounds, Columns, Measure, Rng, Seed, Shape, Verbose
 from ..measure import MixingMeasure
 from . import certificate, moves, shapes, starts
 from .answers import Data
@@ -73,9 +77,27 @@ REGROUPED = 5  # regroupings or shakes in a row at most
 @takes_rng
 @one_thread
 def fit_mle(
-    X, y, gating, k2, start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0, local=False, effort=None,
-    weights=None, laplace_scale=1.0, gate_columns=None, expert_columns=None, n_jobs=1, verbose=False,
-):  # fmt: skip
+    X: ArrayLike,
+    y: ArrayLike,
+    gating: str,
+    k2: Shape,
+    start: Measure | None = None,
+    n_starts: int | None = None,
+    bounds: Bounds | None = None,
+    tol: float = 1e-8,
+    max_iter: int = 500,
+    seed: Seed = 0,
+    local: bool = False,
+    effort: str | None = None,
+    weights: ArrayLike | None = None,
+    laplace_scale: ArrayLike = 1.0,
+    gate_columns: Columns | None = None,
+    expert_columns: Columns | None = None,
+    n_jobs: int = 1,
+    verbose: Verbose = False,
+    *,
+    rng: Rng | None = None,
+) -> FitResult:
     """Maximum-likelihood fit of an HMoE in a box, with a certificate.
 
     Parameters

@@ -6,6 +6,7 @@ the effort; `pool` holds the optima of one size. Which move comes when is the bu
 
 from dataclasses import dataclass, replace
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ class Effort:
         return f"{self.name}, {self.grown} starts at every stage"
 
 
-_WIDE = {"drawn": 100, "bases": 3, "emptied": 6, "crossed": None, "leaders_move": True}
+_WIDE: dict[str, Any] = {"drawn": 100, "bases": 3, "emptied": 6, "crossed": None, "leaders_move": True}
 EFFORTS = {
     "quick": Effort("quick", 12, 12, 50, 1, 1, 6, leaders_move=False, regroups_again=False, exchanges_large=False),
     "usual": Effort("usual", 8, 80, **_WIDE),

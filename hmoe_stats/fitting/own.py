@@ -1,8 +1,11 @@
 """Fits to a person's own data: the penalised maximum-likelihood estimator, by the search of `mle`."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import gates, names
 from ..arguments import (
@@ -16,11 +19,13 @@ from ..arguments import (
     takes_rng,
 )
 from ..frames import takes_frames
+from ..kinds import Bounds, Columns, Measure, Rng, Seed, Shape, Verbose
 from ..measure import as_measure
 from .mle import prepared
-from .penalty import check_penalty
+from .penalty import Penalty, check_penalty
 from .problem import one_thread
 from .progress import check_jobs, check_verbose
+from .result import FitResult
 from .rows import moments
 
 # Of Laplace gates, per standard deviation of a covariate. `benchmarks/own_data.csv` has held-out rows under 1, 3 and 9.
@@ -33,9 +38,27 @@ PROFILED = "profile"
 @takes_rng
 @one_thread
 def fit(
-    X, y, gating, k2, penalty="default", start=None, n_starts=None, bounds=None, tol=1e-8, max_iter=500, seed=0,
-    effort=None, weights=None, laplace_scale=None, gate_columns=None, expert_columns=None, n_jobs=1, verbose=False,
-):  # fmt: skip
+    X: ArrayLike,
+    y: ArrayLike,
+    gating: str,
+    k2: Shape,
+    penalty: str | Penalty | dict[str, float] | None = "default",
+    start: Measure | None = None,
+    n_starts: int | None = None,
+    bounds: Bounds | None = None,
+    tol: float = 1e-8,
+    max_iter: int = 500,
+    seed: Seed = 0,
+    effort: str | None = None,
+    weights: ArrayLike | None = None,
+    laplace_scale: ArrayLike | None = None,
+    gate_columns: Columns | None = None,
+    expert_columns: Columns | None = None,
+    n_jobs: int = 1,
+    verbose: Verbose = False,
+    *,
+    rng: Rng | None = None,
+) -> FitResult:
     """Penalised maximum-likelihood fit of an HMoE: the one for your own data.
 
     The likelihood of a Gaussian mixture is unbounded, and on real data its best maxima are experts that shrank onto a

@@ -10,13 +10,17 @@ they multiply, less their mean over the components of the gate, which the likeli
 whose scores do not translate, they are the distances of the centres from the mean of x in standard deviations.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arguments import check_known, check_number, shown
+from ..kinds import Floats
 from ..measure import vector_slices
 from .rows import mean, moments, variance
 
@@ -48,7 +52,16 @@ class Penalty:
             good = check_number(name, value, "a finite number of at least 0", lambda v: 0.0 <= v < np.inf)
             object.__setattr__(self, name, good)
 
-    def on(self, gates, k2, X, y, weights=None, gate_columns=None, expert_columns=None):
+    def on(
+        self,
+        gates: Any,
+        k2: tuple[int, ...],
+        X: Floats,
+        y: Floats,
+        weights: Floats | None = None,
+        gate_columns: Sequence[int] | None = None,
+        expert_columns: Sequence[int] | None = None,
+    ) -> Terms:
         """The `Terms` of a model with these gates and this shape in the units of X (n, d) and y (n,).
 
         Gates and experts see all columns of X, or those of these indices; the terms are of wide vectors.

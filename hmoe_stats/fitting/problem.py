@@ -19,6 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 from .. import gates, kernels, names
 from ..arguments import LARGEST, as_numbers, check_gating, check_k2, check_known, check_weighted_data, shown
+from ..kinds import Function
 from ..measure import ARRAYS, MixingMeasure, vector_slices
 from ..tree import WIDE, check_view
 from .rows import batches, drawn, mean, moments
@@ -90,7 +91,7 @@ def hold_one_thread(holder):
     _one_thread.hold(holder)
 
 
-def one_thread(fit):
+def one_thread(fit: Function) -> Function:
     """Decorate a fit to run its linear algebra on one thread.
 
     Its matrices are small: threads would spin for nothing, up to ten times the time, and would change the last bits.
@@ -105,7 +106,7 @@ def one_thread(fit):
         finally:
             _one_thread.release(holder)
 
-    return limited
+    return limited  # type: ignore[return-value]
 
 
 def free_parameters(k2, d, d_gate=None):

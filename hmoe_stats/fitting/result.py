@@ -1,13 +1,17 @@
 """What a fit returns: the measure, and the evidence that it is what it claims to be."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from scipy.linalg import eigh
 
 from ..arguments import check_number
 from ..frames import Design
+from ..kinds import Columns, Frame
 from ..measure import MixingMeasure
 from ..names import default_x_names, given, visible
 from .answers import Answers, Data
@@ -129,7 +133,7 @@ class FitResult(Answers):
         if not self.x_names:
             object.__setattr__(self, "x_names", default_x_names(self.measure.d))
 
-    def named(self, x_names, y_name):
+    def named(self, x_names: tuple[str, ...], y_name: str) -> Self:
         """This result with the names of X and y (`names.of_data`), in `active_bounds`, too."""
         y_name = y_name or self.y_name
         if len(x_names) != self.measure.d:
@@ -139,14 +143,14 @@ class FitResult(Answers):
         active = tuple(words.get(name, name) for name in self.active_bounds)
         return replace(self, x_names=x_names, y_name=y_name, active_bounds=active)
 
-    def narrow(self, gate_columns, expert_columns):
+    def narrow(self, gate_columns: Columns | None, expert_columns: Columns | None) -> Self:
         """This result with its measure written for gates and experts that see these columns only."""
         measure = self.measure.narrow(gate_columns, expert_columns)
         rows = self.eigenvectors[measure.wide_index()]
         return replace(self, measure=measure, eigenvectors=rows)
 
     @cached_property
-    def starts(self):
+    def starts(self) -> Frame:
         """One row a start of the last stage of growth: a `pandas.DataFrame`.
 
         Its columns are kind, log_likelihood (under Laplace gates at the first smoothing), score_norm, status, n_iter
@@ -159,27 +163,27 @@ class FitResult(Answers):
         return pd.DataFrame(self.start_rows)
 
     @property
-    def penalised_log_likelihood(self):
+    def penalised_log_likelihood(self) -> float:
         """What `fit` maximises: `log_likelihood` less the penalty; of fits without one `log_likelihood`."""
         return self.log_likelihood - self.taken_off
 
     @property
-    def penalty(self):
+    def penalty(self) -> Penalty | None:
         """The `Penalty` of the fit; None without one."""
         numbers = self.settings.get("penalty")
         return numbers and Penalty(**numbers)
 
     @property
-    def converged(self):
+    def converged(self) -> bool:
         """True if the first-order conditions hold (status "converged" or "boundary"); never at an iteration cap."""
         return self.status in ("converged", "boundary")
 
     @property
-    def smallest_eigenvalue(self):
+    def smallest_eigenvalue(self) -> float:
         """The first of `eigenvalues`; NaN where there is none."""
         return float(self.eigenvalues[0]) if self.eigenvalues.size else np.nan
 
-    def null_directions(self, below=0.02):
+    def null_directions(self, below: float = 0.02) -> Frame:
         """Flat directions of the log-likelihood at the optimum, in words: the combinations of parameters it ignores.
 
         Every parameter v_k is measured by its own standard error were all others known, 1 / sqrt(n I_kk). Along v the

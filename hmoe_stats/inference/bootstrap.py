@@ -5,20 +5,25 @@ random numbers are keyed by the seed and its number alone: the same on any numbe
 added later. Every refit climbs from the fit itself, in its box: it is the optimum near the fit, not the best of all.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import zlib
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..arguments import check_covariates, check_known, check_seed, check_whole, shown
 from ..fitting import refit
 from ..frames import Design, as_covariates
+from ..kinds import Frame, Series
 from ..matching import experts_of, match
 from ..measure import MixingMeasure
 from ..sampling import respond
@@ -73,12 +78,12 @@ class Bootstrap:
     design: Design | None = None
 
     @property
-    def statuses(self):
+    def statuses(self) -> dict[str, int]:
         """How many samples ended how: a dict, the most frequent first."""
         return dict(Counter(row["status"] for row in self.rows).most_common())
 
     @property
-    def measures(self):
+    def measures(self) -> list[MixingMeasure]:
         """The estimates of the samples that count, labels matched: a list of `MixingMeasure`."""
         G = self.coordinates.measure
         found = [G.with_vector(row["vector"]) for row in self.rows if row["status"] in USED]
@@ -87,22 +92,22 @@ class Bootstrap:
         return found
 
     @property
-    def params(self):
+    def params(self) -> Frame:
         """The parameters of the samples that count, a row for each: a DataFrame."""
         import pandas as pd
 
         return pd.DataFrame([self.coordinates.of(G) for G in self.measures], columns=list(self.coordinates.names))
 
     @property
-    def bse(self):
+    def bse(self) -> Series:
         """Standard deviations of the parameters over samples: a Series."""
         return self.params.std().rename("std err")
 
-    def cov_params(self):
+    def cov_params(self) -> Frame:
         """Covariance of the parameters over samples: a DataFrame."""
         return self.params.cov()
 
-    def conf_int(self, level=0.95, method="percentile"):
+    def conf_int(self, level: float = 0.95, method: str = "percentile") -> Frame:
         """Intervals for the parameters.
 
         Parameters
@@ -121,7 +126,9 @@ class Bootstrap:
         ends = _ends(self.params.to_numpy(), self.coordinates.values, level, method)
         return pd.DataFrame(dict(zip(("low", "high"), ends, strict=True)), index=list(self.coordinates.names))
 
-    def intervals(self, of, X, level=0.95, q=0.5, method="percentile"):
+    def intervals(
+        self, of: str, X: ArrayLike, level: float = 0.95, q: float | Sequence[float] = 0.5, method: str = "percentile"
+    ) -> Frame:
         """Intervals for functions of x, as `FitResult.intervals`: the same table, without status."""
         import pandas as pd
 
@@ -137,7 +144,9 @@ class Bootstrap:
             tables.append(pd.DataFrame(table | {"std_err": values.std(axis=0, ddof=1), "low": low, "high": high}))
         return pd.concat(tables, ignore_index=True)
 
-    def delta(self, function, level=0.95, method="percentile"):
+    def delta(
+        self, function: Callable[[MixingMeasure], ArrayLike], level: float = 0.95, method: str = "percentile"
+    ) -> Frame:
         """Intervals for any function of the measure, as `FitResult.delta`: estimate, std_err, low, high."""
         import pandas as pd
 

@@ -1,5 +1,8 @@
 """The tables of a fit: estimates with standard errors and intervals, their covariance, the summary, fits compared."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 from textwrap import fill
@@ -9,6 +12,8 @@ from scipy.special import ndtr, ndtri
 
 from .. import gates
 from ..arguments import check_flag, shown
+from ..fitting import FitResult
+from ..kinds import Frame
 from ..names import visible
 from .curvature import CHANCE, ESTIMATED, InferenceError, refusal, some, usable
 from .functionals import check_kind, check_level
@@ -97,12 +102,12 @@ class Summary:
     title: str = "HMoE maximum likelihood"
 
     @property
-    def columns(self):
+    def columns(self) -> list[str]:
         """Names of the columns, as statsmodels has them, and the status."""
         ends = f"[{0.5 * (1 - self.level):.4g}", f"{0.5 * (1 + self.level):.4g}]"
         return ["coef", "std err", "z", "P>|z|", *ends, "status"]
 
-    def to_frame(self):
+    def to_frame(self) -> Frame:
         """The table as a DataFrame, a row for each parameter; missing where there is no standard error."""
         import pandas as pd
 
@@ -169,7 +174,7 @@ def summary(fit, level=0.95, kind="hessian"):
     return Summary(facts, rows, (*notes, *(f"Warning: {text}." for text in new)), level, title)
 
 
-def compare(fits):
+def compare(fits: Sequence[FitResult] | dict[str, FitResult]) -> Frame:
     """Fits of the same response beside each other.
 
     Parameters

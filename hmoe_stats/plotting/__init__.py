@@ -7,7 +7,14 @@ What a caller names (series, references, labels of axes) is text and drawn as it
 mathematics there sets it on the axes afterwards.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 from ..arguments import check_known
+from ..fitting import FitResult
+from ..kinds import Axes
 from .checks import as_fit, qq_plot, residual_plot
 from .choice import criterion_plot, dendrogram_plot
 from .derivatives import interaction_plot
@@ -45,8 +52,8 @@ __all__ = [
     "tree_plot",
 ]
 
-_OF_FITS = {
-    "fit": lambda fit, ax, **options: fit_plot(fit, *fit.known_data()[:2], ax, **options),
+_OF_FITS: dict[str, Callable[..., Axes]] = {
+    "fit": lambda fit, ax, **options: fit_plot(fit, fit.known_data().X, fit.known_data().y, ax, **options),
     "gates": lambda fit, ax, **options: gate_map(fit, fit.known_data().X, ax, **options),
     "tree": lambda fit, ax, **options: tree_plot(fit, None, ax, **options),
     "residuals": residual_plot,
@@ -55,7 +62,7 @@ _OF_FITS = {
 }
 
 
-def of_fit(fit, kind="fit", ax=None, **options):
+def of_fit(fit: FitResult, kind: str = "fit", ax: Axes | None = None, **options: Any) -> Axes:
     """A picture of a fit with the data that it knows: `FitResult.plot`, which says more."""
     fit, kind = as_fit(fit), check_known("kind", kind, tuple(_OF_FITS))
     return _OF_FITS[kind](fit, ax, **options)

@@ -1,11 +1,14 @@
 """Does the model fit: quantile residuals, which are independent standard normal variables if it is right."""
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import beta
 
 from ..arguments import check_columns, check_number, shown
 from ..fitting.result import FitResult
+from ..kinds import Axes
 from .looks import COLORS, as_axes, axis_label, style
 from .views import padded
 
@@ -20,7 +23,7 @@ def as_fit(fit):
     return fit
 
 
-def residual_plot(fit, ax=None, *, along=None):
+def residual_plot(fit: FitResult, ax: Axes | None = None, *, along: int | str | None = None) -> Axes:
     """Quantile residuals of the rows that were fitted, against the fitted mean or a covariate.
 
     Bars are the means of the residuals of bins with as many rows each, two standard errors up and down; of a model that
@@ -78,7 +81,7 @@ def _binned(x, values, weights):
     return places, means, 1.0 / np.sqrt(total[seen])
 
 
-def qq_plot(fit, ax=None, *, level=0.95):
+def qq_plot(fit: FitResult, ax: Axes | None = None, *, level: float = 0.95) -> Axes:
     """Quantile residuals in order, against the quantiles of the standard normal distribution.
 
     The band holds each ordered residual of a true model with probability `level`, one by one: order statistics of n

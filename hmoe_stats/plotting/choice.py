@@ -1,13 +1,17 @@
 """How many experts: criteria, and dendrograms of fits."""
 
+from __future__ import annotations
+
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from ..arguments import shown
+from ..kinds import Axes
+from ..selection import Dendrogram, Selection
 from .looks import COLORS, GATING_STYLES, as_axes, style
 
 
-def dendrogram_plot(tree, ax=None):
+def dendrogram_plot(tree: Dendrogram, ax: Axes | None = None) -> Axes:
     """The dendrogram of a fit: at what cost its experts merge, and what is suggested.
 
     Parameters
@@ -52,7 +56,7 @@ def dendrogram_plot(tree, ax=None):
     return ax
 
 
-def criterion_plot(selection, ax=None, *, criterion="bic"):
+def criterion_plot(selection: Selection, ax: Axes | None = None, *, criterion: str = "bic") -> Axes:
     """A criterion against the number of experts, a line for each gating and for flat models and trees apart.
 
     Parameters

@@ -1,16 +1,21 @@
 """Which derivatives of a density depend on each other."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.patches import Rectangle
 
 from ..arguments import cut, shown
+from ..kinds import Axes
+from ..theory import Interactions
 from .looks import as_axes, style
 
 
-def interaction_plot(result, ax=None, *, names=None):
+def interaction_plot(result: Interactions, ax: Axes | None = None, *, names: Sequence[str] | None = None) -> Axes:
     """Cosines between the derivatives of a density, the identities among them framed and written beside.
 
     The lower triangle shows the cosine of each pair in L2(P_0). A frame marks a derivative and a term of the identity

@@ -1,13 +1,19 @@
 """A fitted mixture on its data, and its gates on the plane of two covariates."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 
 from ..arguments import check_covariates, check_data, check_flag, check_known
 from ..frames import as_covariates
+from ..kinds import Axes, Measure
 from ..likelihood import gate_weights, predict, responsibilities
-from ..measure import as_wide
+from ..measure import MixingMeasure, as_wide
 from .looks import COLORS, LINES, as_axes, axis_label, style
 from .views import PLANE, called, padded, view
 
@@ -15,7 +21,15 @@ LEVELS = ("experts", "groups")
 PALE = 0.55  # of the colours of a gate map, so that points are seen on them
 
 
-def fit_plot(G, X, y, ax=None, *, gates=True, along=None):
+def fit_plot(
+    G: Measure,
+    X: ArrayLike,
+    y: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    gates: bool = True,
+    along: int | str | None = None,
+) -> Axes:
     """A measure on its data, along one covariate.
 
     Points take the colours of the experts, mixed by their responsibilities. Each expert is a line with a band of two
@@ -77,7 +91,7 @@ def fit_plot(G, X, y, ax=None, *, gates=True, along=None):
     return ax
 
 
-def place_of(G, j):
+def place_of(G: MixingMeasure, j: int | np.integer) -> str:
     """How an expert is called: ``"0,1"``, its group and its number there."""
     return f"{G.group[j]},{j - G.offsets[G.group[j]]}"
 
@@ -94,7 +108,14 @@ def _gate_strip(ax, G, x, weights, colors):
     return strip
 
 
-def gate_map(G, X, ax=None, *, level="experts", along=None):
+def gate_map(
+    G: Measure,
+    X: ArrayLike,
+    ax: Axes | None = None,
+    *,
+    level: str = "experts",
+    along: Sequence[int | str] | None = None,
+) -> Axes:
     """Which expert, or which group, the gates send a point of the plane to.
 
     Colours are those of the components, mixed by their probabilities; black lines part the places where another one is

@@ -1,6 +1,11 @@
 """What all figures share: the style sheet, colours, and names as text that is drawn as it is written."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -11,7 +16,7 @@ from ..names import visible
 
 # Colour-blind safe (Okabe and Ito); blues have softmax, oranges Laplace and greens quadratic experts' gates, from dark
 # to light, with purple and black for the two that are left. Markers and line styles tell them apart in grey.
-GATING_STYLES = {
+GATING_STYLES: dict[str, dict[str, Any]] = {
     "SS": {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     "LS": {"color": "#56B4E9", "marker": "D", "linestyle": "-."},
     "LL": {"color": "#D55E00", "marker": "s", "linestyle": "--"},
@@ -29,12 +34,12 @@ LONGEST = 40  # letters of a name in a legend: with rate and interval they take 
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 
 
-def style():
+def style() -> AbstractContextManager[None]:
     """The style sheet, as a context manager: ``with style(): ...``."""
     return mpl.rc_context(fname=Path(__file__).with_name("hmoe.mplstyle"))
 
 
-def plain(text):
+def plain(text: str) -> str:
     r"""Text to be drawn as it is written: no dollar sign opens mathematics.
 
     Parameters
@@ -50,7 +55,7 @@ def plain(text):
     return visible(str(text)).replace("$", r"\$")
 
 
-def shortened(names, longest=LONGEST):
+def shortened(names: Sequence[str], longest: int = LONGEST) -> dict[str, str]:
     """Names for a legend: long ones lose their middle, and are numbered where that makes them alike.
 
     Parameters
@@ -78,7 +83,7 @@ def shortened(names, longest=LONGEST):
     return out
 
 
-def axis_label(text):
+def axis_label(text: str) -> str:
     """A name of the user's as the label of an axis."""
     return plain(shortened([str(text)], 60)[str(text)])
 

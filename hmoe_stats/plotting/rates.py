@@ -1,5 +1,9 @@
 """Rates, losses and moduli on log-log scales."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_rgb
@@ -7,23 +11,25 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, NullFormatter
 
 from ..arguments import check_number, check_text, shown
+from ..kinds import Axes, Frame
 from ..names import fraction, interval
 from ..rates import RateFit, fit_rate
+from ..theory import Modulus
 from .looks import ALPHA, COLORS, GATING_STYLES, LINES, MARKERS, as_axes, axis_label, plain, shortened, style
 
 
 def rate_plot(
-    table,
-    ax=None,
+    table: Frame,
+    ax: Axes | None = None,
     *,
-    statistic="mean",
-    series=None,
-    references=None,
-    n_min=None,
-    level=0.95,
-    n_boot=2000,
-    ylabel="error",
-):
+    statistic: str = "mean",
+    series: str | None = None,
+    references: dict[str, float] | None = None,
+    n_min: float | None = None,
+    level: float = 0.95,
+    n_boot: int = 2000,
+    ylabel: str = "error",
+) -> Axes:
     """Errors against sample size, log-log, with the fitted rate of each series and theory's rates beside them.
 
     The legend has alpha, errors being of the order of n^(-alpha), with its interval.
@@ -56,12 +62,17 @@ def rate_plot(
     """
     groups, references = _series(table, series), _merged({} if references is None else references)
     check_text("ylabel", ylabel)
-    options = {"n_boot": n_boot, "level": level, "n_min": n_min}
-    fits = [(name, fit_rate(part["n"], part["error"], statistic, **options)) for name, part in groups]
+    fits = [(name, fit_rate(part["n"], part["error"], statistic, n_boot, level, n_min=n_min)) for name, part in groups]
     return _curves(fits, ax, references, ylabel)
 
 
-def curve_plot(fits, ax=None, *, references=None, ylabel="error"):
+def curve_plot(
+    fits: dict[str, RateFit],
+    ax: Axes | None = None,
+    *,
+    references: dict[str, float] | None = None,
+    ylabel: str = "error",
+) -> Axes:
     """Rates that were fitted before: `rate_plot` from the results of `fit_rate`.
 
     Parameters
@@ -111,7 +122,15 @@ def _curves(fits, ax, references, ylabel):
     return ax
 
 
-def loss_plot(table, ax=None, *, statistic="mean", series=None, n_min=None, ylabel="Voronoi loss"):
+def loss_plot(
+    table: Frame,
+    ax: Axes | None = None,
+    *,
+    statistic: str = "mean",
+    series: str | None = None,
+    n_min: float | None = None,
+    ylabel: str = "Voronoi loss",
+) -> Axes:
     """Voronoi losses against sample size, beside the parametric rate 1/2.
 
     Parameters and errors are those of `rate_plot`, with the losses in the column ``error``.
@@ -124,7 +143,13 @@ def loss_plot(table, ax=None, *, statistic="mean", series=None, n_min=None, ylab
     return rate_plot(table, ax, statistic=statistic, series=series, references=half, n_min=n_min, ylabel=ylabel)
 
 
-def modulus_plot(moduli, ax=None, *, references=None, ylabel=None):
+def modulus_plot(
+    moduli: Modulus | Sequence[Modulus],
+    ax: Axes | None = None,
+    *,
+    references: dict[str, float] | None = None,
+    ylabel: str | None = None,
+) -> Axes:
     """Moduli of continuity: distance against discrepancy t, log-log, with fitted exponents and reference slopes.
 
     Parameters

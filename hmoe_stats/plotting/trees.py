@@ -1,12 +1,17 @@
 """The tree of a measure: its gates with what goes through them, its experts in words."""
 
+from __future__ import annotations
+
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ..arguments import check_covariates
 from ..fitting.rows import mean, moments
+from ..kinds import Axes, Measure
 from ..likelihood import gate_weights
 from ..measure import as_wide
 from .fits import place_of
@@ -23,7 +28,7 @@ SHORT, LONG = 32, 60  # letters of a line of text, beside groups and leaves
 TEXT_LOOK = {"size": 6, "in_layout": False}
 
 
-def tree_plot(G, X=None, ax=None):
+def tree_plot(G: Measure, X: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
     """The tree of a measure: branches as thick as the share of rows that takes them, and each expert in words.
 
     Shares are mean gate probabilities over the rows of X. Gates are written beside the component whose probability they
@@ -48,7 +53,8 @@ def tree_plot(G, X=None, ax=None):
     ValueError
         If X does not fit, or is missing and `G` is no fit that knows its data.
     """
-    fit, G, weights = G, as_wide("G", G), None
+    fit: Any = G
+    G, weights = as_wide("G", G), None
     if X is None:
         if not hasattr(fit, "known_data"):
             raise ValueError("X must be covariates, where G is not a fit that knows its own; got None")
@@ -65,7 +71,8 @@ def tree_plot(G, X=None, ax=None):
     group_words = _gate_words(first, G.a, G.b, X, names)
     with style():
         ax = as_axes(Figure(figsize=(WIDTH, 1.0 + ROW * G.n_experts)).subplots() if ax is None else ax)
-        texts, top = ([], []), middles.mean()
+        texts: tuple[list, list] = [], []
+        top = middles.mean()
         ax.plot(ROOT if G.k1 > 1 else GROUPS, top, marker="o", color="black", zorder=3)
         for i, middle in enumerate(middles):
             own = np.flatnonzero(G.group == i)

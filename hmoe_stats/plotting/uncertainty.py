@@ -1,8 +1,14 @@
 """How well functions of x are known: estimates with their intervals by the delta method."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..arguments import check_flag, check_known
+from ..fitting import FitResult
+from ..kinds import Axes
 from .checks import as_fit
 from .looks import COLORS, LINES, as_axes, axis_label, style
 from .views import padded, view
@@ -11,7 +17,17 @@ WIDE = 28  # letters of a name in a legend, of which two do not stand side by si
 OF = ("mean", "experts", "gates", "groups", "quantile")
 
 
-def interval_plot(fit, ax=None, *, of="mean", along=None, level=0.95, kind="hessian", q=0.5, band=False):
+def interval_plot(
+    fit: FitResult,
+    ax: Axes | None = None,
+    *,
+    of: str = "mean",
+    along: int | str | None = None,
+    level: float = 0.95,
+    kind: str = "hessian",
+    q: float | Sequence[float] = 0.5,
+    band: bool = False,
+) -> Axes:
     """Functions of x with their intervals, along one covariate, on the data.
 
     Intervals are `FitResult.intervals`: where there is none a curve has no band, and its name says why. With the mean

@@ -10,16 +10,21 @@ Level 1 of trees on real data is often not far from that, though leaves agree: g
 should not be given names. A high index is no proof that groups are real either, only that the data say the same twice.
 """
 
+from __future__ import annotations
+
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import entr
 
 from .. import fitting, names
 from ..arguments import check_columns, check_gating, check_k2, check_known, check_seed, check_weighted_data, check_whole
 from ..fitting.rows import mean
 from ..frames import taken
+from ..kinds import Frame, Shape
 from ..likelihood import gate_weights, responsibilities
 
 KINDS = ("halves", "rows", "searches")
@@ -43,7 +48,7 @@ class Stability:
     rows: tuple
 
     @property
-    def table(self):
+    def table(self) -> Frame:
         """One row per comparison: a DataFrame.
 
         Columns are statuses of the two fits; leaves and groups, adjusted Rand indices (groups: NaN in a flat model);
@@ -75,8 +80,18 @@ class Stability:
 
 
 def stability(
-    X, y, gating, k2, n=20, kind="halves", seed=0, effort="quick", n_jobs=1, weights=None, **options
-):  # fmt: skip
+    X: ArrayLike,
+    y: ArrayLike,
+    gating: str,
+    k2: Shape,
+    n: int = 20,
+    kind: str = "halves",
+    seed: int = 0,
+    effort: str = "quick",
+    n_jobs: int = 1,
+    weights: ArrayLike | None = None,
+    **options: Any,
+) -> Stability:
     """Fit the same model again and again, and say how far leaves and groups come back.
 
     Parameters
@@ -173,7 +188,7 @@ def effective_numbers(G, X, weights=None):
     return tuple(float(np.exp(entr(part).sum())) for part in (share, np.bincount(G.group, share)))
 
 
-def adjusted_rand(first, second, weights=None):
+def adjusted_rand(first: ArrayLike, second: ArrayLike, weights: ArrayLike | None = None) -> float:
     """The adjusted Rand index (Hubert and Arabie 1985) of two labellings of the same rows, integers from 0.
 
     With pairs C(m) = m (m - 1) / 2, n_ij the rows with labels i and j, n_i and n_j those with either:

@@ -21,11 +21,16 @@ rows, p that of free parameters.
 None of them says that a tree is more than a way to write gates: see `stability`.
 """
 
+from __future__ import annotations
+
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import fitting, gates
 from ..arguments import (
@@ -42,6 +47,7 @@ from ..arguments import (
 from ..fitting.result import FitResult
 from ..frames import taken
 from ..inference import criteria as information_criteria
+from ..kinds import Axes, Frame, Rng, Shape
 from ..likelihood import log_density
 from .merging import dendrogram
 
@@ -78,7 +84,7 @@ class Selection:
     weights: np.ndarray | None = None
 
     @cached_property
-    def table(self):
+    def table(self) -> Frame:
         """One row per model: a DataFrame.
 
         Columns are gating, k2, log_likelihood, df, nobs, status, the criteria, with cv also cv_worst, the held-out
@@ -115,7 +121,7 @@ class Selection:
         ]
         return min(found, default=np.nan)
 
-    def best(self, criterion="bic"):
+    def best(self, criterion: str = "bic") -> FitResult:
         """The fit that a criterion prefers, among maxima of the likelihood.
 
         Raises
@@ -135,7 +141,7 @@ class Selection:
         sound = [(v, key) for v, key in known if v == v and key in self.fits and self.fits[key].converged]
         return sorted(sound, key=lambda pair: pair[0], reverse=name in LARGER)
 
-    def plot(self, ax=None, criterion="bic"):
+    def plot(self, ax: Axes | None = None, criterion: str = "bic") -> Axes:
         """Draw a criterion: `hmoe_stats.plotting.criterion_plot`."""
         from ..plotting import criterion_plot
 
@@ -164,9 +170,20 @@ def model(gating, k2):
 
 @takes_rng
 def select(
-    X, y, gatings=GATINGS, shapes=None, criteria=CRITERIA, folds=5, seed=0, effort="quick", n_jobs=1, weights=None,
-    **options,
-):  # fmt: skip
+    X: ArrayLike,
+    y: ArrayLike,
+    gatings: str | Sequence[str] = GATINGS,
+    shapes: Sequence[Shape] | None = None,
+    criteria: str | Sequence[str] = CRITERIA,
+    folds: int = 5,
+    seed: int = 0,
+    effort: str = "quick",
+    n_jobs: int = 1,
+    weights: ArrayLike | None = None,
+    *,
+    rng: Rng | None = None,
+    **options: Any,
+) -> Selection:
     """Fit models of several gatings and shapes, and say what speaks for each.
 
     Parameters

@@ -40,6 +40,8 @@ smaller is better: spare experts cost little to merge (h -> 0), true ones much, 
 single expert has no next step, and cannot be suggested.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from itertools import chain, combinations, pairwise
 
@@ -51,6 +53,7 @@ from ..fitting.em import taken, update_gates
 from ..fitting.problem import Problem, one_thread
 from ..fitting.result import FitResult
 from ..fitting.rows import moments
+from ..kinds import Axes, Floats, Frame
 from ..measure import MixingMeasure
 
 LEAST = 1e-12  # gate weight: an expert without any still has a line
@@ -88,31 +91,31 @@ class Dendrogram:
     status: str
 
     @property
-    def shapes(self):
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shape of each level, S + 1 tuples."""
         return tuple(G.k2 for G in self.measures)
 
     @property
-    def criterion(self):
+    def criterion(self) -> Floats:
         """DSC of each level, (S + 1,), in nats a row; NaN of a single expert."""
         return -(np.append(self.heights, np.nan) + np.log(self.nobs) * self.log_likelihood)
 
     @property
-    def level(self):
+    def level(self) -> int:
         """The level with the smallest criterion."""
         return int(np.nanargmin(self.criterion))
 
     @property
-    def k2(self):
+    def k2(self) -> tuple[int, ...]:
         """The suggested shape."""
         return self.shapes[self.level]
 
     @property
-    def measure(self):
+    def measure(self) -> MixingMeasure:
         """The merged measure of the suggested shape: an estimate, and a start for a fit."""
         return self.measures[self.level]
 
-    def to_frame(self):
+    def to_frame(self) -> Frame:
         """One row per level: k2, experts, height (of the next step), log_likelihood (mean a row), dendrogram (DSC)."""
         import pandas as pd
 
@@ -126,7 +129,7 @@ class Dendrogram:
             }
         )
 
-    def plot(self, ax=None):
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw it: `hmoe_stats.plotting.dendrogram_plot`."""
         from ..plotting import dendrogram_plot
 
@@ -138,7 +141,7 @@ class Dendrogram:
 
 
 @one_thread
-def dendrogram(fit):
+def dendrogram(fit: FitResult) -> Dendrogram:
     """Merge the experts of a fit step by step; see the head of `hmoe_stats.selection.merging` for what is done and why.
 
     Parameters

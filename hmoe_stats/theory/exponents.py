@@ -8,12 +8,15 @@ smaller kappa will do. As the estimator has h = O(n^(-1/2)) up to logarithms, th
 kappa = inf (alpha = 0) says that the error does not fall: the parameter is not identified.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from .. import identify
 from ..arguments import check_gating, check_k2, check_known, shown
 from ..categorical import as_of_any_family
 from ..gates import of
+from ..kinds import AnyMeasure, Frame, Law, Shape
 from ..measure import as_seeing_all
 from .cells import Shared, covering, kinds, regime
 from .classes import class_rows
@@ -26,7 +29,7 @@ from .published import published_cell, published_group, published_sources
 COLUMNS = ["level", "cell", "m", "regime", "parameter", "kind", "kappa", "alpha", "status", "source"]
 
 
-def rates(G0, k2, gating=None, form="sharp", x=None):
+def rates(G0: AnyMeasure, k2: Shape, gating: str | None = None, form: str = "sharp", x: Law | None = None) -> Frame:
     """Exponents of every error of the estimator with `k2` experts a group, when the truth is `G0`.
 
     Parameters

@@ -14,14 +14,19 @@ directions are the identities.
 The identities: arXiv 2305.03288 (flat softmax), arXiv 2410.02935 (hierarchical, as reported); angles are derived here.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..arguments import check_data, check_known, check_number, check_whole, cut, shown
 from ..gates import of
+from ..kinds import Floats, Frame, Law, Measure
 from ..likelihood import log_density
 from ..measure import MixingMeasure, as_measure
 from ..quadrature import batches, lines, nodes, panel_edges
@@ -78,28 +83,28 @@ class Interactions:
     _root: np.ndarray  # (p, p) triangular, gram = root' root: angles from it keep the digits that a square loses
 
     @property
-    def norms(self):
+    def norms(self) -> Floats:
         """(p,) L2 norms of the derivatives."""
         return np.linalg.norm(self._root, axis=0)
 
     @property
-    def correlation(self):
+    def correlation(self) -> Floats:
         """(p, p) cosines between the derivatives; 0 for one that vanishes."""
         unit = _unit(self._root)
         return np.clip(unit.T @ unit, -1.0, 1.0)
 
     @property
-    def eigenvalues(self):
+    def eigenvalues(self) -> Floats:
         """Eigenvalues of `correlation` without the derivatives that vanish, ascending."""
         unit = _unit(self._root)
         return np.sort(np.linalg.svd(unit[:, unit.any(axis=0)], compute_uv=False) ** 2)
 
     @property
-    def null_directions(self):
+    def null_directions(self) -> Floats:
         """(m, p) the vectors of `identities`, one a row."""
         return np.array([identity.vector for identity in self.identities]).reshape(-1, len(self.names))
 
-    def angle(self, name, others=None):
+    def angle(self, name: str, others: Sequence[str] | None = None) -> float:
         """Angle in degrees between a derivative and the span of others, in L2(P_0).
 
         Parameters
@@ -137,7 +142,7 @@ class Interactions:
             raise ValueError(f"name must be one of {cut(', '.join(self.names), 300)}; got {shown(name)}{why}")
         return self.names.index(name)
 
-    def to_frame(self):
+    def to_frame(self) -> Frame:
         """DataFrame, a row a derivative: derivative, order, norm, angle (degrees), identity (its text, or "")."""
         import pandas as pd
 
@@ -146,7 +151,7 @@ class Interactions:
         columns["angle"] = [self.angle(name) for name in self.names]
         return pd.DataFrame(columns | {"identity": [named.get(i, "") for i in range(len(self.names))]})
 
-    def evaluate(self, X, y):
+    def evaluate(self, X: ArrayLike, y: ArrayLike) -> Floats:
         """The derivatives relative to the density, D / p_0, at data: (n, p).
 
         Their means over a sample of the truth tend to 0, their second moments to `gram`.
@@ -174,7 +179,17 @@ class Interactions:
         return "\n".join([*lines, f"smallest eigenvalues: {', '.join(f'{v:.3g}' for v in self.eigenvalues[:4])}"])
 
 
-def interactions(G0, order=2, x=None, experts=(0, 0), parameters=None, form="split", tol=1e-6, draws=1024, seed=0):
+def interactions(
+    G0: Measure,
+    order: int = 2,
+    x: Law | None = None,
+    experts: str | Sequence[int] | Sequence[Sequence[int]] = (0, 0),
+    parameters: Sequence[str] | None = None,
+    form: str = "split",
+    tol: float = 1e-6,
+    draws: int = 1024,
+    seed: int = 0,
+) -> Interactions:
     """Derivatives of the density up to some order, their Gram matrix in L2(P_0), and the identities among them.
 
     Parameters

@@ -15,14 +15,20 @@ Minima that were missed at small t make the slope too small. kappa >= 1 needs no
 parameter. A slope clearly below 1 therefore is an error of the computation, and no exponent.
 """
 
+from __future__ import annotations
+
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import identify
 from ..arguments import as_floats, check_k2, check_known, check_seed, check_whole, shown
 from ..gates import GATES
+from ..kinds import Floats, Frame, Law, Measure, Shape
 from ..measure import as_seeing_all
 from ..sampling import as_law
 from .exponents import rates
@@ -107,7 +113,7 @@ class Modulus:
     seconds: float = field(compare=False)
 
     @property
-    def slopes(self):
+    def slopes(self) -> Floats:
         """(T - 1,) slope of log distance on log t between neighbours."""
         return np.diff(np.log(self.distance)) / np.diff(np.log(self.t))
 
@@ -127,7 +133,19 @@ class Modulus:
         return "\n".join(lines)
 
 
-def modulus(G0, k2, discrepancy="tau", cell=(0, 0), x=None, m=2, *, distance="chi", t=None, n_starts=None, seed=0):
+def modulus(
+    G0: Measure,
+    k2: Shape,
+    discrepancy: str = "tau",
+    cell: Sequence[int] = (0, 0),
+    x: Law | None = None,
+    m: int = 2,
+    *,
+    distance: str = "chi",
+    t: ArrayLike | None = None,
+    n_starts: int | None = None,
+    seed: int = 0,
+) -> Modulus:
     """Modulus of continuity of a discrepancy at a truth, and a lower bound of its exponent kappa.
 
     Parameters
@@ -194,7 +212,7 @@ def modulus(G0, k2, discrepancy="tau", cell=(0, 0), x=None, m=2, *, distance="ch
         sweep.polish(6 * n_starts)
         size = _reliable(sweep.distance, sweep.agreement)
     grid, found, agreement = np.array(sweep.t)[:size], sweep.distance[:size], sweep.agreement[:size]
-    return Modulus(
+    return Modulus(  # type: ignore[call-arg] # which counts what is unpacked as without end
         G0.gating, k2, discrepancy, cell, m, distance, grid, found, agreement,
         tuple(problem.measure(z) for z in sweep.z[:size]),
         *_read(grid, found, agreement, vanished, derived=_derived(problem, cell)),
@@ -330,7 +348,15 @@ def _derived(P, cell):
     return float(rows["kappa"].iloc[0]) if len(rows) else np.nan
 
 
-def certificates(G0, k2, x, *, cell=None, discrepancies=None, **options):
+def certificates(
+    G0: Measure,
+    k2: Shape,
+    x: Law,
+    *,
+    cell: Sequence[int] | None = None,
+    discrepancies: Sequence[str] | None = None,
+    **options: Any,
+) -> Iterator[Modulus]:
     """The moduli of every discrepancy that makes sense for a shape, one after the other as they are asked for.
 
     Parameters
@@ -377,7 +403,7 @@ def certificates(G0, k2, x, *, cell=None, discrepancies=None, **options):
     return (modulus(G0, k2, name, cell, x, m, **options) for name, m in wanted)
 
 
-def certify(G0, k2, x, **options):
+def certify(G0: Measure, k2: Shape, x: Law, **options: Any) -> Frame:
     """Table of `certificates`: exponents of paths, below which kappa is not, beside derived ones.
 
     Parameters, errors
@@ -392,10 +418,10 @@ def certify(G0, k2, x, **options):
     return certificate_table(certificates(G0, k2, x, **options))
 
 
-def as_moduli(moduli):
+def as_moduli(moduli: Modulus | Iterable[Modulus]) -> list[Modulus]:
     """Return a `Modulus`, or an iterable of them, as a list, else raise a `ValueError`."""
     try:
-        out = [moduli] if isinstance(moduli, Modulus) else list(moduli)
+        out: list[Any] = [moduli] if isinstance(moduli, Modulus) else list(moduli)
     except TypeError:
         out = [None]
     if not all(isinstance(one, Modulus) for one in out):
@@ -403,7 +429,7 @@ def as_moduli(moduli):
     return out
 
 
-def certificate_table(moduli):
+def certificate_table(moduli: Modulus | Iterable[Modulus]) -> Frame:
     """The table of `certify`, of certificates made before."""
     import pandas as pd
 

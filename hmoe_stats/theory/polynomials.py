@@ -14,11 +14,15 @@ Solutions with all tau_i = 0 are trivial. Kinds of system:
 - ``"unidentified"``: l >= 1 only, as a common factor of all softmax gates of a group is not seen.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..arguments import check_known, check_whole
+from ..kinds import Floats
 
 KINDS = ("location-scale", "no interaction", "regular", "unidentified")
 _WANTED = f"one of {', '.join(map(repr, KINDS))}"
@@ -39,23 +43,27 @@ class PolynomialSystem:
     kind: str
 
     @property
-    def unknowns(self):
+    def unknowns(self) -> tuple[str, ...]:
         """Names of the unknowns, each one value an atom."""
         return _UNKNOWNS[self.kind]
 
     @property
-    def indices(self):
+    def indices(self) -> tuple[tuple[int, int], ...]:
         """((q, l), ...) of the equations, by order q + l, then by q."""
         low = 1 if self.kind == "unidentified" else 0
         by_order = ((q, order - q) for order in range(1, self.order + 1) for q in range(order + 1))
         return tuple((q, n) for q, n in by_order if n >= low and (q == 0 or self.kind != "location-scale"))
 
-    def residuals(self, c, tau, nu, eta=0.0, omega=0.0):
+    def residuals(
+        self, c: Floats, tau: Floats, nu: Floats, eta: Floats | float = 0.0, omega: Floats | float = 0.0
+    ) -> Floats:
         """S_{q,l} of each of the `indices`; (n_equations,). Arguments: (m,) arrays; those not unknown count as 0."""
         table = self._table(tau, nu, eta, omega)
         return np.array([(c * table[q, n]).sum() for q, n in self.indices])
 
-    def jacobian(self, c, tau, nu, eta=0.0, omega=0.0):
+    def jacobian(
+        self, c: Floats, tau: Floats, nu: Floats, eta: Floats | float = 0.0, omega: Floats | float = 0.0
+    ) -> Floats:
         """Derivatives of `residuals` in the unknowns: (n_equations, len(unknowns), m)."""
         table = self._table(tau, nu, eta, omega)
         zero = np.zeros(self.m)
@@ -83,7 +91,7 @@ class PolynomialSystem:
                 table[q, n] = (total + nu * table[q, n - 2] if n > 1 else total) / n
         return table
 
-    def expressions(self):
+    def expressions(self) -> list[Any]:
         """The left-hand sides as SymPy expressions in symbols c1, ..., omega<m>; a list in the order of `indices`."""
         import sympy
 
@@ -96,7 +104,7 @@ class PolynomialSystem:
         return f"{self.kind} system: {size} in {unknowns} of {self.m} atoms"
 
 
-def equations(m, order, kind="location-scale"):
+def equations(m: int, order: int, kind: str = "location-scale") -> PolynomialSystem:
     """The polynomial system of m atoms up to an order.
 
     Parameters

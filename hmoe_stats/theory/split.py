@@ -12,11 +12,16 @@ which has mean 0 at the truth and is of the order n^(-1/2), of either sign. Iden
 of the likelihood of G. Derived.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..arguments import check_data, shown
+from ..kinds import Frame, Measure
 from ..likelihood import information, score
 from ..measure import as_seeing_all, vector_slices
 from .derivatives import Parameter, kink, list_derivatives, values
@@ -52,7 +57,7 @@ class SplitInformation:
     eigenvalues: np.ndarray
     kinks: tuple
 
-    def to_frame(self):
+    def to_frame(self) -> Frame:
         """DataFrame, one row a pair of parameters: first, second, together, apart, standard_error, left."""
         import pandas as pd
 
@@ -69,7 +74,7 @@ class SplitInformation:
         return f"{table}\neigenvalues apart: {eigenvalues}{note}"
 
 
-def split_information(G, X, y, expert=(0, 0)):
+def split_information(G: Measure, X: ArrayLike, y: ArrayLike, expert: Sequence[int] = (0, 0)) -> SplitInformation:
     """Observed information of `G` with one expert written twice, along the moves of the two copies.
 
     Parameters

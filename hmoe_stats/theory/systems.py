@@ -6,12 +6,15 @@ four kinds of system: q = 0 gives the location-scale one, and its solutions exte
 decision by algebra (m = 2), a solution of the orders below 2m (any m), a numerical infimum, and the proof (`r`).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import factorial
 
 import numpy as np
 
 from ..arguments import check_number, check_seed, check_whole
+from ..kinds import Seed
 from .polynomials import KINDS, PolynomialSystem, equations
 
 __all__ = ["KINDS", "PolynomialSystem", "equations", "gauss_hermite", "groebner", "infimum", "r"]
@@ -38,7 +41,7 @@ class GroebnerResult:
         return head + "solutions " + ", ".join(f"{name} = {value}" for name, value in self.family.items())
 
 
-def groebner(m=2, order=4, kind="location-scale"):
+def groebner(m: int = 2, order: int = 4, kind: str = "location-scale") -> GroebnerResult:
     """Decide by a Groebner basis whether two atoms have a non-trivial solution with positive weights.
 
     A non-trivial solution can be labelled and scaled such that c1 = tau1 = 1. The basis, lexicographic with the other
@@ -111,7 +114,7 @@ class GaussHermite:
         return head + f"{2 * m - 1}, {self.next_residual:.1e} at order {2 * m}"
 
 
-def gauss_hermite(m, tilt=0.0):
+def gauss_hermite(m: int, tilt: float = 0.0) -> GaussHermite:
     """The Gauss-Hermite solution of the orders 1 to 2m - 1: r(m) >= 2m.
 
     With nodes z_i and weights c_i of m-point Gauss-Hermite quadrature,
@@ -170,7 +173,7 @@ class Infimum:
     status: str  # "zero" | "positive" | "not reproduced"
 
     @property
-    def hits(self):
+    def hits(self) -> int:
         """Number of starts within 1 % of the best (of those that found a zero, if it is one)."""
         return int((self.values < (_ZERO if self.status == "zero" else 1.01 * self.value)).sum())
 
@@ -179,7 +182,9 @@ class Infimum:
         return f"{head} ({self.status}; found by {self.hits} of {len(self.values)} starts)"
 
 
-def infimum(m, order, kind="location-scale", seed=0, starts=12, floor=0.02):
+def infimum(
+    m: int, order: int, kind: str = "location-scale", seed: Seed = 0, starts: int = 12, floor: float = 0.02
+) -> Infimum:
     """Smallest norm of the equations over non-trivial atoms, by least squares from many starts.
 
     Minimises the root of the sum over the equations of
@@ -288,7 +293,7 @@ class Order:
         return "\n  ".join(map(str, lines))
 
 
-def r(m, kind="location-scale", seed=0, starts=12):
+def r(m: int, kind: str = "location-scale", seed: Seed = 0, starts: int = 12) -> Order:
     """r(m) = 2m, with a solution of the orders 1 to 2m - 1 and the infimum of the equations to order 2m.
 
     Parameters
