@@ -207,6 +207,9 @@ def write_figure(path, figure, salt=""):
     """
     import matplotlib
 
+    from hmoe_stats.plotting.looks import settle
+
+    settle(figure)
     kind = path.suffix[1:]
     options = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": 200}
     look = {"svg.hashsalt": salt, "svg.fonttype": "none"}

@@ -78,23 +78,27 @@ def figure(found, statistic=None, declared=words.NOT_DECLARED, ends=None, every=
     marks = [Line2D([], [], label=plain(name), **look) for name, look in looks.items()]
     columns = _columns(names, shown)
     rows, legend = -(-len(shown) // ACROSS), -(-len(marks) // columns)
-    lines = (len(shown) + 1.3) * -(-len(names) // columns) + 0.6 + len(foot)
+    lines = (len(shown) + 1.3) * -(-len(names) // columns) + 2.1 + len(foot)
+    above, below = LINE * (1.4 + legend + title.count("\n")) + 0.1, LINE * lines + 0.05
+    height = above + ROW * rows + below
     with style():
-        above = LINE * (1.2 + legend + title.count("\n")) + 0.15
-        fig = Figure(figsize=(PAGE, above + ROW * rows + LINE * lines + 0.1))
-        parts = fig.add_gridspec(3, 1, height_ratios=[LINE * legend + 0.05, ROW * rows, LINE * lines])
-        top, middle, below = map(fig.add_subfigure, parts)
-        top.legend(handles=marks, loc="center", ncols=columns)
-        axes = middle.subplots(rows, ACROSS, squeeze=False)
+        fig = Figure(figsize=(PAGE, height))
+        fig.set_layout_engine("constrained", rect=(0, below / height, 1, ROW * rows / height))
+        axes = fig.subplots(rows, ACROSS, squeeze=False)
+        for ax, quantity in zip(axes.flat, shown, strict=False):
+            ax.set_title(words.quantity(*quantity), loc="left")
+        fig.draw_without_rendering()  # so that panels have their heights, by which legends get room
         for place, (ax, quantity) in enumerate(zip(axes.flat, shown, strict=False)):
             fits = {names[model]: _fit(row, curves) for (model, q), row in slopes.items() if q == quantity}
             curve_plot(fits, ax, references=_references(slopes, quantity), ylabel="", looks=looks)
-            ax.set_title(words.quantity(*quantity), loc="left")
             ax.set_xlabel("sample size n" if place + ACROSS >= len(shown) else "")
         for ax in axes.flat[len(shown) :]:
             ax.remove()
-        _draw_verdicts(below.subplots(), study, slopes, shown, names, columns, statistic, foot, lines)
-        fig.suptitle(title, fontsize=TITLE)
+        table = fig.add_axes((0.005, 0, 0.99, below / height))
+        _draw_verdicts(table, study, slopes, shown, names, columns, statistic, foot, lines)
+        spot = (0.5, 1 - (above - LINE * legend - 0.07) / height)
+        fig.suptitle(title, fontsize=TITLE, y=1 - 0.04 / height).set_in_layout(False)
+        fig.legend(handles=marks, loc="upper center", bbox_to_anchor=spot, ncols=columns).set_in_layout(False)
     return fig
 
 

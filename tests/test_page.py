@@ -32,7 +32,7 @@ def legend_texts(ax):
 
 def models(fig):
     """The names in the legend of models, and their looks."""
-    (legend,) = fig.subfigs[0].legends
+    (legend,) = fig.legends
     return dict(zip([text.get_text() for text in legend.get_texts()], legend.get_lines(), strict=True))
 
 

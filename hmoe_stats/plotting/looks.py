@@ -38,7 +38,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#00
 MARKERS = "osD^vPX"
 LINES = ("-", "--", "-.", ":")
 SPARE = "*phd8"  # markers of no gating
-LONGEST = 28  # letters of a name in a legend: with rate and interval they take most of a column's width
+LONGEST = 34  # letters of a name in a legend: with rate and interval they take most of a column's width
 ALPHA = "\N{GREEK SMALL LETTER ALPHA}"
 RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 
@@ -157,6 +157,22 @@ def _power(value):
 def axis_label(text):
     """A name of the user's as the label of an axis."""
     return plain(shortened([str(text)], 60)[str(text)])
+
+
+def settle(figure):
+    """Lay a figure out once and for all, to a millionth of it: the solver of layouts differs in the last bits.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+        Changed: it has no layout engine any more.
+    """
+    if figure.get_layout_engine() is None:
+        return
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        ax.set_position(np.round(ax.get_position().bounds, 6))
 
 
 def as_axes(ax):

@@ -110,7 +110,7 @@ def _curves(fits, ax, references, ylabel, given=None):
         thin = _draw_references(ax, references, np.array(sizes), np.array(lows))
         _make_room(ax, len(handles) if given is None else 0, len(thin))
         if thin:
-            ax.legend(handles=thin, loc="lower left")
+            ax.legend(handles=thin, loc="lower left").set_in_layout(False)
         if given is None:
             _keep_legend(ax)
             ax.legend(handles=handles, loc="upper right").set_in_layout(False)  # long names take no room from the axes
