@@ -5,12 +5,13 @@ BIN    := $(VENV)/bin
 LOWEST := $(VENV)-lowest
 JOBS   ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help rates results figures test test-lowest lint types bench notebooks docs dist clean
+.PHONY: help rates results figures gallery test test-lowest lint types bench notebooks docs dist clean
 
 help:
 	@echo "make rates        run the quick study and draw figures/quick/quick.png"
 	@echo "make results      unpack the cells that ship into results/, where there are none yet"
 	@echo "make figures      draw every study that has results, pack its cells, and draw the evidence"
+	@echo "make gallery      draw the figures again from the tables beside them"
 	@echo "make test         run the tests"
 	@echo "make test-lowest  some tests with the oldest releases of what is needed that pyproject.toml allows"
 	@echo "make lint         check the style"
@@ -33,6 +34,9 @@ figures: $(VENV)/.run
 	for file in results/*.sqlite; do $(BIN)/hmoe plot $$(basename $$file .sqlite) --out figures || exit 1; done
 	for file in results/*.sqlite; do [ -e $$file-wal ] || gzip -9nc $$file > figures/cells/$$(basename $$file).gz; done
 	$(BIN)/hmoe evidence
+
+gallery: $(VENV)/.run
+	$(BIN)/hmoe gallery
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile

@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from . import UserError, words
 from .files import (
     SHOWN,
+    as_written,
     folder_refusal,
     in_a_line,
     make_folder,
@@ -37,6 +38,7 @@ from .study import load_simulation, load_study, shipped_cells, shipped_studies, 
 
 GATING = "Gates of level 1 and 2: two letters of S (softmax), L (Laplace), Q (quadratic)."
 EFFORTS = ("quick", "usual", "wide")  # those of the library, which is not loaded for the sake of a check
+DIGITS = 6  # of numbers in the tables of a study
 CRITERIA = ("bic", "icl", "aic", "cv", "dendrogram")
 DRAWN = (".png", ".svg", ".pdf")
 NAME_THE_SHELL = (
@@ -554,54 +556,87 @@ def _records(table):
     return [{name: None if v == "" else v for name, v in row.items()} for row in table.to_dict("records")]
 
 
+EVERY = "Draw what the pages leave out, too: STUDY-all.png and .svg, beside them."
+
+
 @app.command()
 def plot(
     study: StudyName,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the figures.")] = Path("figures"),
     results: Results = None,
+    every: Annotated[bool, typer.Option("--all", help=EVERY)] = False,
 ):
     """Draw the page of a study, DIR/STUDY/STUDY.png and .svg, and write its tables beside it.
 
-    These are slopes.csv, differences.csv, curves.csv, and ends.csv: how fits ended, and on which bounds, by n. A study
-    that names primary quantities and spans decades has local rates, too: local.csv, local.png and .svg. The tables of
-    an applied study are scores.csv and differences.csv.
+    The page has six panels: the primary quantities of the study, then losses and errors. Tables are slopes.csv,
+    differences.csv, curves.csv, and ends.csv: how fits ended, and on which bounds, by n. A study that names primary
+    quantities and spans decades has local rates, too: local.csv, local.png and .svg. The tables of an applied study are
+    scores.csv and differences.csv. declared.txt says when the study was declared. hmoe gallery draws the same from the
+    tables alone.
     """
-    if (applied := load_study(study)).kind == "applied":
-        folder = out / applied.name
+    if (study := load_study(source := study)).kind == "applied":
+        folder = out / study.name
         _check_folder(folder)
-        scores, differences, _ = _applied(applied, results, "plot")
-        from .applied.pictures import figure
+        scores, differences, protocol = _applied(study, results, "plot")
+        tables = {"scores": scores, "differences": differences}
+    else:
+        study, frame, protocol, others = _looked_up(source, results, "plot")
+        folder = out / study.name
+        _check_folder(folder)
+        from . import local_rates
 
-        drawn = {applied.name: figure(applied, scores, differences)}
-        _write_all(folder, applied, drawn, {"scores": scores, "differences": differences})
-        return
-    study, frame, protocol, others = _looked_up(study, results, "plot")
-    folder = out / study.name
-    _check_folder(folder)
-    from . import local_rates, page
+        found, ends = _summary(study, frame, protocol, **others)
+        tables = {"slopes": found.slopes, "differences": found.differences, "curves": found.curves, "ends": ends}
+        if local_rates.spans_decades(study):
+            tables["local"] = local_rates.table(found)
+    from . import gallery
 
-    found, ends = _summary(study, frame, protocol, **others)
-    figures = {study.name: page.figure(found, declared=protocol.line, ends=ends)}
-    tables = {"slopes": found.slopes, "differences": found.differences, "curves": found.curves, "ends": ends}
-    if local_rates.spans_decades(study):
-        tables["local"] = local_rates.table(found)
-        figures["local"] = local_rates.figure(found, tables["local"])
-    _write_all(folder, study, figures, tables)
-
-
-def _write_all(folder, study, figures, tables):
-    """Write figures and tables into a folder, and print their names."""
+    written = {name: as_written(table, DIGITS) for name, table in tables.items()}
+    drawn = gallery.figures(study, written, protocol.line, every)
     make_folder(folder)
-    drawn = [(folder / f"{name}.{end}", one) for name, one in figures.items() if one for end in ("png", "svg")]
-    files = [file for file, _ in drawn]
-    with glyphs_noted(_say):
-        for file, figure in drawn:
-            write_figure(file, figure, salt=study.name)
+    _write_figures(folder, drawn, study.name)
     for name, table in tables.items():
-        files.append(folder / f"{name}.csv")
-        write_table(files[-1], table, digits=6)
-    for file in files:
-        print(visible(file))
+        write_table(folder / f"{name}.csv", table, DIGITS)
+        print(visible(folder / f"{name}.csv"))
+    write_text(folder / gallery.DECLARED, f"{protocol.line}\n")
+    print(visible(folder / gallery.DECLARED))
+
+
+def _write_figures(folder, figures, salt=""):
+    """Write figures, name -> Figure, as PNG and SVG, and print the names of the files; `salt` by default that name."""
+    with glyphs_noted(_say):
+        for name, one in figures.items():
+            for file in (folder / f"{name}.png", folder / f"{name}.svg"):
+                write_figure(file, one, salt=salt or name)
+                print(visible(file))
+
+
+@app.command()
+def gallery(
+    studies: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STUDY]...", help="[default: all with tables in DIR]", autocompletion=_completions),
+    ] = None,
+    figures: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the tables read.")] = Path("figures"),
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder written to. [default: that read]")] = None,
+    every: Annotated[bool, typer.Option("--all", help=EVERY)] = False,
+):
+    """Draw the figures of studies from their tables in DIR alone: no results are read and nothing is fitted.
+
+    Without a STUDY, evidence.png and gates-at-work.png are drawn, too, from the tables that they are of.
+    """
+    from . import gallery as room
+
+    for study in map(load_study, studies or room.drawn(figures)):
+        folder = (out or figures) / study.name
+        _check_folder(folder)
+        drawn = room.figures(study, *room.read(study, figures), every)
+        make_folder(folder)
+        _write_figures(folder, drawn, study.name)
+    if not studies:
+        drawn = room.overviews(figures)
+        make_folder(out or figures)
+        _write_figures(out or figures, drawn)
 
 
 @app.command()
@@ -668,9 +703,10 @@ def certify(
         measured = f"exponent {found.exponent:6.3f} +- {found.exponent_error:.3f}, derived {found.derived:5.3f}"
         ended = f"{found.status}, {found.seconds:.0f} s"
         print(f"{found.discrepancy:12} m = {found.m}  {measured}  {ended}", flush=True)
-    figure = Figure(figsize=(6.0, 4.5), layout="constrained")
-    title = hs.plotting.plain(f"{truth}, {gating}, {k2} fitted")
-    hs.plotting.modulus_plot(moduli, figure.subplots()).set_title(title)
+    with hs.plotting.style():
+        figure = Figure(figsize=(hs.plotting.PAGE, 5.0))
+        title = hs.plotting.plain(f"{truth}, {gating}, {k2} fitted")
+        hs.plotting.modulus_plot(moduli, figure.subplots()).set_title(title)
     make_folder(out)
     png, csv = (out / f"certify-{truth}-{gating}-{'-'.join(map(str, sizes))}.{end}" for end in ("png", "csv"))
     write_figure(png, figure)
@@ -1001,13 +1037,13 @@ def evidence(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder written to. [default: that read]")] = None,
     certify: Annotated[bool, typer.Option("--certify", help="First compute the certificates that DIR lacks.")] = False,
 ):
-    """Set derived, certified and measured exponents side by side: DIR/evidence.png, .svg and .csv.
+    """Set derived, certified and measured exponents side by side: DIR/evidence.png, .svg and .csv; evidence-2 and on.
 
     Reads <study>/slopes.csv, of hmoe plot, and certificates.csv. One STUDY is printed, and written with --out only.
     Where the six applied studies have tables in DIR, they are drawn on one page, too: DIR/gates-at-work.png and .svg.
     """
     _check_folder(out or figures)
-    from . import certificates, evidence, evidence_figure
+    from . import certificates, evidence
     from .terminal import evidence_text
 
     known, others = evidence.measured(figures)
@@ -1025,18 +1061,10 @@ def evidence(
     if out or not alone:
         if not table["drawn"].any():
             raise UserError(f"{in_a_line(figures)}: no rate to draw in the tables of slopes there")
-        figure, folder = evidence_figure.figure(table), out or figures
-        make_folder(folder)
-        files = [folder / f"evidence.{end}" for end in ("png", "svg", "csv")]
-        with glyphs_noted(_say):
-            for file in files[:2]:
-                write_figure(file, figure, salt="evidence")
-        write_table(files[2], table)
-        from .applied import overview
+        from . import gallery
 
-        if (gates := overview.figure(figures)) is not None:
-            files += [folder / f"gates-at-work.{end}" for end in ("png", "svg")]
-            for file in files[3:]:
-                write_figure(file, gates, salt="gates-at-work")
-        for file in files:
-            print(visible(file))
+        folder = out or figures
+        make_folder(folder)
+        _write_figures(folder, gallery.overviews(figures, table))
+        write_table(folder / "evidence.csv", table)
+        print(visible(folder / "evidence.csv"))

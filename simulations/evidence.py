@@ -11,7 +11,7 @@ import pandas as pd
 
 from . import UserError, certificates, words
 from .expected import FORMS, Expected
-from .files import read_csv
+from .files import read_csv, with_words
 from .study import load_simulation, shipped_studies, sizes_of
 from .summary import QUANTITY
 
@@ -121,8 +121,7 @@ def _slopes(source, study, file):
         raise UserError(f"{file}: expected the table of slopes of hmoe plot; it lacks {', '.join(missing)}")
     slopes = slopes.assign(line=slopes.index + 2)
     slopes = slopes.reindex(columns=[*slopes, *(name for name in LIMIT if name not in slopes)])
-    empty = dict.fromkeys((name for name in slopes if name == "limit" or name.startswith("verdict")), "")
-    slopes = slopes.astype(dict.fromkeys(empty, object)).fillna(empty)
+    slopes = with_words(slopes)
     slopes = slopes[slopes["part"] != "added"] if "part" in slopes else slopes
     models = {}
     for row in slopes[slopes["study"] == study.name].to_dict("records"):

@@ -1,9 +1,12 @@
-"""The figure of `evidence`: a line for each error, with the exponents that theory, certificate and data give it."""
+"""The figure of `evidence`: a line for each error, with the exponents that theory, certificate and data give it.
+
+It has as many pages as fit on A4, none of which parts a study.
+"""
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hmoe_stats.plotting import GATING_STYLES, plain, shortened, style
+from hmoe_stats.plotting import ALPHA, GATING_STYLES, PAGE, SMALLEST, TALLEST, plain, shortened, style
 
 from . import words
 from .summary import QUANTITY
@@ -13,24 +16,27 @@ ORDER += [("tau", "weighted"), ("nu", "weighted")]
 GATINGS = ["SS", "LS", "QS", "SL", "LL", "QL", "SQ", "LQ", "QQ"]  # by the gate of the experts
 TICKS, FINE = (0, 1 / 12, 1 / 6, 1 / 4, 1 / 3, 1 / 2), (1 / 8, 3 / 8)
 START, END = -0.045, 0.66  # of the axis; an arrow stands for what lies beyond
-WIDTH, LINE, HEADING = 9.74, 0.145, 1.9  # inches, inches, lines
+LINE, HEADING = 0.122, 1.9  # inches, lines
 LONGEST = 20  # letters of a study's name
-LEFT, RIGHT, TOP, BOTTOM = 2.2, 3.86, 0.82, 0.72  # inches around the axes
-COLUMNS = {"published": 0.38, "derived": 0.94, "certificate": 1.5, "measured [95 %]": 2.3, "verdict": 2.95}
-PUBLISHED = {"linestyle": "none", "color": "black", "marker": "v", "markersize": 4.5, "markerfacecolor": "white"}
+LEFT, RIGHT, TOP, BOTTOM = 1.8, 2.9, 0.74, 0.84  # inches around the axes
+WIDTH = PAGE - LEFT - RIGHT  # of the axes
+TABLE = 6.5  # points
+COLUMNS = {"published": 0.24, "derived": 0.66, "certificate": 1.09, "measured [95 %]": 1.72, "verdict": 2.16}
+PUBLISHED = {"linestyle": "none", "color": "black", "marker": "v", "markersize": 4, "markerfacecolor": "white"}
 PUBLISHED |= {"markeredgewidth": 0.7, "zorder": 2.2}
-DERIVED = {"linestyle": "none", "marker": "|", "markersize": 9, "color": "black", "markeredgewidth": 1.6, "zorder": 2.1}
-CERTIFICATE = {"linestyle": "none", "color": "black", "marker": "o", "markersize": 8, "markerfacecolor": "none"}
+DERIVED = {"linestyle": "none", "marker": "|", "markersize": 7, "color": "black", "markeredgewidth": 1.6, "zorder": 2.1}
+CERTIFICATE = {"linestyle": "none", "color": "black", "marker": "o", "markersize": 7, "markerfacecolor": "none"}
 CERTIFICATE |= {"markeredgewidth": 0.7, "zorder": 2.3}
 NOTE = (
     f"Verdict on the limit of the statistic: agrees, within {words.MARGIN} of it; where that is open, on the derived "
-    "rate as a bound: kept. * the published rate is outside. Rate 0: not identified.",
-    "Certificates bound rates from above, for one covariate; kinked: none; \N{NOT EQUAL TO} differs from the derived "
-    "rate; their means over the cell weigh experts as at the mean of x, measured ones over all x.",
+    "rate as a bound: kept.",
+    "* the published rate is outside. Rate 0: not identified. Certificates bound rates from above, for one covariate; "
+    "kinked: none; \N{NOT EQUAL TO} differs from",
+    "the derived rate; their means over the cell weigh experts as at the mean of x, measured ones over all x.",
 )
 
 
-def figure(joined):
+def figures(joined):
     """Draw the rows of `evidence.table` that are marked as drawn: by study, error and gating.
 
     Parameters
@@ -39,7 +45,8 @@ def figure(joined):
 
     Returns
     -------
-    matplotlib Figure
+    list of matplotlib Figure
+        The pages.
 
     Raises
     ------
@@ -49,15 +56,28 @@ def figure(joined):
     rows = joined[joined["drawn"]]
     if rows.empty:
         raise ValueError("joined must have a row to draw; got none")
-    lines = len(rows) + HEADING * rows["study"].nunique()
+    pages, room = [[]], (TALLEST - TOP - BOTTOM) / LINE
+    for _, part in rows.groupby("study", sort=False):
+        if pages[-1] and sum(map(_lines, (*pages[-1], part))) > room:
+            pages.append([])
+        pages[-1].append(part)
+    return [_page(parts, f" ({i} of {len(pages)})" * (len(pages) > 1)) for i, parts in enumerate(pages, start=1)]
+
+
+def _lines(part):
+    return len(part) + HEADING
+
+
+def _page(parts, which):
+    lines = sum(map(_lines, parts))
     height = TOP + BOTTOM + LINE * lines
     with style():
-        fig = Figure(figsize=(WIDTH, height), layout="none")
-        ax = fig.add_axes((LEFT / WIDTH, BOTTOM / height, 1 - (LEFT + RIGHT) / WIDTH, LINE * lines / height))
+        fig = Figure(figsize=(PAGE, height), layout="none")
+        ax = fig.add_axes((LEFT / PAGE, BOTTOM / height, WIDTH / PAGE, LINE * lines / height))
         _scales(ax, lines)
         y = 0.0
-        for study, part in rows.groupby("study", sort=False):
-            _heading(ax, y + HEADING - 0.75, study, part)
+        for part in parts:
+            _heading(ax, y + HEADING - 0.75, part["study"].iloc[0], part)
             y += HEADING
             part = part.assign(gating=part["gating"].astype("category").cat.set_categories(GATINGS))
             errors = sorted(part.groupby(QUANTITY), key=lambda one: (ORDER.index(one[0][2:]), one[0]))
@@ -65,42 +85,43 @@ def figure(joined):
                 error = error.sort_values("gating", kind="stable")
                 if i % 2 == 0:
                     ax.axhspan(y, y + len(error), xmin=-9, xmax=9, color="0.95", linewidth=0, zorder=0, clip_on=False)
-                _write(ax, -LEFT + 0.08, y + 0.5, words.quantity(*quantity))
+                _write(ax, -LEFT + 0.04, y + 0.5, words.quantity(*quantity))
                 for row in error.itertuples():
                     _line(ax, y + 0.5, row)
                     y += 1
-        _legend(fig, height, [g for g in GATINGS if (rows["gating"] == g).any()])
+        _legend(fig, height, [g for g in GATINGS if any((part["gating"] == g).any() for part in parts)], which)
     return fig
 
 
 def _scales(ax, lines):
-    ax.set(xlim=(START, END), ylim=(lines, 0), xlabel=r"rate $\alpha$: the error falls like $n^{-\alpha}$")
+    ax.set(xlim=(START, END), ylim=(lines, 0), xlabel=f"rate {ALPHA}: the error falls like n^(-{ALPHA})")
     ax.spines["left"].set_visible(False)
     ax.set_yticks([])
     ax.set_xticks(TICKS, list(map(words.fraction, TICKS)))
     ax.set_xticks(FINE, list(map(words.fraction, FINE)), minor=True)
-    ax.tick_params(axis="x", which="both", top=True, labeltop=True, length=2, labelsize=6.5)
+    ax.tick_params(axis="x", which="both", top=True, labeltop=True, length=2, labelsize=TABLE)
+    ax.tick_params(axis="x", which="minor", pad=TABLE + 4)  # or 1/8 would stand on 1/12 and 1/6
     for alpha in (*TICKS, *FINE):
         ax.axvline(alpha, color="0.8", linewidth=0.5, zorder=0.5)
     for name, x in COLUMNS.items():
-        ax.annotate(name, (1, 1), (72 * x, 6), xycoords="axes fraction", textcoords="offset points", size=7,
+        ax.annotate(name, (1, 1), (72 * x, 6), xycoords="axes fraction", textcoords="offset points", size=TABLE,
                     ha="left" if name == "verdict" else "center")  # fmt: skip
 
 
 def _write(ax, inches, y, text, **look):
     """Text at a distance from the left end of the axes, or from the right one if `right`."""
     end = 1 if look.pop("right", False) else 0
-    look = {"size": 7, "va": "center_baseline", "ha": "left"} | look
-    x = end + inches / (WIDTH - LEFT - RIGHT)
+    look = {"size": TABLE, "va": "center_baseline", "ha": "left"} | look
+    x = end + inches / WIDTH
     ax.text(x, y, text, transform=ax.get_yaxis_transform(), **look)
 
 
 def _heading(ax, y, study, part):
     fitted = " and ".join(dict.fromkeys(part["k2"]))
     sizes = words.sizes(part["n_low"].min(), part["n_high"].max())
-    _write(ax, -LEFT + 0.08, y, plain(shortened([study], LONGEST)[study]), weight="bold", size=8)
+    _write(ax, -LEFT + 0.04, y, plain(shortened([study], LONGEST)[study]), weight="bold", size=8)
     text = f"{part['truth'].iloc[0]}, fitted k2 = {fitted}: n = {sizes}, {part['replicates'].max():.0f} replicates"
-    _write(ax, 0, y, plain(text), size=7.5, bbox={"color": "white", "pad": 0.5})  # over the lines of the grid
+    _write(ax, 0, y, plain(text), size=7, bbox={"color": "white", "pad": 0.5})  # over the lines of the grid
 
 
 def _line(ax, y, row):
@@ -113,13 +134,13 @@ def _line(ax, y, row):
         ax.plot(alpha, y - up, **marker)
     low, high = max(-row.ci_high, START), min(-row.ci_low, END)
     if low < high:
-        ax.plot([low, high], [y, y], color=look["color"], linewidth=1.4, zorder=3, solid_capstyle="butt")
+        ax.plot([low, high], [y, y], color=look["color"], linewidth=1.2, zorder=3, solid_capstyle="butt")
     for beyond, end, marker in ((low == START, START, "<"), (high == END, END, ">")):
         if beyond:
-            ax.plot(end, y, marker=marker, markersize=4, color=look["color"], clip_on=False, zorder=3)
+            ax.plot(end, y, marker=marker, markersize=3.5, color=look["color"], clip_on=False, zorder=3)
     if START < -row.slope < END:
-        ax.plot(-row.slope, y, marker=look["marker"], markersize=4, color=look["color"], zorder=4)
-    _write(ax, -0.24, y, row.gating, ha="center")
+        ax.plot(-row.slope, y, marker=look["marker"], markersize=3.5, color=look["color"], zorder=4)
+    _write(ax, -0.14, y, row.gating, ha="center")
     written = {
         "published": words.fraction(row.published),
         "derived": words.fraction(row.derived),
@@ -144,16 +165,17 @@ def _certificate(row):
     return {"none": "-", "not computed: d = 1 only": "-"}.get(text, text)
 
 
-def _legend(fig, height, gatings):
+def _legend(fig, height, gatings, which):
     marks = [
         Line2D([], [], label="published", **PUBLISHED),
         Line2D([], [], label="derived", **DERIVED),
         Line2D([], [], label="certificate", **CERTIFICATE),
     ]
     for gating in gatings:
-        look = GATING_STYLES[gating] | {"linestyle": "-", "markersize": 4}
-        marks.append(Line2D([], [], label=f"measured, {gating}", **look))
-    fig.legend(handles=marks, loc="upper left", bbox_to_anchor=(0.003, 1 - 0.3 / height), ncols=len(marks), fontsize=7)
-    title = "Rates of convergence: published, derived, certified without data, and measured"
-    fig.text(0.09 / WIDTH, 1 - 0.18 / height, title, size=9.5, weight="bold", va="center")
-    fig.text(0.09 / WIDTH, 0.06 / height, "\n".join(NOTE), size=6.5, va="bottom", color="0.25", linespacing=1.4)
+        look = GATING_STYLES[gating] | {"linestyle": "-", "markersize": 3.5}
+        marks.append(Line2D([], [], label=f"measured, {gating}"[(len(marks) > 3) * 10 :], **look))
+    spot = (0.003, 1 - 0.24 / height)
+    fig.legend(handles=marks, loc="upper left", bbox_to_anchor=spot, ncols=len(marks), columnspacing=1.2)
+    title = "Rates of convergence: published, derived, certified without data, and measured" + which
+    fig.text(0.04 / PAGE, 1 - 0.14 / height, title, size=8, weight="bold", va="center")
+    fig.text(0.04 / PAGE, 0.05 / height, "\n".join(NOTE), size=SMALLEST, va="bottom", color="0.25", linespacing=1.4)

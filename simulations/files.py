@@ -5,6 +5,7 @@ writes users' files but the store, whose file SQLite writes.
 """
 
 import errno
+import io
 import os
 import re
 import stat
@@ -115,12 +116,26 @@ def read_csv(file):
     import pandas as pd
 
     try:
-        return pd.read_csv(file, dtype={"k2": str})
+        return with_words(pd.read_csv(file, dtype={"k2": str}))
     except OSError as error:
         raise UserError(f"{in_a_line(file)}: cannot be read: {error.strerror}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         why = str(error).replace("\n", " ").strip()
         raise UserError(f"{in_a_line(file)}: not a table: {why}") from None
+
+
+def with_words(table):
+    """A table whose columns of words have "" where they are empty, as it was before it was written."""
+    words = {name: "" for name in table if name in ("k2", "limit", "note") or name.startswith("verdict")}
+    return table.astype(dict.fromkeys(words, object)).fillna(words)
+
+
+def as_written(table, digits=None):
+    """A table as `read_csv` reads it once `write_table` wrote it."""
+    import pandas as pd
+
+    file = io.StringIO(_csv(table, None, digits))
+    return with_words(pd.read_csv(file, dtype={"k2": str}))
 
 
 # -- what is written --------------------------------------------------------------------------------------------------
@@ -178,7 +193,11 @@ def write_text(path, text):
 def write_table(path, table, digits=None):
     """Write a DataFrame as CSV, floats with so many digits (by default all); errors as of `written_whole`."""
     with written_whole(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n", float_format=digits and f"%.{digits}g")
+        _csv(table, part, digits)
+
+
+def _csv(table, file, digits):
+    return table.to_csv(file, index=False, lineterminator="\n", float_format=digits and f"%.{digits}g")
 
 
 def write_figure(path, figure, salt=""):
@@ -188,8 +207,11 @@ def write_figure(path, figure, salt=""):
     """
     import matplotlib
 
+    from hmoe_stats.plotting.looks import settle
+
+    settle(figure)
     kind = path.suffix[1:]
-    options = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": 150}
+    options = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": 200}
     look = {"svg.hashsalt": salt, "svg.fonttype": "none"}
     with written_whole(path) as part, matplotlib.rc_context(look):
         figure.savefig(part, format=kind, **options)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hmoe_stats.plotting import ALPHA, COLORS, GATING_STYLES, LINES, MARKERS, plain, style
+from hmoe_stats.plotting import ALPHA, PAGE, PANELS, label_powers, plain, series_looks, style
 from hmoe_stats.rates import fit_rate
 
 from . import words
@@ -22,6 +22,7 @@ COLUMNS = [*MODEL, *QUANTITY, "statistic", "n_low", "n_high", "rate", "low", "hi
 COLUMNS += ["replicates"]
 STATISTICS = ("mean", "median")  # those that have limits of their own
 TOP, BOTTOM = 0.85, -0.05  # of the panels
+MARKS = 8  # side by side in the legend
 LIMITS = {"limit": "-", "bound": ":", "open": ":"}
 
 
@@ -62,54 +63,67 @@ def table(summary):
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def figure(summary, local):
+def figure(study, local, every=False):
     """Draw a `table`: a row of panels a quantity, a column a statistic; None if it is empty.
 
     Lines are the study's own models, with bands of their intervals, hollow points those of studies beside it. Level
     lines in the colour of a model, or black where all agree, are the limits of the statistic, dotted where only a
     bound is derived.
+
+    Parameters
+    ----------
+    study : Study
+    local : DataFrame
+    every : bool
+        Show all statistics and quantities; else, of more than six panels, the first statistic alone, side by side.
     """
-    own = local[local["study"] == summary.study.name]
+    own = local[local["study"] == study.name]
     if own.empty:
         return None
     measured = set(own[QUANTITY].itertuples(index=False, name=None))
-    quantities = [one for one in map(words.named, summary.study.primary) if one in measured]
+    quantities = [one for one in map(words.named, study.primary) if one in measured]
     statistics, looks = list(dict.fromkeys(own["statistic"])), _looks(own)
+    panels = [(quantity, statistic) for quantity in quantities for statistic in statistics]
+    more = 0 if every or len(panels) <= PANELS else len(panels) - min(len(quantities), PANELS)
+    panels = [panel for panel in panels if panel[1] == statistics[0]][:PANELS] if more else panels
+    across = min(2, len(panels)) if more else len(statistics)
+    rows = -(-len(panels) // across)
     with style():
-        fig = Figure(figsize=(4.1 * len(statistics) + 0.6, 2.05 * len(quantities) + 1.0))
-        axes = fig.subplots(len(quantities), len(statistics), sharex=True, sharey=True, squeeze=False)
-        for ax, quantity in zip(axes, quantities, strict=True):
-            of_quantity = local[(local[QUANTITY] == list(quantity)).all(axis=1)]
-            for panel, statistic in zip(ax, statistics, strict=True):
-                _draw(panel, summary, looks, of_quantity[of_quantity["statistic"] == statistic])
-                panel.set_title(plain(f"{words.quantity(*quantity)}: {statistic}"), fontsize=8)
-            ax[0].set_ylabel(f"local rate {ALPHA}")
-        for panel in axes[-1]:
-            panel.set_xlabel("sample size n, middle of three")
+        fig = Figure(figsize=(PAGE, 1.85 * rows + 0.8))
+        axes = fig.subplots(rows, across, sharex=True, sharey=True, squeeze=False)
+        for ax in axes.flat[len(panels) :]:
+            ax.set_axis_off()
+        for ax, (quantity, statistic) in zip(axes.flat, panels, strict=False):
+            rows_here = (local[QUANTITY] == list(quantity)).all(axis=1) & (local["statistic"] == statistic)
+            _draw(ax, study, looks, local[rows_here])
+            ax.set_title(plain(f"{words.quantity(*quantity)}: {statistic}"))
+        for ax in axes[:, 0]:
+            ax.set_ylabel(f"local rate {ALPHA}")
+        for ax in axes[-1]:
+            ax.set_xlabel("sample size n, middle of three")
         several = len({k2 for _, k2 in looks}) > 1
         names = {model: words.model(*model) if several else model[0] for model in looks}
-        marks = [Line2D([], [], label=names[model], markersize=4, **look) for model, look in looks.items()]
-        if (local["study"] != summary.study.name).any():
-            look = {"linestyle": "none", "marker": "o", "markerfacecolor": "white", "color": "0.3", "markersize": 4}
+        marks = [Line2D([], [], label=names[model], **look) for model, look in looks.items()]
+        if (local["study"] != study.name).any():
+            look = {"linestyle": "none", "marker": "o", "markerfacecolor": "white", "color": "0.3"}
             marks.append(Line2D([], [], label="ordinary samples", **look))
         kinds = {"limit": "limit of the statistic", "bound": "bound: the worst case"}
         marks += [Line2D([], [], label=said, color="black", linestyle=LIMITS[kind]) for kind, said in kinds.items()]
-        fig.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize=7)
-        fig.suptitle(plain(summary.study.title), fontsize=9)
+        title = "" if not more else f"{words.more_panels(more, study.name)}"
+        fig.legend(handles=marks, loc="outside lower center", ncols=min(len(marks), MARKS), title=title)
+        fig.suptitle(plain(study.title))
     return fig
 
 
 def _looks(rows):
-    """(gating, k2) -> how it is drawn: as its gating is, or as a series of its own where one is fitted with several."""
+    """(gating, k2) -> how it is drawn."""
     models = list(dict.fromkeys(rows[["gating", "k2"]].itertuples(index=False, name=None)))
-    if len(models) == rows["gating"].nunique():
-        return {model: GATING_STYLES[model[0]] for model in models}
-    number = {model: i for i, model in enumerate(models)}
-    series = {"color": COLORS, "marker": MARKERS, "linestyle": LINES}
-    return {model: {key: of[i % len(of)] for key, of in series.items()} for model, i in number.items()}
+    several = len(models) > rows["gating"].nunique()
+    names = [" ".join(model) if several else model[0] for model in models]
+    return dict(zip(models, series_looks(names), strict=True))
 
 
-def _draw(ax, summary, looks, rows):
+def _draw(ax, study, looks, rows):
     levels = rows.drop_duplicates(["gating", "k2"]).dropna(subset="alpha_limit")
     shared = levels[["alpha_limit", "limit"]].drop_duplicates()
     for row in (shared.assign(gating=None, k2=None) if len(shared) == 1 else levels).itertuples():
@@ -118,13 +132,14 @@ def _draw(ax, summary, looks, rows):
     for alpha in dict.fromkeys(shared["alpha_limit"]):
         ax.annotate(words.fraction(alpha), (1, alpha), (3, 0), xycoords=ax.get_yaxis_transform(),
                     textcoords="offset points", size=7, va="center")  # fmt: skip
-    for (study, *model), part in rows.groupby(["study", "gating", "k2"], sort=False):
+    for (name, *model), part in rows.groupby(["study", "gating", "k2"], sort=False):
         look, middle = looks[tuple(model)], np.sqrt(part["n_low"]) * np.sqrt(part["n_high"])
-        if study == summary.study.name:
-            ax.plot(middle, part["rate"], markersize=3.5, linewidth=1.1, zorder=3, **look)
+        if name == study.name:
+            ax.plot(middle, part["rate"], zorder=3, **look)
             ax.fill_between(middle, part["low"], part["high"], color=look["color"], alpha=0.12, linewidth=0, zorder=2)
         else:
             ends = np.abs(part[["low", "high"]].to_numpy().T - part["rate"].to_numpy())
             ax.errorbar(middle, part["rate"], ends, color=look["color"], marker=look["marker"], linestyle="none",
-                        markersize=4, markerfacecolor="white", elinewidth=0.7, zorder=4)  # fmt: skip
+                        markerfacecolor="white", elinewidth=0.7, zorder=4)  # fmt: skip
     ax.set(xscale="log", ylim=(BOTTOM, TOP))
+    label_powers(ax.xaxis)

@@ -60,6 +60,9 @@ def svg_element(figure, label, salt):
     """
     import matplotlib
 
+    from hmoe_stats.plotting.looks import settle
+
+    settle(figure)
     file = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": salt, "svg.fonttype": "path"}):
         figure.savefig(file, format="svg", metadata={"Date": None})

@@ -134,18 +134,18 @@ def figure(found):
 
     from hmoe_stats import plotting
 
-    panels = 2 + (found.selection is not None)
+    several = found.selection is not None
     with plotting.style():
-        out = Figure(figsize=(4.2 * panels, 4.2), layout="constrained")
-        axes = out.subplots(1, panels)
+        out = Figure(figsize=(plotting.PAGE, 6.2 if several else 3.3))
+        panels = out.subplot_mosaic([["fit", "residuals"], *[["choice", "choice"]] * several])
         data = found.fit.known_data()
         if found.fit.measure.d == 1:
-            plotting.fit_plot(found.fit, data.X, data.y, axes[0])
+            plotting.fit_plot(found.fit, data.X, data.y, panels["fit"])
         else:
-            _against_mean(found.fit, data, axes[0])
-        plotting.qq_plot(found.fit, axes[1])
-        if found.selection is not None:
-            plotting.criterion_plot(found.selection, axes[2], criterion=found.criterion)
+            _against_mean(found.fit, data, panels["fit"])
+        plotting.qq_plot(found.fit, panels["residuals"])
+        if several:
+            plotting.criterion_plot(found.selection, panels["choice"], criterion=found.criterion)
     return out
 
 

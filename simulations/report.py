@@ -54,7 +54,7 @@ def report_page(summary, text, frame, sources=(), findings=(), declared=words.NO
 
     study = summary.study
     try:
-        drawing = inline_svg(page.figure(summary, declared=declared, ends=ends), study)
+        drawing = inline_svg(page.figure(summary, declared=declared, ends=ends, every=True), study)
     except UserError as error:  # one sample size has tables, but no figure
         drawing = f"<p>No figure: {html_text(str(error))}.</p>"
     return render(study, text, frame, summary.slopes, summary.differences, drawing, sources, findings, declared, ends)

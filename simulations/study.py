@@ -185,6 +185,11 @@ class Study(Table):
         """The first replicate of every gating, k2 and n: a `Cell` each, in the order of the study."""
         return [Cell(g, tuple(k2), n, 0) for g in self.gatings for k2 in self.k2 for n in self.sizes]
 
+    @property
+    def together(self):
+        """How many intervals of primary quantities hold together: one for each of them and each model."""
+        return len(self.primary) * len(self.gatings) * len(self.k2)
+
     def cells(self):
         """Every `Cell` of the study, sorted."""
         return [Cell(*corner[:3], r) for corner in sorted(self.corners()) for r in range(self.replicates)]

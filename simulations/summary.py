@@ -121,7 +121,7 @@ class Summary:
         self.study, self.expected, self.counts = study, {}, {}
         self.reference = _reference(*reference) if reference else None
         self.primary = set(map(named, study.primary))
-        self.together = len(self.primary) * len(study.gatings) * len(study.k2)
+        self.together = study.together
         self._lines, self._differences, self._studies, used, quantities = {}, {}, {}, [], {}
         grown = declared and declared < study.replicates
         self.added = _added(study, frame, declared, self.reference) if grown else None

@@ -343,3 +343,9 @@ def held_together(count):
     """How the intervals of primary quantities are to be read, where there are `count`."""
     each = f"{100 - 5 / count:.4g} %"
     return f"* primary: its {count} intervals hold together at 95 % (each is one at {each}); all else is exploratory"
+
+
+# -- pages -------------------------------------------------------------------------------------------------------------
+def more_panels(count, name):
+    """What the page of a study has left out."""
+    return f"not shown: {count} more panel{'s' if count > 1 else ''}, which hmoe plot {name} --all draws"

@@ -327,7 +327,8 @@ def test_commands(ran, tmp_path):
     assert set(found) == {"study", "declared", "scores", "differences"}
     assert hmoe("plot", "small.toml", "--out", "figures").returncode == 0
     folder = tmp_path / "figures" / "small"
-    assert {file.name for file in folder.iterdir()} == {"small.png", "small.svg", "scores.csv", "differences.csv"}
+    made = {"small.png", "small.svg", "scores.csv", "differences.csv", "declared.txt"}
+    assert {file.name for file in folder.iterdir()} == made
     assert list(pd.read_csv(folder / "differences.csv")) == tables.DIFFERENCE
     assert hmoe("report", "small.toml", "--out", "figures").returncode == 0
     refused = hmoe("plan", "small.toml")

@@ -181,12 +181,14 @@ TABLE = {
     **dict.fromkeys((plotting.plain, plotting.axis_label), ({"text": None}, {})),  # any text is drawn
     plotting.place_of: ({"G": None, "j": None}, {}),
     plotting.shortened: ({"names": None, "longest": None}, {}),
+    plotting.series_looks: ({"names": None}, {}),
+    plotting.label_powers: ({"axis": None, "few": None}, {}),
     plotting.rate_plot: (
         PLOT | {"references": "references?", "level": "share", "n_boot": "count"},
         {"table": RATES, "n_boot": 100},
     ),
     plotting.curve_plot: (
-        {"fits": "object", "ax": "object?", "references": "references?", "ylabel": "words"},
+        {"fits": "object", "ax": "object?", "references": "references?", "ylabel": "words", "looks": "object?"},
         {"fits": {"": hs.fit_rate(SIZES, ERRORS, n_boot=100)}},
     ),
     plotting.loss_plot: (PLOT, {"table": RATES}),

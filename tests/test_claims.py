@@ -433,6 +433,7 @@ HISTORY = "no table has what was before it"
 DECLARED = {
     "": {
         "95 % intervals": "of all tables",
+        "7.2 inches, in 8 pt, 6 pt where": "of the look",
         "`over-by-one` (20, then 40) and `million` (3, then 20)": HISTORY,
         "up to 1e5 rows, as a comparison of which no table is kept": HISTORY,
     },

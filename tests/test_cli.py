@@ -120,12 +120,16 @@ def test_rates_and_plot(ran):
     assert "LL, fitted k2 = 3,3" in shown
     assert "Voronoi loss" in shown
     shown = hmoe(ran, "plot", "small.toml", "--out", "figs")
-    files = ["small.png", "small.svg", "slopes.csv", "differences.csv", "curves.csv", "ends.csv"]
+    files = ["small.png", "small.svg", "slopes.csv", "differences.csv", "curves.csv", "ends.csv", "declared.txt"]
     assert shown.split() == [f"figs/small/{file}" for file in files]
     made = {file: (ran / "figs" / "small" / file).read_bytes() for file in files}
     assert made["small.png"].startswith(b"\x89PNG")
     assert all(b"loss_sharp" in made[file] for file in files[2:5])
     assert made["ends.csv"].startswith(b"study,gating,k2,n,")
+    assert made["declared.txt"].startswith(b"declared before the first fit, on ")
+    drawn = hmoe(ran, "gallery", "small.toml", "--figures", "figs", "--out", "drawn", "--all").split()
+    assert drawn == [f"drawn/small/small{end}" for end in (".png", ".svg", "-all.png", "-all.svg")]
+    assert all((ran / "drawn" / "small" / file).read_bytes() == made[file] for file in files[:2])
     hmoe(ran, "plot", "small.toml", "--out", "again")
     assert all((ran / "again" / "small" / file).read_bytes() == content for file, content in made.items())
 

@@ -186,7 +186,7 @@ def test_verdicts_on_limits_come_first_where_a_table_has_them(tmp_path):
     assert said["LL", 2, "tau", "weighted"] == "not measured"
     assert said["SL", 2, "omega", "weighted"] == "limit open"
     assert joined["alpha_at_n"].isna().all()  # as the table has none
-    (ax,) = evidence_figure.figure(joined.reset_index()).axes
+    (ax,) = (ax for page in evidence_figure.figures(joined.reset_index()) for ax in page.axes)
     assert {"! differs*", "! differs", "+ kept", "open*"} <= {text.get_text() for text in ax.texts}
 
 
@@ -263,14 +263,14 @@ def test_what_is_missing_is_said(tmp_path):
     with pytest.raises(UserError, match="it lacks ci_low"):
         evidence.table(["exact"], tmp_path)
     with pytest.raises(ValueError, match="must have a row to draw"):
-        evidence_figure.figure(pd.DataFrame({"drawn": []}, dtype=bool))
+        evidence_figure.figures(pd.DataFrame({"drawn": []}, dtype=bool))
 
 
 # -- figure and command -----------------------------------------------------------------------------------------------
 def test_every_drawn_number_is_on_the_page(made):
     folder, _ = made
     table = evidence.table(["over-by-one"], folder)
-    figure = evidence_figure.figure(table)
+    (figure,) = evidence_figure.figures(table)
     (ax,) = figure.axes
     texts = [text.get_text() for text in ax.texts]
     for row in table[table["drawn"]].itertuples():
@@ -288,7 +288,7 @@ def test_every_drawn_number_is_on_the_page(made):
 
 def test_slopes_off_the_axis_are_arrows(tmp_path):
     put_slopes(tmp_path, "exact", errors=[(*ERRORS[0][:5], -0.9, 1 / 2, 1 / 2), ("LL", *ERRORS[0][1:5], 0.3, 0.5, 0.5)])
-    (ax,) = evidence_figure.figure(evidence.table(["exact"], tmp_path)).axes
+    (ax,) = evidence_figure.figures(evidence.table(["exact"], tmp_path))[0].axes
     arrows = {line.get_marker(): line.get_xdata()[0] for line in ax.lines if line.get_marker() in ("<", ">")}
     assert arrows == {"<": evidence_figure.START, ">": evidence_figure.END}
 

@@ -61,7 +61,7 @@ def test_only_studies_that_name_quantities_and_span_decades_have_some():
 def test_the_figure_has_a_panel_for_each_quantity_and_statistic():
     one, frame = bending()
     found = Summary(one, frame)
-    figure = local_rates.figure(found, local_rates.table(found))
+    figure = local_rates.figure(one, local_rates.table(found))
     assert [ax.get_title() for ax in figure.axes] == [f"{q}: {s}" for q in (TAU, ETA) for s in ("mean", "median")]
     first = figure.axes[0]
     drawn = [line for line in first.lines if len(line.get_xdata()) == 5]
@@ -70,13 +70,13 @@ def test_the_figure_has_a_panel_for_each_quantity_and_statistic():
     np.testing.assert_allclose(drawn[0].get_xdata(), [1e4, 1e5, 10**7.5, 10**8.5, 1e11])
     assert {text.get_text() for text in first.texts} == {"1/8"}
     assert {text.get_text() for text in figure.axes[2].texts} == {"3/8", "1/2"}  # softmax, Laplace
-    assert local_rates.figure(found, local_rates.table(found).iloc[:0]) is None
+    assert local_rates.figure(one, local_rates.table(found).iloc[:0]) is None
 
 
 def test_models_of_one_gating_are_told_apart():
     one = study(k2=[[2, 2], [3, 3]], gatings=["SS"], n=DECADES, primary=["Voronoi loss"])
     found = Summary(one, results(one))
-    figure = local_rates.figure(found, local_rates.table(found))
+    figure = local_rates.figure(one, local_rates.table(found))
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names[:2] == ["SS, fitted k2 = 2,2", "SS, fitted k2 = 3,3"]
     drawn = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 5]
@@ -89,6 +89,19 @@ def test_a_study_beside_is_drawn_as_points():
     found = Summary(one, frame, beside=[(rows, results(rows))])
     table = local_rates.table(found)
     assert set(table["study"]) == {"made-up", "rows"}
-    figure = local_rates.figure(found, table)
+    figure = local_rates.figure(one, table)
     assert "ordinary samples" in [text.get_text() for text in figure.legends[0].get_texts()]
     assert len(figure.axes[0].containers) == 2  # a point and its interval for each gating
+
+
+def test_of_more_than_six_panels_the_first_statistic_is_shown():
+    four = [TAU, ETA, "omega of each expert, m = 2", "nu of each expert, m = 2"]
+    one = study(k2=[[3, 3]], n=DECADES, primary=four)
+    table = local_rates.table(Summary(one, results(one)))
+    figure = local_rates.figure(one, table)
+    assert [ax.get_title() for ax in figure.axes] == [f"{quantity}: mean" for quantity in four]
+    said = figure.legends[0].get_title().get_text()
+    assert said == "not shown: 4 more panels, which hmoe plot made-up --all draws"
+    whole = local_rates.figure(one, table, every=True)
+    assert len(whole.axes) == 8
+    assert whole.legends[0].get_title().get_text() == ""

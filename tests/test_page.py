@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from matplotlib.legend import Legend
 from matplotlib.text import Text
 from test_summary import SPLIT, pick, results, study
 
+from hmoe_stats import plotting
 from simulations import page, words
 from simulations.messages import glyphs_noted
 from simulations.summary import Summary
@@ -22,47 +22,88 @@ def figure(study, frame, beside=(), **options):
 
 
 def panels(fig):
-    """Quantity, gate -> texts of the legends, of every panel; the first panel of a quantity has its name."""
-    out, quantity = {}, ""
-    for ax in (ax for ax in fig.axes[:-1] if ax.axison):
-        legends = [child for child in ax.get_children() if isinstance(child, Legend)]
-        *above, gate = ax.get_title(loc="left").splitlines()
-        quantity = above[0] if above else quantity
-        out[f"{quantity}, {gate}"] = [text.get_text() for legend in legends for text in legend.get_texts()]
-    return out
+    """Title of every panel -> the texts of its legend, which are theory's rates."""
+    return {ax.get_title(loc="left"): legend_texts(ax) for ax in fig.axes[:-1]}
+
+
+def legend_texts(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()] if ax.get_legend() else []
+
+
+def models(fig):
+    """The names in the legend of models, and their looks."""
+    (legend,) = fig.legends
+    return dict(zip([text.get_text() for text in legend.get_texts()], legend.get_lines(), strict=True))
 
 
 def texts_below(fig):
     return [text.get_text() for text in fig.axes[-1].texts]
 
 
+NAMES = ["Voronoi loss", "a of each group, m = 1", *(f"{name} of each expert, m = 2" for name in SPLIT)]
+NAMES += ["mean of eta over the cell, m = 2"]
+
+
 def test_the_page_shows_the_table():
     found = Summary(study(), results(study()))
-    fig = page.figure(found)
-    shown = panels(fig)
-    names = ["Voronoi loss", "a of each group, m = 1", *(f"{name} of each expert, m = 2" for name in SPLIT)]
-    names += ["mean of eta over the cell, m = 2"]
-    assert list(shown) == [f"{name}, {gate}" for name in names for gate in ("softmax", "Laplace")]
-    omega = shown["omega of each expert, m = 2, softmax"]
-    assert omega[:2] == ["\u03b1 = 1/8: published", "\u03b1 = 1/4: derived"]
-    for gating, gate in (("SS", "softmax"), ("LL", "Laplace")):
+    fig = page.figure(found, every=True)
+    assert list(panels(fig)) == NAMES
+    omega = panels(fig)["omega of each expert, m = 2"]
+    assert omega == ["\u03b1 = 1/8: published SS", "\u03b1 = 1/4: published LL, derived SS", "\u03b1 = 1/3: derived LL"]
+    assert list(models(fig)) == ["SS 2,2", "SS 3,3", "LL 2,2", "LL 3,3"]
+    for gating in ("SS", "LL"):
         one = {"gating": gating, "k2": "3,3", "size": 2, "parameter": "omega", "statistic": "mean"}
         row = pick(found.slopes, **one).iloc[0]
         alpha = f"{-row.slope:.2f} [{-row.ci_high:.2f}, {-row.ci_low:.2f}]"
-        assert shown[f"omega of each expert, m = 2, {gate}"][-1] == f"{gating}: \u03b1 = {alpha}"
         limit = {"SS": "1/4", "LL": "\u2265 1/3"}[gating]  # that of a mean under Laplace gates is open
         assert f"{alpha}  {words.AGREEMENTS[row.verdict_limit][0]} {limit}" in texts_below(fig)
-    assert shown["Voronoi loss, softmax"][-2][:7] == "SS 2,2:"
     fig.savefig(io.BytesIO(), format="svg")
 
 
-def test_pairs_of_panels_share_their_scale():
-    axes = figure(study(), results(study())).axes[:-1]
-    for left, right in zip(axes[::2], axes[1::2], strict=True):
-        assert left.get_ylim() == right.get_ylim()
-        for ax in (left, right):
-            low, high = ax.get_ylim()
-            assert all(low < y < high for line in ax.get_lines() for y in np.asarray(line.get_ydata()))
+def test_panels_have_the_points_and_the_lines_of_the_tables():
+    found = Summary(study(), results(study()))
+    fig = page.figure(found, every=True)
+    (ax,) = (ax for ax in fig.axes if ax.get_title(loc="left") == "omega of each expert, m = 2")
+    drawn = [line.get_xydata() for line in ax.get_lines()]
+    for gating in ("SS", "LL"):
+        model = ("made-up", gating, "3,3")
+        fit = found.line(model, (2, 2, "omega", "weighted"), "mean").fit
+        for values in (fit.values, fit.predict(fit.n)):
+            assert any(xy.shape == (4, 2) and np.allclose(xy[:, 1], values) for xy in drawn)
+    low, high = ax.get_ylim()
+    assert all(low < y < high for xy in drawn for y in xy[:, 1])
+
+
+def test_a_page_has_six_panels_with_the_primary_quantities_first():
+    one = study(primary=["mean of eta over the cell, m = 2", "published Voronoi loss"])
+    found = Summary(one, results(one))
+    fig = page.figure(found)
+    assert list(panels(fig)) == ["mean of eta over the cell, m = 2", "published Voronoi loss", *NAMES[:4]]
+    assert "not shown: 2 more panels, which hmoe plot made-up --all draws" in texts_below(fig)[-1]
+    assert not any("tau of each" in text for text in texts_below(fig))
+    whole = page.figure(found, every=True)
+    assert list(panels(whole)) == ["mean of eta over the cell, m = 2", "published Voronoi loss", *NAMES[:-1]]
+    assert "not shown" not in texts_below(whole)[-1]
+
+
+def test_a_page_has_the_width_of_two_columns_and_fits_on_a4():
+    others = [(study(name=f"other-{i}", seed=i + 2), i) for i in range(2)]
+    fig = figure(study(), results(study()), beside=[(other, results(other)) for other, _ in others])
+    width, height = fig.get_size_inches()
+    assert width == plotting.PAGE == 7.2
+    assert height <= plotting.TALLEST
+    fig.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in fig.axes[-1].texts]
+    assert not any(boxes[i].overlaps(boxes[j]) for i in range(len(boxes)) for j in range(i))
+    assert all(fig.bbox.x0 <= box.x0 and box.x1 <= fig.bbox.x1 and box.y0 >= 0 for box in boxes)
+    assert min(text.get_fontsize() for text in fig.findobj(Text) if text.get_text()) >= plotting.SMALLEST
+
+
+def test_models_are_told_apart_in_grey():
+    others = [study(name=f"other-{i}", seed=i + 2) for i in range(2)]
+    fig = figure(study(), results(study()), beside=[(other, results(other)) for other in others])
+    looks = [(line.get_marker(), line.get_fillstyle(), line.get_linestyle()) for line in models(fig).values()]
+    assert len(looks) == len(set(looks)) == 12
 
 
 def test_titles_do_not_run_into_each_other():
@@ -77,16 +118,15 @@ def test_what_has_no_slope_is_left_out():
     frame = results(study())
     frame.loc[(frame["parameter"] == "omega") & (frame["gating"] == "LL"), "error"] = 0.0
     frame.loc[frame["parameter"] == "nu", "error"] = 0.0
-    found = panels(figure(study(), frame))
+    found = panels(figure(study(), frame, every=True))
     assert not any("nu" in title for title in found)
-    assert "omega of each expert, m = 2, softmax" in found
-    assert "omega of each expert, m = 2, Laplace" not in found
+    assert found["omega of each expert, m = 2"] == ["\u03b1 = 1/8: published", "\u03b1 = 1/4: derived"]  # those of SS
 
 
 def test_an_exact_study_and_another_statistic():
-    exact = study(k2=[[2, 2]], statistics=["median"])
+    exact = study(k2=[[2, 2]], statistics=["median", "q75"])
     fig = figure(exact, results(exact))
-    assert "omega of each expert, m = 1, softmax" in panels(fig)
+    assert "omega of each expert, m = 1" in panels(fig)
     assert "(median over replicates)" in fig.get_suptitle()
     assert "(q75 over replicates)" in figure(exact, results(exact), statistic="q75").get_suptitle()
 
@@ -94,11 +134,11 @@ def test_an_exact_study_and_another_statistic():
 def test_boxes_stand_side_by_side():
     made = study(gatings=["SS"], k2=[[3, 3]])
     other = study(name="wide", fit={"bounds": {"beta": 3.0}})
-    found = panels(figure(made, results(made), beside=[(other, results(other))]))
-    assert [text.partition(":")[0] for text in found["omega of each expert, m = 2, softmax"][-2:]] == [
-        "SS made-up",
-        "SS wide",
-    ]
+    fig = figure(made, results(made), beside=[(other, results(other))])
+    assert list(models(fig)) == ["SS made-up", "SS wide"]
+    (ax,) = (ax for ax in fig.axes if ax.get_title(loc="left") == "omega of each expert, m = 2")
+    colors = {line.get_color() for line in ax.get_lines()}
+    assert {line.get_color() for line in models(fig).values()} <= colors
 
 
 def test_one_replicate_is_too_few():
@@ -171,7 +211,7 @@ def test_long_names_of_studies_stay_distinct():
     others = [study(name=name, fit={"bounds": {"beta": 3.0 + i}}) for i, name in enumerate(names)]
     data = [(one, pick(results(one), parameter="omega", gating="SS", size=2)) for one in (made, *others)]
     fig = figure(*data[0], beside=data[1:])
-    shown = [text.partition(":")[0] for text in panels(fig)["omega of each expert, m = 2, softmax"][-3:]]
+    shown = list(models(fig))
     assert len(set(shown)) == 3
     assert max(map(len, shown)) < 25
     assert all(re.fullmatch(r"SS (made-up|long\w+\N{HORIZONTAL ELLIPSIS}\w+( 2)?)", text) for text in shown)

@@ -94,7 +94,7 @@ def test_names_are_drawn_as_they_are_written(table, name, settings):
         "".join(text.itertext()) for text in ElementTree.fromstring(file.getvalue()).iter() if text.tag[-4:] == "text"
     ]
     written = name.replace("\x1b", r"\x1b").replace("\n", r"\n").replace("\0", r"\x00")
-    written = written if len(name) < 40 else "w" * 26 + "\N{HORIZONTAL ELLIPSIS}" + "w" * 13
+    written = written if len(name) < 40 else "w" * 22 + "\N{HORIZONTAL ELLIPSIS}" + "w" * 11
     assert any(text.startswith(f"{written}: \u03b1 = 0.") for text in texts)
     assert f"\u03b1 = 1/4: {written}, other" in texts
 
@@ -124,7 +124,7 @@ def test_models_of_one_gating_share_its_colour_and_differ_without_it(table):
     hues = {name: rgb_to_hsv(to_rgb(handle.get_color()))[0] for name, handle in looks.items()}
     assert hues["SS 2,2"] == pytest.approx(hues["SS 3,3"], abs=0.01)
     assert hues["LL 2,2"] == pytest.approx(hues["LL 3,3"], abs=0.01)
-    assert len({(h.get_marker(), h.get_linestyle()) for h in looks.values()}) == 4
+    assert len({(h.get_marker(), h.get_fillstyle()) for h in looks.values()}) == 4
 
 
 def test_references_are_labelled_merged_and_below_the_data(table):

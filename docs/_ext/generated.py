@@ -167,7 +167,10 @@ def results():
         left -= set(also)
         made[f"results/{names[0]}.md"] = "\n".join([f"# {section.strip()}\n", *map(study, [*names, *also])])
     order = "\n".join(name[len("results/") : -len(".md")] for name in made)
-    text = f"{head.strip()}\n\n![Published, derived, certified and measured rates](../../../figures/evidence.png)\n\n"
+    evidence = sorted((ROOT / "figures").glob("evidence*.png"), key=lambda file: len(file.stem))
+    shown = (f"![Published, derived, certified and measured rates]({from_results(file)})\n\n" for file in evidence)
+    text = f"{head.strip()}\n\n{''.join(shown)}"
+    text += f"![Gates at work: the applied studies]({from_results(ROOT / 'figures' / 'gates-at-work.png')})\n\n"
     text += "{download}`evidence.csv <../../../figures/evidence.csv>`, "
     text += "{download}`certificates.csv <../../../figures/certificates.csv>`\n\n"
     text += "\n".join(map(study, sorted(left)))

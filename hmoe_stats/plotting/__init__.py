@@ -19,7 +19,25 @@ from .checks import as_fit, qq_plot, residual_plot
 from .choice import criterion_plot, dendrogram_plot
 from .derivatives import interaction_plot
 from .fits import fit_plot, gate_map, place_of
-from .looks import ALPHA, COLORS, GATING_STYLES, LINES, LONGEST, MARKERS, axis_label, plain, shortened, style
+from .looks import (
+    ALPHA,
+    COLORS,
+    COLUMN,
+    GATING_STYLES,
+    LINES,
+    LONGEST,
+    MARKERS,
+    PAGE,
+    PANELS,
+    SMALLEST,
+    TALLEST,
+    axis_label,
+    label_powers,
+    plain,
+    series_looks,
+    shortened,
+    style,
+)
 from .rates import curve_plot, loss_plot, modulus_plot, rate_plot
 from .trees import tree_plot
 from .uncertainty import interval_plot
@@ -27,10 +45,15 @@ from .uncertainty import interval_plot
 __all__ = [
     "ALPHA",
     "COLORS",
+    "COLUMN",
     "GATING_STYLES",
     "LINES",
     "LONGEST",
     "MARKERS",
+    "PAGE",
+    "PANELS",
+    "SMALLEST",
+    "TALLEST",
     "axis_label",
     "criterion_plot",
     "curve_plot",
@@ -39,6 +62,7 @@ __all__ = [
     "gate_map",
     "interaction_plot",
     "interval_plot",
+    "label_powers",
     "loss_plot",
     "modulus_plot",
     "of_fit",
@@ -47,6 +71,7 @@ __all__ = [
     "qq_plot",
     "rate_plot",
     "residual_plot",
+    "series_looks",
     "shortened",
     "style",
     "tree_plot",

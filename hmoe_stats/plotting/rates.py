@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, NullFormatter
 
 from ..arguments import check_number, check_text, shown
 from ..kinds import Axes, Frame
 from ..names import fraction, interval
 from ..rates import RateFit, fit_rate
 from ..theory import Modulus
-from .looks import ALPHA, COLORS, GATING_STYLES, LINES, MARKERS, as_axes, axis_label, plain, shortened, style
+from .looks import ALPHA, LINES, as_axes, axis_label, label_powers, look_of, plain, series_looks, shortened, style
 
 
 def rate_plot(
@@ -72,6 +71,7 @@ def curve_plot(
     *,
     references: dict[str, float] | None = None,
     ylabel: str = "error",
+    looks: Sequence[dict[str, Any]] | None = None,
 ) -> Axes:
     """Rates that were fitted before: `rate_plot` from the results of `fit_rate`.
 
@@ -81,6 +81,9 @@ def curve_plot(
         Name of a series -> RateFit; an empty name is not written.
     ax, references, ylabel
         As in `rate_plot`.
+    looks : dict, optional
+        Name of each series -> its look, of those that `series_looks` gives several panels. Series then have no legend,
+        as that is one for the panels.
 
     Returns
     -------
@@ -89,37 +92,48 @@ def curve_plot(
     Raises
     ------
     ValueError
-        If `fits` is empty or holds something else, or a reference is not a finite number >= 0.
+        If `fits` is empty or holds something else, a reference is not a finite number >= 0, or `looks` lacks a series.
     """
     if not isinstance(fits, dict) or not fits or not all(isinstance(fit, RateFit) for fit in fits.values()):
         raise ValueError(f"fits must map names to results of fit_rate, at least one; got {shown(fits)}")
+    if looks is not None and not (isinstance(looks, dict) and set(fits) <= set(looks)):
+        raise ValueError(f"looks must map the name of every series to its look; got {shown(looks)}")
     check_text("ylabel", ylabel)
-    return _curves(list(fits.items()), ax, _merged({} if references is None else references), ylabel)
+    return _curves(list(fits.items()), ax, _merged({} if references is None else references), ylabel, looks)
 
 
-def _curves(fits, ax, references, ylabel):
+def _curves(fits, ax, references, ylabel, given=None):
+    names = [name for name, _ in fits]
     with style():
         ax = as_axes(ax)
         handles, lows, sizes = [], [], []
-        looks, words = _looks([name for name, _ in fits]), shortened([name for name, _ in fits])
+        words, looks = shortened(names), series_looks(names) if given is None else [given[name] for name in names]
         for (name, fit), look in zip(fits, looks, strict=True):
             half = _normal_quantile(fit.level) * fit.log_standard_errors
             low, high = fit.values * np.exp(-half), fit.values * np.exp(half)
             ax.fill_between(fit.n, low, high, color=look["color"], alpha=0.15, linewidth=0)
-            ax.plot(fit.n, fit.values, color=look["color"], marker=look["marker"], linestyle="none")
+            ax.plot(fit.n, fit.values, **look | {"linestyle": "none"})
             ax.plot(fit.n, fit.predict(fit.n), color=look["color"], linestyle=look["linestyle"])
             alpha = f"{ALPHA} = {interval(-fit.slope, -fit.ci_high, -fit.ci_low)}"
             handles.append(Line2D([], [], label=f"{plain(words[name])}: {alpha}" if name else alpha, **look))
             lows, sizes = [*lows, *low], [*sizes, *fit.n]
         ax.set(xscale="log", yscale="log", xlabel="sample size n", ylabel=axis_label(ylabel))
-        ax.xaxis.set_minor_formatter(NullFormatter())
-        _label_few(ax.yaxis)
+        label_powers(ax.xaxis)
+        label_powers(ax.yaxis, few=True)
         thin = _draw_references(ax, references, np.array(sizes), np.array(lows))
-        _make_room(ax, len(handles), len(thin))
+        _make_room(ax, len(handles) if given is None else 0, len(thin))
         if thin:
-            ax.add_artist(ax.legend(handles=thin, loc="lower left"))
-        ax.legend(handles=handles, loc="upper right")
+            ax.legend(handles=thin, loc="lower left").set_in_layout(False)
+        if given is None:
+            _keep_legend(ax)
+            ax.legend(handles=handles, loc="upper right").set_in_layout(False)  # long names take no room from the axes
     return ax
+
+
+def _keep_legend(ax):
+    """Axes have one legend: one more takes its place, unless that is an artist of its own."""
+    if ax.get_legend():
+        ax.add_artist(ax.get_legend())
 
 
 def loss_plot(
@@ -191,7 +205,7 @@ def modulus_plot(
         ax = as_axes(ax)
         handles = []
         for i, one in enumerate(moduli):
-            look = _look(one.gating if several else "", i)
+            look = look_of(one.gating if several else "", i)
             says = f"exponent {one.exponent:.3f}" if one.status == "clean" else one.status
             prefix = f"{one.gating} " if several else ""
             handles.append(Line2D([], [], label=f"{prefix}{one.discrepancy}, m = {one.m}: {says}", **look))
@@ -203,10 +217,13 @@ def modulus_plot(
                 ax.plot(ends, height * ends**one.exponent, color=look["color"], linestyle=look["linestyle"])
         ylabel = ylabel or " or ".join(sorted({one.metric for one in moduli})) + " distance"
         ax.set(xscale="log", yscale="log", xlabel="discrepancy t", ylabel=axis_label(ylabel))
+        label_powers(ax.xaxis)
+        label_powers(ax.yaxis, few=True)
         thin = _draw_powers(ax, powers, moduli)
         _make_room(ax, len(handles), len(thin))
         if thin:
-            ax.add_artist(ax.legend(handles=thin, loc="lower right"))
+            ax.legend(handles=thin, loc="lower right")
+            _keep_legend(ax)
         ax.legend(handles=handles, loc="upper left")
     return ax
 
@@ -232,26 +249,6 @@ def _series(table, series):
     if series is None:
         return [("", table)]
     return [(str(name), part) for name, part in table.groupby(series, sort=False, observed=True)]
-
-
-def _look(name, i):
-    plain = {"color": COLORS[i % len(COLORS)], "marker": MARKERS[i % len(MARKERS)], "linestyle": LINES[i % len(LINES)]}
-    return GATING_STYLES.get(name, plain)
-
-
-def _looks(names):
-    """A look for each series; several that begin with the same gating ("SS 2,2", "SS 3,3") share its colour, paler."""
-    looks, seen = [], {}
-    for i, name in enumerate(names):
-        gating = name.partition(" ")[0]
-        look, number = dict(_look(gating, i)), seen.get(gating, 0)
-        if gating in GATING_STYLES and number:
-            pale = 0.75**number * np.array(to_rgb(look["color"])) + 1 - 0.75**number
-            place = list(GATING_STYLES).index(gating) + 4 * number
-            look |= {"color": pale, "marker": MARKERS[place % len(MARKERS)]}
-        seen[gating] = number + 1
-        looks.append(look)
-    return looks
 
 
 def _merged(references, what="alphas"):
@@ -295,20 +292,6 @@ def _draw_powers(ax, powers, moduli):
         ax.plot(ends, 0.4 * np.min(h / t**kappa) * ends**kappa, zorder=1, **look)
         handles.append(Line2D([], [], label=f"{fraction(kappa)}: {label}", **look))
     return handles
-
-
-def _label_few(axis):
-    """Label a few minor ticks of a log axis where the powers of ten on it may be fewer than two."""
-    words = LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf))
-    words.set_axis(axis)
-
-    def label(value, _):
-        low, high = axis.get_view_interval()
-        digits = (2, 5) if high > 5 * low else (2, 3, 5, 7)
-        digit = round(value / 10.0 ** np.floor(np.log10(value)))
-        return words(value) if digit in digits and high < 100 * low else ""
-
-    axis.set_minor_formatter(FuncFormatter(label))
 
 
 def _make_room(ax, above, below):

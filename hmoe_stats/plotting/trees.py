@@ -15,17 +15,17 @@ from ..kinds import Axes, Measure
 from ..likelihood import gate_weights
 from ..measure import as_wide
 from .fits import place_of
-from .looks import COLORS, as_axes, plain, shortened, style
+from .looks import COLORS, PAGE, SMALLEST, as_axes, plain, shortened, style
 from .views import called
 
 NAME, TERMS = 20, 3  # letters of a covariate's name, and terms of a line, that are written
 ROOT, GROUPS, LEAVES, TEXT = 0.0, 0.55, 1.0, 1.04  # places from left to right
-WIDTH, ROW = 7.0, 0.42  # inches, of a figure of its own, and of it for each expert
+ROW = 0.42  # inches of a figure of its own, for each expert
 LEAST = 0.25  # of the width of the axes that the tree keeps beside its text
 THICK = 6.0  # width of a branch that all rows take, in points
 HELD = "\N{NO-BREAK SPACE}"  # of a term that stays on one line
 SHORT, LONG = 32, 60  # letters of a line of text, beside groups and leaves
-TEXT_LOOK = {"size": 6, "in_layout": False}
+TEXT_LOOK = {"size": SMALLEST, "in_layout": False}
 
 
 def tree_plot(G: Measure, X: ArrayLike | None = None, ax: Axes | None = None) -> Axes:
@@ -46,7 +46,7 @@ def tree_plot(G: Measure, X: ArrayLike | None = None, ax: Axes | None = None) ->
     Returns
     -------
     matplotlib Axes
-        Seven inches wide, if they are new: text takes most of it.
+        Two columns wide, if they are new: text takes most of it.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def tree_plot(G: Measure, X: ArrayLike | None = None, ax: Axes | None = None) ->
     first, second = G.gates
     group_words = _gate_words(first, G.a, G.b, X, names)
     with style():
-        ax = as_axes(Figure(figsize=(WIDTH, 1.0 + ROW * G.n_experts)).subplots() if ax is None else ax)
+        ax = as_axes(Figure(figsize=(PAGE, 1.0 + ROW * G.n_experts)).subplots() if ax is None else ax)
         texts: tuple[list, list] = [], []
         top = middles.mean()
         ax.plot(ROOT if G.k1 > 1 else GROUPS, top, marker="o", color="black", zorder=3)

@@ -5,7 +5,7 @@ import pandas as pd
 from .pictures import forest
 from .tables import ALL
 
-WIDTH, HEIGHT = 7.4, 8.2  # inches
+HEIGHT = 7.6  # inches
 STUDIES = ("images", "tables", "domains", "modalities", "units", "sample-size")
 
 
@@ -27,7 +27,7 @@ def figure(folder):
     scores = {name: _read(file) for name, file in zip(STUDIES, files, strict=True)}
     gaps = {name: _read(folder / f"applied-{name}" / "differences.csv") for name in STUDIES}
     with plotting.style():
-        out = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        out = Figure(figsize=(plotting.PAGE, HEIGHT))
         axes = out.subplots(3, 2).ravel()
         part = scores["images"]
         part = part[(part["score"] == "log loss") & part["k2"].isin(["2,2", ""])]
@@ -64,9 +64,12 @@ def _curves(ax, curves):
     from hmoe_stats import plotting
 
     chosen = curves[(curves["parameter"] == "expert") & (curves["statistic"] == "mean")]
-    for number, ((gating, k2), part) in enumerate(chosen.groupby(["gating", "k2"])):
+    parts = {f"{gating} ({k2})": part for (gating, k2), part in chosen.groupby(["gating", "k2"])}
+    for (name, part), look in zip(parts.items(), plotting.series_looks(list(parts)), strict=True):
         part = part[part["size"] == part["size"].max()].sort_values("n")
-        ax.loglog(part["n"], part["value"], marker="o", color=plotting.COLORS[number], label=f"{gating} ({k2})")
-    ax.set(xlabel="n", ylabel="error of the expert function")
-    ax.set_title("random truths: error of experts, (2,2) exact", loc="right")
+        ax.loglog(part["n"], part["value"], label=name, **look)
+    ax.set(xlabel="sample size n", ylabel="expert function over the cell")
+    ax.set_title("random truths, (2,2) exact", loc="right")
+    plotting.label_powers(ax.xaxis)
+    plotting.label_powers(ax.yaxis, few=True)
     ax.legend()

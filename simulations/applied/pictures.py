@@ -8,8 +8,8 @@ import numpy as np
 from ..markup import html_table, html_text, page_style, plain_rows, svg_element
 from .tables import ALL
 
-MOST = 6  # panels of a figure
-WIDTH, PANEL = 7.0, 2.3  # inches
+PANEL = 2.1  # inches
+LINE = 0.145  # inches of a row
 
 
 def figure(study, scores, differences):
@@ -23,13 +23,14 @@ def figure(study, scores, differences):
     from hmoe_stats import plotting
 
     score = study.primary[0]
-    panels = list(_by_task(study, scores, score) if len(study.tasks) <= MOST else _by_model(study, differences, score))
+    few = len(study.tasks) <= plotting.PANELS
+    panels = list(_by_task(study, scores, score) if few else _by_model(study, differences, score))
     across = min(3, len(panels))
     down = -(-len(panels) // across)
     with plotting.style():
         lines = max(len(rows) for _, _, rows in panels)
-        out = Figure(figsize=(WIDTH, down * max(PANEL, 0.6 + 0.15 * lines)), layout="constrained")
-        axes = np.atleast_1d(out.subplots(down, across, sharey=len(study.tasks) > MOST)).ravel()
+        out = Figure(figsize=(plotting.PAGE, 0.4 + down * max(PANEL, 0.4 + LINE * lines)))
+        axes = np.atleast_1d(out.subplots(down, across, sharey=not few)).ravel()
         for ax, (title, names, rows) in zip(axes, panels, strict=False):
             forest(ax, names, rows)
             ax.set_title(plotting.plain(title))
@@ -62,10 +63,12 @@ def _by_model(study, differences, score):
 
 def forest(ax, names, rows):
     """Draw rows of (value, low, high) under one another, the first on top; 0 is marked where it lies within."""
+    from hmoe_stats.plotting import COLORS
+
     places = np.arange(len(rows))[::-1]
     value, low, high = np.array(rows, float).T
     ax.hlines(places, low, high, color="0.5", linewidth=1.0)
-    ax.plot(value, places, "o", markersize=3)
+    ax.plot(value, places, "o", color=COLORS[0], markersize=3)
     ax.set_yticks(places, names)
     ax.set_ylim(-0.7, len(rows) - 0.3)
     if np.nanmin(low) < 0 < np.nanmax(high):
@@ -83,6 +86,8 @@ def page(study, text, declared, scores, differences):
     declared : str
         When it was declared, as `protocol.Protocol` says it.
     """
+    from hmoe_stats.plotting import PANELS
+
     folder = importlib.resources.files(__package__)
     margin = f"Differences within {study.margin:g} are none that matters. Intervals of primary scores hold together."
     caption = {True: "Mean of the first primary score over splits, with 95 % intervals.", False: margin}
@@ -92,7 +97,7 @@ def page(study, text, declared, scores, differences):
         style=page_style(),
         declared=html_text(declared),
         drawing=svg_element(figure(study, scores, differences), title, study.name),
-        caption=html_text(caption[len(study.tasks) <= MOST]),
+        caption=html_text(caption[len(study.tasks) <= PANELS]),
         reference=html_text(study.reference),
         differences=_table(f"{study.name}: differences. {margin}", differences),
         scores=_table(f"{study.name}: scores", scores),
