@@ -33,7 +33,7 @@ LEVELS = {"a": 1, "b": 1, "loss_published": 0, "loss_sharp": 0, "hellinger": 0, 
 NAMES = {"loss_published": "the published loss", "mean-nu": "the mean of nu over the cell", "eta": "eta"}
 PARAMETERS = "omega eta tau nu mean-omega mean-eta mean-tau mean-nu beta a b loss_published loss_sharp".split()
 STUDIES = "exact over-by-one nine-decades search elsewhere over-by-two unidentified unidentified-far".split()
-STUDIES += "same-data-softmax level-one box box-wide plane million quick".split()
+STUDIES += "classes classes-constant same-data-softmax level-one box box-wide plane million quick".split()
 STUDIES += "reproduction reproduction-em reproduction-far reproduction-far-em".split()
 
 
@@ -101,6 +101,15 @@ def first(name, replicates):
     part = study.model_copy(update={"replicates": replicates})
     with unpacked(name) as path, Store(path, study) as store:
         return Summary(part, store.frame(part))
+
+
+@functools.cache
+def frame(name):
+    """Every measured error of a study, of the fits at an optimum."""
+    study = load_study(name)
+    with unpacked(name) as path, Store(path, study) as store:
+        found = store.frame(study)
+    return found[found["status"].isin(["converged", "boundary"])]
 
 
 # -- how numbers are written ------------------------------------------------------------------------------------------
@@ -224,6 +233,25 @@ def error(of, model, what, n, shown=".3f", **at):
 def error_interval(of, model, what, n, **at):
     row = line(of, "curves", [model], what, n=n, **at)
     return f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
+def split_at(of, model, leaf):
+    """In how many fits at an optimum the cell of a true expert is the split one, of all."""
+    _, gating, k2 = models(of, [model])
+    table = frame(of)
+    table = table[(table["gating"] == gating) & (table["k2"] == k2) & (table["parameter"] == "gate")]
+    split = table[(table["level"] == 2) & (table["size"] > 1)]
+    return f"{(split['cell'] == leaf).sum()} of {len(split)}"
+
+
+def median_at(of, model, what, leaf, n):
+    """The median error of the split cells of a true expert."""
+    _, gating, k2 = models(of, [model])
+    level, name, kind = quantity(what)
+    table, wanted = frame(of), {"gating": gating, "k2": k2, "level": level, "parameter": name, "kind": kind}
+    for key, value in (wanted | {"cell": leaf, "n": round(float(n))}).items():
+        table = table[table[key] == value]
+    return f"{table.loc[table['size'] > 1, 'error'].median():.2f}"
 
 
 def far(of, n, model, what, statistic="mean", size=2):

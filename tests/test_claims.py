@@ -184,6 +184,33 @@ CLAIMS = {
         {error LS expert 1e12}, and QQ, with {error QQ expert 1e12}, are worse at every n.
         ... Under SS {without_optimum SS} fits
     """,
+    "classes": """
+        *{truth}, two categorical experts of three classes on the line, fitted with two and with three under SS, LL and
+        QQ, on a lattice; {reach}, {number} sizes, {asked} replicates.*
+        ... tau of each expert falls with {rate SS tau} under SS, {rate LL tau} under LL and {rate QQ tau} under QQ,
+        whose gates see x^2 and do not interact (derived {derived SS,LL,QQ tau} for all; Gaussian experts have
+        {derived SS,LL tau table=nine-decades}), and the expert function over the split cell with {rate SS expert},
+        {rate LL expert} and {rate QQ expert} (derived {derived SS,LL,QQ expert}). The mean of eta over the cell, which
+        the interaction slows down to {derived SS mean-eta table=nine-decades} where experts are Gaussian, falls with
+        {rate SS mean-eta}, {rate LL mean-eta} and {rate QQ mean-eta}, derived {derived SS,LL,QQ mean-eta} for all: SS
+        and LL are apart by {apart SS LL mean-eta}. omega falls with {rate SS omega} under SS and {rate LL omega} under
+        LL (derived {derived SS omega} and {derived LL omega}). Fitted exactly, omega, eta and tau fall with
+        {span SS@2,LL@2,QQ@2 omega,eta,tau} under all three.
+        ... and QQ, whose cell means, with {rate QQ cell_mean}, are slower than the derived {derived QQ cell_mean}. At
+        1e12 rows {without_optimum SS 1e12} fits under SS, {without_optimum LL 1e12} under LL and
+        {without_optimum QQ 1e12} under QQ met no optimum.
+    """,
+    "classes-constant": """
+        *{truth}, as M2 but for the second expert, whose slopes vanish, fitted with two and with three under SS, LL and
+        QQ, on a lattice; {reach}, {number} sizes, {asked} replicates.*
+        ... tau over split cells with {rate SS tau} under SS and {rate LL tau} under LL; under QQ, the transformed gate,
+        it does not, {rate QQ tau}. The constant expert is the one that is split in {split_at SS 0,1} fits under SS,
+        {split_at LL 0,1} under LL and {split_at QQ 0,1} under QQ. There (exploratory) the median error of tau goes from
+        {median_at SS tau 0,1 1e6} at 1e6 rows to {median_at SS tau 0,1 1e12} at 1e12 under SS, from
+        {median_at LL tau 0,1 1e6} to {median_at LL tau 0,1 1e12} under LL, from {median_at QQ tau 0,1 1e6} to
+        {median_at QQ tau 0,1 1e12} under QQ. The mean of eta over split cells falls with {rate SS mean-eta},
+        {rate LL mean-eta} and {rate QQ mean-eta}.
+    """,
     "level-one": """
         *{truth} with one group too many,
         ... {grid}, {starts} starts.*
@@ -511,6 +538,8 @@ DECLARED = {
         "for 0.1.": "what is asked",
         "level 2": "of the model",
     },
+    "classes": {"gates see x^2": "of the gate"},
+    "classes-constant": {"arXiv 2310.14188": "a paper"},
     "coverage": {"Do 95 % intervals hold the truth in 95 % of cases": "the level", "n = 5000": SIZE, "n = 500": SIZE},
 }
 
