@@ -33,7 +33,7 @@ LEVELS = {"a": 1, "b": 1, "loss_published": 0, "loss_sharp": 0, "hellinger": 0, 
 NAMES = {"loss_published": "the published loss", "mean-nu": "the mean of nu over the cell", "eta": "eta"}
 PARAMETERS = "omega eta tau nu mean-omega mean-eta mean-tau mean-nu beta a b loss_published loss_sharp".split()
 STUDIES = "exact over-by-one nine-decades search elsewhere over-by-two unidentified unidentified-far".split()
-STUDIES += "classes classes-constant same-data-softmax level-one box box-wide plane million quick".split()
+STUDIES += "many-truths classes classes-constant same-data-softmax level-one box box-wide plane million quick".split()
 STUDIES += "reproduction reproduction-em reproduction-far reproduction-far-em".split()
 
 

@@ -171,6 +171,19 @@ CLAIMS = {
         ... eta, tau, nu ({span SS,LL nu} under both, derived {derived SS,LL nu}) and the expert function are
         {verdict SS,LL eta,tau,nu,expert} than derived
     """,
+    "many-truths": """
+        both groups, SS, SL, LS, LL, on a lattice; {reach}, {number} sizes, {asked} replicates.*
+        ... omega falls with {rate SS omega} under SS and {rate LS omega} under LS (derived {derived SS,LS omega}), with
+        {rate SL omega} under SL and {rate LL omega} under LL (derived {derived SL,LL omega}): SS and LL are apart by
+        {apart SS LL omega}, derived {gap SS LL omega}. The mean of eta over the cell falls with {rate SS mean-eta}
+        under SS and {rate LS mean-eta} under LS (derived {derived SS,LS mean-eta}), with {rate SL mean-eta} under SL
+        and {rate LL mean-eta} under LL (derived {derived SL,LL mean-eta}): SS and LL are apart by
+        {apart SS LL mean-eta}, derived {gap SS LL mean-eta}. Of the expert function over the cell no gating has the
+        advantage: it falls with {span SS,SL,LS,LL expert} under all four, SS and LL apart by {apart SS LL expert}.
+        ... faster than the derived {derived SS,SL,LS,LL tau,expert} or undecided, as in `nine-decades`. At 1e12 rows
+        {without_optimum SS 1e12} fits under SS, {without_optimum SL 1e12} under SL, {without_optimum LS 1e12} under LS
+        and {without_optimum LL 1e12} under LL met no optimum
+    """,
     "same-data-softmax": """
         *{truth} with softmax gates, three experts fitted to two in both groups under every gating, on a lattice;
         {reach}, {number} sizes, {asked} replicates.*
@@ -406,6 +419,14 @@ README = {  # sections of README.md, of which fields name their table
         (derived {derived SS omega table=nine-decades} and {derived LL omega table=nine-decades}), the mean of eta over
         the cell with {rate SS mean-eta table=nine-decades} and {rate LL mean-eta table=nine-decades} (derived
         {derived SS mean-eta table=nine-decades} and {derived LL mean-eta table=nine-decades}).
+        ... (`many-truths`, {reach table=many-truths}): SS and LL are apart by {apart SS LL omega table=many-truths} in
+        omega, by {apart SS LL mean-eta table=many-truths} in the mean of eta, and by
+        {apart SS LL expert table=many-truths} in the expert function. On data of a softmax truth (`same-data-softmax`)
+        LL, which is wrong, has an error of the expert function of
+        {error_interval LL expert 1e4 table=same-data-softmax} at 1e4 rows where SS has
+        {error_interval SS expert 1e4 table=same-data-softmax}.
+        ... (`classes`): the expert function over split cells falls with {rate SS expert table=classes} under SS and
+        {rate LL expert table=classes} under LL, derived {derived SS,LL expert table=classes}.
         ... (`over-by-one`, {reach table=over-by-one}, {replicates table=over-by-one} replicates), omega falls with
         alpha {rate SS omega table=over-by-one} under SS and {rate LS omega table=over-by-one} under LS (derived
         {derived SS,LS omega table=over-by-one}, published {published SS,LS omega table=over-by-one}), with
@@ -538,6 +559,7 @@ DECLARED = {
         "for 0.1.": "what is asked",
         "level 2": "of the model",
     },
+    "many-truths": {"at least 3 standard deviations apart": "of the truths"},
     "classes": {"gates see x^2": "of the gate"},
     "classes-constant": {"arXiv 2310.14188": "a paper"},
     "coverage": {"Do 95 % intervals hold the truth in 95 % of cases": "the level", "n = 5000": SIZE, "n = 500": SIZE},

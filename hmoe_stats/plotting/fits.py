@@ -176,7 +176,7 @@ def gate_map(
         ax.scatter(*X[:, list(here.columns)].T, s=3, c=points, linewidths=0, zorder=2)
         labels = [axis_label(label) for label in here.labels]
         ax.set(xlim=here.ends[0], ylim=here.ends[1], xlabel=labels[0], ylabel=labels[1])
-        ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+        ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return ax
 
 
