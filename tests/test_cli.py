@@ -42,9 +42,9 @@ STUDIES = [
     "applied-domains", "applied-images", "applied-modalities", "applied-sample-size", "applied-tables", "applied-units",
     "box", "box-wide", "boxes", "calibration", "classes", "classes-constant", "edge", "elsewhere", "exact",
     "floor-high", "floor-low", "level-one", "level-one-far", "many-truths", "many-truths-near", "million",
-    "nine-decades", "nine-decades-three", "normal-x", "over-by-one", "over-by-two", "plane", "plane-far", "quick", "reproduction", "reproduction-em", "reproduction-far",
-    "reproduction-far-em", "same-data-laplace", "same-data-softmax", "search", "toy", "unidentified",
-    "unidentified-far", "unidentified-pair",
+    "nine-decades", "nine-decades-three", "normal-x", "over-by-one", "over-by-two", "plane", "plane-far", "quick",
+    "reproduction", "reproduction-em", "reproduction-far", "reproduction-far-em", "same-data-laplace",
+    "same-data-softmax", "search", "toy", "unidentified", "unidentified-far", "unidentified-pair",
 ]  # fmt: skip
 
 
