@@ -103,7 +103,7 @@ def fit_categorical_mle(
     rows = start.rows(X, y, weights)
     tol, max_iter = check_positive("tol", tol), check_whole("max_iter", max_iter)
     n_starts, box = check_whole("n_starts", n_starts), check_box(bounds)
-    found, shape = None, start.k2
+    found = None
     for shape in dict.fromkeys((start.k2, k2)):
         rng = np.random.default_rng(starts.key(seed, gating, shape))
         problem = Problem(rows, start, shape, box)
