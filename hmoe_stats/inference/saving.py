@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def _made(record, values):
     """The record of `_plain` values; attributes that were added to it since take their defaults."""
     if record is MixingMeasure:
         return MixingMeasure.from_dict(values)
-    kinds, out = {f.name: f.type for f in fields(record)}, {}
+    kinds, out = get_type_hints(record), {}
     for name, part in values.items():
         if name in _RECORDS and part is not None:
             out[name] = _made(_RECORDS[name], part)
