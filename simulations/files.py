@@ -127,7 +127,8 @@ def read_csv(file):
 def with_words(table):
     """A table whose columns of words have "" where they are empty, as it was before it was written."""
     words = {name: "" for name in table if name in ("k2", "limit", "note") or name.startswith("verdict")}
-    return table.astype(dict.fromkeys(words, object)).fillna(words)
+    empty = {name: object for name in words if table[name].dtype == float}  # all of it is missing
+    return table.astype(empty).fillna(words)
 
 
 def as_written(table, digits=None):

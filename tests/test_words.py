@@ -54,7 +54,7 @@ def test_long_names_are_cut_and_stay_distinct():
     assert short["short"] == "short"
     assert len(set(short.values())) == len(names)
     assert max(map(len, short.values())) <= 12
-    assert list(shortened(["x" * 40, "y" * 41]).values()) == ["x" * 40, f"{'y' * 26}\N{HORIZONTAL ELLIPSIS}{'y' * 13}"]
+    assert list(shortened(["x" * 34, "y" * 35]).values()) == ["x" * 34, f"{'y' * 22}\N{HORIZONTAL ELLIPSIS}{'y' * 11}"]
 
 
 def test_every_verdict_has_a_sign_of_its_own():
