@@ -264,8 +264,8 @@ def test_a_misspelt_key_is_one_line_and_nothing_is_made(tmp_path):
     assert said.splitlines() == [
         "hmoe: small.toml: gatings: missing key",
         "hmoe: small.toml: gatigns: unknown key; did you mean 'gatings'? (known: beside, data, "
-            "data_gating, expected, experts, fit, gatings, k2, measures, n, name, primary, replicates, seed, statistics, "
-            "title, truth, x)",
+            "data_gating, expected, experts, fit, gatings, k2, measures, n, name, primary, replicates, seed, "
+            "statistics, title, truth, x)",
     ]
     assert os.listdir(folder) == ["small.toml"]
 
