@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from . import kernels
 from .arguments import check_covariates, check_data, check_weighted_data, check_weights
-from .categorical import as_of_any_family
+from .categorical import as_categorical, as_of_any_family
 from .frames import as_covariates
 from .kinds import AnyMeasure, Floats, Measure
 from .measure import as_measure, as_wide
@@ -28,12 +28,13 @@ def _weighted(fit, X, y, weights):
     return G, *check_weighted_data(as_covariates(fit, X), y, weights, G.d)
 
 
-def log_density(G: Measure, X: ArrayLike, y: ArrayLike) -> Floats:
+def log_density(G: AnyMeasure, X: ArrayLike, y: ArrayLike) -> Floats:
     """Conditional log-density log p_G(y | x) of each row.
 
     Parameters
     ----------
-    G : MixingMeasure or FitResult
+    G : MixingMeasure, CategoricalMeasure or a fit of either
+        Those of classes are taken by `log_density`, `log_likelihood` and `gate_weights`; y are labels then.
     X : array_like, (n, d); (n,) where d = 1
         A frame goes by the names of the columns that a fit to a frame was made of, here and in all functions below.
     y : array_like, (n,) or (n, 1)
@@ -49,28 +50,30 @@ def log_density(G: Measure, X: ArrayLike, y: ArrayLike) -> Floats:
     ValueError
         If G is not a measure, or X and y do not fit it or each other, or are not finite.
     """
+    if (H := as_of_any_family("G", G)).family.classed:
+        return H.log_density(as_covariates(G, X), y)
     G, X, y = _checked(G, X, y)
     return kernels.log_density(X, y, G.kernel_args(), 0.0)
 
 
 def log_likelihood(
-    G: Measure, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, relative_to: Measure | None = None
+    G: AnyMeasure, X: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, relative_to: AnyMeasure | None = None
 ) -> float:
     """Log-likelihood, the sum over rows of w log p_G(y | x): a float.
 
     Parameters
     ----------
-    G : MixingMeasure or FitResult
+    G : MixingMeasure, CategoricalMeasure or a fit of either
     X : array_like, (n, d); (n,) where d = 1
     y : array_like, (n,) or (n, 1)
         Two pandas objects among X, y and weights must have one index.
     weights : array_like, (n,), optional
         How many rows each row counts as, w >= 0; without it each counts as one.
-    relative_to : MixingMeasure or FitResult, optional
-        Another measure H, of any shape and gating, on the same covariates: the sum is that of w (log p_G - log p_H),
-        with the difference taken row by row. Of n rows, n the sum of weights, a log-likelihood is known to about
-        1e-16 n only, and the difference of two of them no better; this one keeps its digits: differences of 1e-3
-        survive at n = 1e12.
+    relative_to : MixingMeasure, CategoricalMeasure or a fit, optional
+        Another measure H of the same family, of any shape and gating, on the same covariates: the sum is that of
+        w (log p_G - log p_H), with the difference taken row by row. Of n rows, n the sum of weights, a log-likelihood
+        is known to about 1e-16 n only, and the difference of two of them no better; this one keeps its digits:
+        differences of 1e-3 survive at n = 1e12.
 
     Returns
     -------
@@ -83,6 +86,13 @@ def log_likelihood(
         If G or H is not a measure, or X, y and weights do not fit it or each other, are not finite, or weights are
         negative or all 0.
     """
+    if (H := as_of_any_family("G", G)).family.classed:
+        X = as_covariates(G, X)
+        if relative_to is None:
+            return H.log_likelihood(X, y, weights)
+        gain = H.log_density(X, y) - as_categorical("relative_to", relative_to).log_density(X, y)
+        weights = check_weights(weights, len(gain))
+        return float(np.sum(gain if weights is None else weights * gain))  # pairwise
     G, X, y, weights = _weighted(G, X, y, weights)
     if relative_to is None:
         return kernels.log_likelihood(X, y, G.kernel_args(), 0.0, weights=weights)

@@ -25,16 +25,6 @@ def _of_classes(study, cell, X, y, counts):
     return hs.fit_categorical_mle(X, y, cell.gating, cell.k2, start, seed=seed, weights=counts, **options)
 
 
-def gain_over(truth, measure, X, y, counts):
-    """Log-likelihood of a measure less that of the truth, the difference taken row by row."""
-    import hmoe_stats as hs
-
-    if not truth.family.classed:
-        return hs.log_likelihood(measure, X, y, weights=counts, relative_to=truth)
-    gain = measure.log_density(X, y) - truth.log_density(X, y)
-    return float((gain if counts is None else counts * gain).sum())
-
-
 def _mle(study, cell, X, y, counts):
     import hmoe_stats as hs
 

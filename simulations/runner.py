@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import UserError, pool
-from .estimators import estimate, gain_over
+from .estimators import estimate
 from .measures import DIED, FAILURES
 from .pace import Pace
 from .rows import NO_FIT, name_of, of_fit
@@ -78,11 +78,13 @@ def _failed(message):
 
 
 def _fitted(study, cell):
+    import hmoe_stats as hs
+
     X, y, counts = study.sample(cell.gating, cell.n, cell.replicate)
     fit = estimate(study, cell, X, y, counts)
     if fit.status == "interrupted":  # by whoever watched it: no answer to the cell
         raise KeyboardInterrupt
-    gain = gain_over(study.source(cell.gating, cell.replicate), fit.measure, X, y, counts)
+    gain = hs.log_likelihood(fit.measure, X, y, weights=counts, relative_to=study.source(cell.gating, cell.replicate))
     if not math.isfinite(fit.log_likelihood):
         raise ArithmeticError(f"the log-likelihood is {fit.log_likelihood}")
     return of_fit(fit, _certificate(fit) | {"gain": 2.0 * gain})

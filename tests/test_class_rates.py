@@ -55,6 +55,33 @@ def test_the_score_is_that_of_the_kernels(gating):
     assert np.allclose(gradient, H.score(X, y, weights), atol=1e-9)
 
 
+def test_likelihoods_are_those_of_the_measure_and_differences_keep_their_digits():
+    G = hs.datasets.truth("M2", "SS")
+    H = G.replace(tau=G.tau + 1e-6)
+    X, y, counts = hs.sample_lattice(G, 10**12, LAW, seed=1)
+    assert np.array_equal(hs.log_density(G, X, y), G.log_density(X, y))
+    assert hs.log_likelihood(G, X, y, weights=counts) == G.log_likelihood(X, y, counts)
+    gap = hs.log_likelihood(H, X, y, weights=counts, relative_to=G)
+    step = H.to_vector() - G.to_vector()
+    quadratic = step @ G.score(X, y, counts) - 0.5 * step @ G.information(X, counts) @ step
+    assert abs(gap - quadratic) < 1e-2 * max(1.0, abs(quadratic))
+    with pytest.raises(ValueError, match="^relative_to must be a CategoricalMeasure"):
+        hs.log_likelihood(G, X, y, relative_to=hs.datasets.truth("C2", "SS"))
+
+
+@pytest.mark.parametrize("gating", ["SS", "LS", "SL", "LL"])
+def test_translations_change_nothing_and_are_all_there_are(gating):
+    G = tree(gating)
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    found = G.translations()
+    for number, where in enumerate(found):
+        moved = G.to_vector()
+        moved[where] += 0.3 + number
+        assert np.allclose(G.with_vector(moved).predict_proba(X), G.predict_proba(X), atol=1e-12)
+    values = np.linalg.eigvalsh(G.information(X))
+    assert (values < 1e-10 * values[-1]).sum() == len(found)
+
+
 # -- the estimator ----------------------------------------------------------------------------------------------------
 def test_one_expert_is_logistic_regression_without_a_ridge():
     linear = pytest.importorskip("sklearn.linear_model")
