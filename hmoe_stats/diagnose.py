@@ -207,13 +207,7 @@ def _constants(G, k2):
 
 def _information(G, X, weights):
     """A direction that rows hardly see, of those that are no translations of gates."""
-    translations, places = [], {name: np.arange(G.n_parameters)[where] for name, where in G.slices.items()}
-    for wide, flat, first, last, gate in G.gate_parts():
-        slopes = places[wide].reshape(-1, G.d)[first:last]
-        alone = last - first == 1
-        translations += [np.eye(G.n_parameters)[places[flat][first:last]].sum(axis=0)]
-        translations += list(np.eye(G.n_parameters)[slopes.T].sum(axis=1)) if gate.translates or alone else []
-    basis = null_space(np.array(translations))
+    basis = null_space([np.eye(G.n_parameters)[where].sum(axis=0) for where in G.translations()])
     smallest = float(np.linalg.eigvalsh(basis.T @ G.information(X, weights) @ basis)[0])
     if smallest < _WEAK:
         text = f"the expected information of a row is {smallest:.2g} in some direction"

@@ -169,6 +169,19 @@ class Tree:
         ends = pairwise(self.offsets.tolist())
         return [("a", "b", 0, self.k1, first), *(("omega", "beta", *pair, second) for pair in ends)]
 
+    def translations(self) -> list[Integers]:
+        """Entries of `to_vector` of a measure that sees all columns to which one number can be added at no cost.
+
+        A list of int arrays: intercepts of a gate, and of gates without centres its slopes, column by column. Of a gate
+        of one component each entry stands alone, as nothing depends on it.
+        """
+        places, out = {name: np.arange(self.n_parameters)[where] for name, where in self.slices.items()}, []
+        for wide, flat, first, last, gate in self.gate_parts():
+            out.append(places[flat][first:last])
+            if gate.translates or last - first == 1:
+                out += list(places[wide].reshape(-1, self.d)[first:last].T)
+        return out
+
     @property
     def slices(self) -> dict[str, slice]:
         """Where each parameter sits in `to_vector`: name -> slice, in order."""

@@ -20,7 +20,7 @@ from ..tree import OF_GATES
 from . import newton, shapes, starts
 from .class_result import CategoricalResult
 from .mle import FINAL_SMOOTHING
-from .problem import check_bound, one_thread
+from .problem import check_bound, one_thread, pressing, shared_out
 from .race import AGREE
 
 STARTS = 12
@@ -150,23 +150,18 @@ class Problem:
     def _make_box(self, box):
         low, high = np.full(self.p, -FAR), np.full(self.p, FAR)
         ends, spread = (self.X.min(axis=0), self.X.max(axis=0)), self.X.std(axis=0)
-        self.fixed, self.gauges = np.zeros(self.p, dtype=bool), []
-        places = {name: np.arange(self.p)[where] for name, where in self.slices.items()}
-        for wide, flat, first, last, gate in self.template.gate_parts():
-            slopes, intercepts = places[wide].reshape(-1, self.G0.d)[first:last], places[flat][first:last]
+        for wide, gate in zip(("a", "omega"), self.gates, strict=True):
             if gate.located:
-                low[slopes], high[slopes], _ = gate.box(*ends, spread)
-            if last - first == 1:
-                self.fixed[slopes] = self.fixed[intercepts] = True
-                continue
-            self.gauges.append(intercepts)
-            self.gauges += list(slopes.T) if gate.translates else []
+                least, most, _ = gate.box(*ends, spread)
+                count = len(getattr(self.template, wide))
+                low[self.slices[wide]], high[self.slices[wide]] = np.tile(least, count), np.tile(most, count)
+        self.gauges = [where for where in self.template.translations() if where.size > 1]
+        self.fixed = np.zeros(self.p, dtype=bool)
+        self.fixed[[where[0] for where in self.template.translations() if where.size == 1]] = True
         for name, pair in box.items():
             low[self.slices[name]], high[self.slices[name]] = pair
         self.lower, self.upper = low, high
-        self.gauge_matrix = np.zeros((self.p, self.p))
-        for where in self.gauges:
-            self.gauge_matrix[np.ix_(where, where)] = 1.0 / where.size
+        self.gauge_matrix = shared_out(self.gauges, self.p)
 
     # -- coordinates --------------------------------------------------------------------------------------------------
     def project(self, z):
@@ -180,7 +175,7 @@ class Problem:
 
     def active(self, z, gradient):
         """(p,) bool: coordinates on a bound whose gradient presses outward."""
-        return ~self.fixed & (((z <= self.lower) & (gradient < 0)) | ((z >= self.upper) & (gradient > 0)))
+        return ~self.fixed & pressing(z, gradient, self.lower, self.upper)
 
     def rounding(self, value, unit=1e-15):
         """Differences between values near this one that double precision may not tell."""

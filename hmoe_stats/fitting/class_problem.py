@@ -19,7 +19,7 @@ from scipy.special import softmax
 
 from .. import gates, kernels
 from ..categorical import CategoricalMeasure
-from .problem import read_only
+from .problem import pressing, read_only
 from .rows import moments
 
 MEMORY = 20  # pairs of steps and changes of the gradient that the quasi-Newton method keeps
@@ -227,8 +227,7 @@ class ClassProblem:
 
     def projected(self, z, gradient):
         """The gradient but for what presses against the box."""
-        pressed = ((z <= self.lower) & (gradient < 0)) | ((z >= self.upper) & (gradient > 0))
-        return np.where(pressed, 0.0, gradient)
+        return np.where(pressing(z, gradient, self.lower, self.upper), 0.0, gradient)
 
     # -- climbing ---------------------------------------------------------------------------------------------------
     def climb(self, z, eps, max_iter, tol, rise=0.0):

@@ -357,9 +357,7 @@ class Problem:
                 self.gauges.append(constants)
                 varying = np.flatnonzero(~self.columns[wide].constant)
                 self.gauges += [slopes[:, c] for c in varying if gate.translates]
-        self.gauge_matrix = np.zeros((self.p, self.p))  # sums over each translation, divided by its size
-        for where in self.gauges:
-            self.gauge_matrix[np.ix_(where, where)] = 1.0 / where.size
+        self.gauge_matrix = shared_out(self.gauges, self.p)
         self.gauge_sizes = np.array([where.size for where in self.gauges], dtype=int)
         self.gauge_starts = np.cumsum(self.gauge_sizes) - self.gauge_sizes
         self.translated = np.concatenate([np.empty(0, dtype=int), *self.gauges])
@@ -580,7 +578,7 @@ class Problem:
 
     def active(self, z, gradient):
         """(p,) bool: coordinates on a bound whose gradient presses outward."""
-        return ~self.fixed & (((z <= self.lower) & (gradient < 0)) | ((z >= self.upper) & (gradient > 0)))
+        return ~self.fixed & pressing(z, gradient, self.lower, self.upper)
 
     def data_score(self, z_score):
         """Turn a gradient in z into one in `MixingMeasure.to_vector` of the data's units."""
@@ -594,6 +592,19 @@ class Problem:
         eta += part["tau"][:, None] * self.x_shift / self.y_scale
         part["tau"] = part["tau"] / self.y_scale
         return np.concatenate(list(part.values()))
+
+
+def pressing(z, gradient, lower, upper):
+    """(p,) bool: coordinates on an end of their box whose gradient points out of it."""
+    return ((z <= lower) & (gradient < 0)) | ((z >= upper) & (gradient > 0))
+
+
+def shared_out(gauges, p):
+    """(p, p): what sums over each translation, and divides by its size."""
+    out = np.zeros((p, p))
+    for where in gauges:
+        out[np.ix_(where, where)] = 1.0 / where.size
+    return out
 
 
 def check_bound(name, value, names=ARRAYS):
