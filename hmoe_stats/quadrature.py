@@ -27,6 +27,7 @@ _NEAR = 6  # standard deviations to which experts are followed for means under a
 _BISECTIONS = 60
 _ZERO = 1e-14  # differences of gates below it are rounding, whose signs mean nothing
 
+NU_MIN = 0.04  # the smallest variance that a lattice is for, by default that of the studies
 _POISSON = 1.75  # nu / h^2 of a lattice at least: a normal sums to 1 up to 2 exp(-2 pi^2 1.75) = 2e-15
 # Nodes by d, for C2 and P2 of `datasets` over [-3, 3]: Hellinger distances are right to 1e-8 and 2e-6 without kinks,
 # to 2e-6 and 3e-5 with them; squared second differences of a gate in its centre to 3 percent.
@@ -299,7 +300,7 @@ class Lattice:
         return self.weights[:, None] * self.step * self.densities(G)
 
 
-def lattice(law, G, nu_min, fineness=1):
+def lattice(law, G, nu_min=NU_MIN, fineness=1):
     """The `Lattice` of a covariate law and a true measure of any family, for variances of at least `nu_min`.
 
     See `hmoe_stats.sample_lattice`.

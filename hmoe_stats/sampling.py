@@ -17,7 +17,7 @@ from .arguments import MOST_ROWS, as_floats, as_numbers, check_seed, check_whole
 from .categorical import as_categorical, as_of_any_family
 from .kinds import AnyMeasure, Categorical, Drawing, Floats, Integers, Law, Measure, Rng
 from .measure import as_wide
-from .quadrature import REACH, composite, lattice
+from .quadrature import NU_MIN, REACH, composite, lattice
 
 MOST_ON_LATTICE = 10**12  # rows: beyond, sums of counts times differences of log-densities lose what fits need
 
@@ -303,7 +303,7 @@ def sample_lattice(
     n: int,
     x: Law,
     seed: Drawing | None = None,
-    nu_min: float = 0.04,
+    nu_min: float = NU_MIN,
     fineness: int = 1,
     *,
     rng: Rng | None = None,

@@ -314,7 +314,7 @@ class Study(Table):
         from hmoe_stats.quadrature import lattice
 
         try:
-            grids = {g: lattice(self.law, self.source(g), **({"nu_min": 1.0} | self._floor)) for g in self.gatings}
+            grids = {g: lattice(self.law, self.source(g), **self._floor) for g in self.gatings}
         except ValueError as error:
             raise StudyError(f"study {self.name}: data: no lattice: {error}") from None
         return {gating: len(grid.X) * grid.y.size for gating, grid in grids.items()}

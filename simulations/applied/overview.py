@@ -1,7 +1,7 @@
 """Gates at work: the applied studies on one page, from the tables beside their figures."""
 
-import pandas as pd
 
+from ..files import read_csv
 from .pictures import forest
 from .tables import ALL
 
@@ -24,8 +24,8 @@ def figure(folder):
     files = [folder / f"applied-{name}" / ("curves.csv" if name == "sample-size" else "scores.csv") for name in STUDIES]
     if not all(file.exists() for file in files):
         return None
-    scores = {name: _read(file) for name, file in zip(STUDIES, files, strict=True)}
-    gaps = {name: _read(folder / f"applied-{name}" / "differences.csv") for name in STUDIES}
+    scores = {name: read_csv(file) for name, file in zip(STUDIES, files, strict=True)}
+    gaps = {name: read_csv(folder / f"applied-{name}" / "differences.csv") for name in STUDIES}
     with plotting.style():
         out = Figure(figsize=(plotting.PAGE, HEIGHT))
         axes = out.subplots(3, 2).ravel()
@@ -49,10 +49,6 @@ def figure(folder):
         _forest(axes[4], part, names, "difference", "units of x: log loss less that of SS")
         _curves(axes[5], scores["sample-size"])
     return out
-
-
-def _read(file):
-    return pd.read_csv(file, dtype={"k2": str}).fillna({"k2": ""})
 
 
 def _forest(ax, part, names, value, title):
